@@ -1,0 +1,99 @@
+//! The one error type of the project: what went wrong, as a caller can act on it.
+//!
+//! Each case has one SQLSTATE (docs/design.md, "Errors"). Messages are lower case and name the thing;
+//! what to do about it is in the hint. No message, detail or hint ever holds a credential.
+
+use std::time::Duration;
+
+/// Result with the project's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed, with its SQLSTATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Code {
+    /// 28000: no organisation set
+    NoOrganisation,
+    /// 42501: organisation or action not granted
+    NotGranted,
+    /// 22023: unknown kind, entity type or option; malformed payload
+    Invalid,
+    /// 42704: no such connector, run, conflict
+    NotFound,
+    /// 53400: a local limit (previews per minute, runs, workers)
+    LocalLimit,
+    /// 28P01: the remote refuses the credentials
+    RemoteAuth,
+    /// 08001: the remote can't be reached (DNS, TCP, TLS), or its address is not allowed
+    Unreachable,
+    /// 08006: the remote timed out or broke the connection
+    TimedOut,
+    /// 08P01: the remote answered nonsense
+    Nonsense,
+    /// 53400: the remote throttles beyond the retries
+    Throttled,
+    /// 57014: cancelled
+    Cancelled,
+    /// 25001: the caller's transaction can't see what a worker commits
+    WrongTransaction,
+    /// 55000: a prerequisite is missing (key file, ...)
+    NotReady,
+    /// 55P03: a lock that the caller's own transaction holds
+    Locked,
+    /// XX000: a bug, or a Postgres error without a better name
+    Internal,
+}
+
+impl Code {
+    /// The five-character SQLSTATE.
+    pub const fn sqlstate(self) -> &'static str {
+        match self {
+            Code::NoOrganisation => "28000",
+            Code::NotGranted => "42501",
+            Code::Invalid => "22023",
+            Code::NotFound => "42704",
+            Code::LocalLimit | Code::Throttled => "53400",
+            Code::RemoteAuth => "28P01",
+            Code::Unreachable => "08001",
+            Code::TimedOut => "08006",
+            Code::Nonsense => "08P01",
+            Code::Cancelled => "57014",
+            Code::WrongTransaction => "25001",
+            Code::NotReady => "55000",
+            Code::Locked => "55P03",
+            Code::Internal => "XX000",
+        }
+    }
+}
+
+/// An error with everything Postgres can show: code, message, detail, hint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[error("{message}")]
+pub struct Error {
+    pub code: Code,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+    /// How long to wait before another try, where the remote or a limit said so.
+    pub retry_after: Option<Duration>,
+}
+
+impl Error {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Error { code, message: message.into(), detail: None, hint: None, retry_after: None }
+    }
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}

@@ -1,0 +1,122 @@
+//! Remote systems. One trait, one HTTP client, a folder per system.
+//!
+//! A source never touches Postgres and keeps no state between calls: a pull is a stack of [`Task`]s,
+//! each of which is one request (or a few) and may push further tasks. Whoever drives the pull
+//! (`job::pull`) persists the stack as its checkpoint, so a task must be serialisable and repeatable.
+
+use crate::core::{EntityType, Record, Stub};
+use crate::error::Result;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// How much of each record a task reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// Whole records.
+    Full,
+    /// Only id and modification date.
+    Ids,
+}
+
+/// Where in a listing a task reads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum At {
+    /// A window of a listing in ascending id order that starts at this offset. Neighbouring windows
+    /// overlap by one record: that is how the driver proves that nothing slipped between two reads.
+    Offset(u64),
+    /// These records by id; ids that don't come back are gone (or never were).
+    Ids(Vec<String>),
+}
+
+/// One unit of reading, done by one thread.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Task {
+    /// Which listing: "customers", "products", "variations", "variations:34", "orders", ...
+    pub list: String,
+    pub content: Content,
+    /// Only what changed after this (UTC); None: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    pub at: At,
+}
+
+/// What a task brought.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Whole records (`Content::Full`), in listing order.
+    pub records: Vec<Record>,
+    /// Bare ids (`Content::Ids`), in listing order.
+    pub stubs: Vec<Stub>,
+    /// How many records the remote says the whole listing (with its `since`) holds now.
+    pub total: Option<u64>,
+    /// For `At::Offset`: the window reached the end of the listing.
+    pub end: bool,
+    /// Tasks that follow from this one (further windows, the variations of a product, ...).
+    pub more: Vec<Task>,
+    /// External ids of records that now have no children at all (a product that is not variable):
+    /// children the ledger still holds for them are gone.
+    pub childless: Vec<String>,
+    /// The remote's clock when it answered (HTTP Date).
+    pub server_time: Option<DateTime<Utc>>,
+    /// HTTP requests this took, retries included.
+    pub requests: u32,
+}
+
+/// What kind of pass to plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pass {
+    /// Every record.
+    Full,
+    /// What changed after `since`, by whatever the remote can tell.
+    Since(DateTime<Utc>),
+}
+
+/// How a pass begins, and what it proves.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub tasks: Vec<Task>,
+    /// The pass reads ids of everything (in full or as stubs): a record it doesn't meet is gone.
+    /// When false, the driver compares counts afterwards and sweeps ids where they differ.
+    pub sweeps: bool,
+    /// The listings whose totals together are this entity type ("products", "variations").
+    pub lists: Vec<String>,
+    /// The remote's clock at the start: where the next incremental pass takes up.
+    pub server_time: DateTime<Utc>,
+    pub requests: u32,
+}
+
+/// What `sync_test_connection` reports; serialised as its jsonb.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Probe {
+    /// The remote's own version, e.g. "11.0.1"; None where the key may not read it.
+    pub version: Option<String>,
+    /// "basic", "query", "oauth1", "json2", "jsonrpc".
+    pub auth_mode: String,
+    /// The remote's clock less ours, in seconds.
+    pub clock_skew_seconds: i64,
+    /// Round trip of the cheapest request, in milliseconds.
+    pub latency_ms: u64,
+    /// Per entity type: {"readable": true, "count": 497} or {"readable": false, "reason": "..."}.
+    pub entities: serde_json::Map<String, serde_json::Value>,
+    /// Things an operator should know.
+    pub warnings: Vec<String>,
+    /// What the source found out and wants back as `Config::memo` (auth mode, routes, ...): no secrets.
+    #[serde(skip)]
+    pub memo: serde_json::Value,
+}
+
+/// A remote system. Shared by the fetching threads of one run.
+pub trait Source: Send + Sync {
+    /// The entity types that this system has.
+    fn entities(&self) -> &'static [EntityType];
+    /// Finds out version, authentication mode, rights, clock and counts.
+    fn probe(&self) -> Result<Probe>;
+    /// How to begin a pass over `entity`. May ask the remote (totals, clock).
+    fn plan(&self, entity: EntityType, pass: Pass) -> Result<Plan>;
+    /// Carries out one task.
+    fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch>;
+}

@@ -1,0 +1,1 @@
+//! Starts the private cluster and the sandbox.
