@@ -1,0 +1,3 @@
+//! The extension, used by SQL as an app uses it, on a real server.
+
+mod smoke;
