@@ -70,3 +70,35 @@ impl FromStr for EntityType {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plural_and_singular_are_read() {
+        for entity in EntityType::ALL {
+            for form in [entity.name(), entity.singular(), &entity.name().to_uppercase()] {
+                assert_eq!(form.parse::<EntityType>(), Ok(entity));
+            }
+        }
+        assert_eq!(" Category ".parse::<EntityType>(), Ok(EntityType::Categories));
+    }
+
+    #[test]
+    fn others_are_refused_with_a_hint() {
+        for form in ["", "customerss", "all", "invoice"] {
+            let error = form.parse::<EntityType>().err();
+            assert!(
+                error.is_some_and(|e| e.code == Code::Invalid && e.hint.is_some()),
+                "{form}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_stored() {
+        let numbers = EntityType::ALL.map(|e| e as i16);
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

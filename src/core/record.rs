@@ -1,5 +1,8 @@
 //! What a source hands over: one record of a remote, in canonical form.
 
+use super::entity::EntityType;
+use super::normalise::{match_key, strip_nul_map};
+use super::time;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -18,9 +21,54 @@ pub struct Record {
     pub data: Map<String, Value>,
 }
 
+impl Record {
+    /// A record with what can be told from its content: match key and time of change (from
+    /// `modified_at`). Nulls are left out, as are NUL characters, which Postgres can't store.
+    pub fn new(entity: EntityType, external_id: impl Into<String>, mut data: Map<String, Value>) -> Self {
+        data.retain(|_, v| !v.is_null());
+        strip_nul_map(&mut data);
+        Record {
+            external_id: external_id.into(),
+            parent_id: None,
+            match_key: match_key(entity, &data),
+            modified_at: data
+                .get("modified_at")
+                .and_then(Value::as_str)
+                .and_then(time::parse),
+            data,
+        }
+    }
+
+    /// The same as a part of another record.
+    #[must_use]
+    pub fn with_parent(mut self, parent_id: impl Into<String>) -> Self {
+        self.parent_id = Some(parent_id.into());
+        self
+    }
+}
+
 /// That a record exists, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stub {
     pub external_id: String,
     pub modified_at: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_record_knows_what_its_content_tells() {
+        let text =
+            r#"{"email":" A@x.org","name":"n\u0000","phone":null,"modified_at":"2026-01-01 10:00:00"}"#;
+        let data = serde_json::from_str(text).unwrap();
+        let record = Record::new(EntityType::Customers, "7", data).with_parent("3");
+        assert_eq!(record.match_key.as_deref(), Some("a@x.org"));
+        assert_eq!(record.modified_at.map(|t| t.timestamp()), Some(1_767_261_600));
+        assert_eq!(record.parent_id.as_deref(), Some("3"));
+        assert_eq!(record.data.get("name").and_then(Value::as_str), Some("n"));
+        assert!(!record.data.contains_key("phone"));
+    }
 }

@@ -1,0 +1,166 @@
+//! The canonical records: which fields an entity type has, what they hold, which of them are compared.
+//!
+//! The names are the column names of the local tables. Fields that are not compared are carried, but
+//! a difference in them is no change of the record.
+
+use super::catalogue;
+use super::entity::EntityType;
+use std::sync::LazyLock;
+
+/// What a field holds, and so how its value is normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, ids included: numbers become their decimal text.
+    Text,
+    /// Text whose case has no meaning.
+    Email,
+    /// A decimal number of any precision; never taken through a float.
+    Number,
+    /// True or absent.
+    Bool,
+    /// A point in time, UTC.
+    Time,
+    /// A list of scalars whose order and repetitions have no meaning.
+    Set,
+    /// A list of scalars whose order has a meaning (the first image is the main one).
+    Sequence,
+    /// A list of objects. Order is kept, except that elements having an `id` are sorted by it.
+    List(&'static [Field]),
+    /// Any JSON.
+    Any,
+}
+
+impl Kind {
+    /// The kind in a word, part of [`super::fingerprint::spec`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Email => "email",
+            Kind::Number => "number",
+            Kind::Bool => "bool",
+            Kind::Time => "time",
+            Kind::Set => "set",
+            Kind::Sequence => "sequence",
+            Kind::List(_) => "list",
+            Kind::Any => "any",
+        }
+    }
+}
+
+/// One field of a canonical record, or of an element of a list in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Whether a difference in it is a change of the record.
+    pub compared: bool,
+}
+
+impl Field {
+    /// A compared field.
+    pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
+        Field {
+            name,
+            kind,
+            compared: true,
+        }
+    }
+
+    /// A field that is carried, but not compared.
+    pub(super) const fn aside(name: &'static str, kind: Kind) -> Self {
+        Field {
+            name,
+            kind,
+            compared: false,
+        }
+    }
+}
+
+/// All fields of an entity type, in the order of the local table's columns.
+pub fn fields(entity: EntityType) -> &'static [Field] {
+    match entity {
+        EntityType::Customers => catalogue::CUSTOMERS,
+        EntityType::Products => catalogue::PRODUCTS,
+        EntityType::Orders => catalogue::ORDERS,
+        EntityType::Categories => catalogue::CATEGORIES,
+        EntityType::Warehouses => catalogue::WAREHOUSES,
+        EntityType::Purchases => catalogue::PURCHASES,
+        EntityType::Sales => catalogue::SALES,
+        EntityType::Transfers => catalogue::TRANSFERS,
+    }
+}
+
+/// The compared fields of an entity type, sorted by name: what a fingerprint is made of.
+pub fn compared(entity: EntityType) -> &'static [&'static Field] {
+    static SORTED: LazyLock<[Vec<&'static Field>; 8]> =
+        LazyLock::new(|| EntityType::ALL.map(sorted_compared));
+    EntityType::ALL
+        .iter()
+        .position(|e| *e == entity)
+        .and_then(|at| SORTED.get(at))
+        .map_or(&[], Vec::as_slice)
+}
+
+fn sorted_compared(entity: EntityType) -> Vec<&'static Field> {
+    let mut list: Vec<_> = fields(entity).iter().filter(|f| f.compared).collect();
+    list.sort_by_key(|f| f.name);
+    list
+}
+
+/// The field of that name, if the entity type has one.
+pub fn field(entity: EntityType, name: &str) -> Option<&'static Field> {
+    fields(entity).iter().find(|f| f.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for entity in EntityType::ALL {
+            let mut names: Vec<_> = fields(entity).iter().map(|f| f.name).collect();
+            names.sort_unstable();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all, "{} has a field twice", entity.name());
+        }
+    }
+
+    #[test]
+    fn names_are_column_names() {
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        for entity in EntityType::ALL {
+            for f in fields(entity) {
+                assert!(f.name.chars().all(fine) && f.name.len() < 63, "{}", f.name);
+            }
+        }
+    }
+
+    #[test]
+    fn elements_are_declared_sorted_compared_and_with_an_id() {
+        for entity in EntityType::ALL {
+            for f in fields(entity) {
+                if let Kind::List(inner) = f.kind {
+                    assert!(inner.is_sorted_by_key(|i| i.name), "{}", f.name);
+                    assert!(inner.iter().all(|i| i.compared), "{}", f.name);
+                    assert!(inner.contains(&Field::new("id", Kind::Text)), "{}", f.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn compared_leaves_out_what_is_aside() {
+        for entity in EntityType::ALL {
+            let list = compared(entity);
+            assert!(!list.is_empty() && list.is_sorted_by_key(|f| f.name));
+            for name in ["created_at", "modified_at", "custom"] {
+                assert!(list.iter().all(|f| f.name != name));
+            }
+            assert!(field(entity, "custom").is_some_and(|f| f.kind == Kind::Any));
+            assert!(field(entity, "modified_at").is_some());
+            assert!(field(entity, "nothing_like_it").is_none());
+        }
+    }
+}
