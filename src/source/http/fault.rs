@@ -1,0 +1,292 @@
+//! What failed exchanges amount to: which error, and whether another try may help.
+
+use super::{Response, Secrets};
+use crate::error::{Code, Error};
+use crate::source::address::{Refused, Unresolved};
+use std::error::Error as StdError;
+use std::io;
+
+/// 500 is mostly a bug that stays; this many attempts see one that doesn't.
+const TRIES_ON_500: u32 = 2;
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub error: Error,
+    /// Another attempt may help (and does no harm).
+    pub again: bool,
+    /// The remote may have carried the request out.
+    seen: bool,
+}
+
+impl Fault {
+    /// Takes back the permission to try again where the remote may have seen a request that must not
+    /// be sent twice.
+    pub fn unless(self, single: bool) -> Self {
+        Fault {
+            again: self.again && !(single && self.seen),
+            ..self
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault {
+            error,
+            again: false,
+            seen: false,
+        }
+    }
+}
+
+/// Whether an answer is worth another try after `done` attempts.
+pub(super) fn worth_another_try(response: &Response, done: u32) -> bool {
+    match response.status {
+        429 => true,
+        _ if !response.repeatable => false,
+        502..=504 => true,
+        500 => done < TRIES_ON_500,
+        200..=299 => response.cut,
+        _ => false,
+    }
+}
+
+/// The error for a request that got no answer.
+pub(super) fn from_reqwest(error: reqwest::Error, secrets: &Secrets) -> Fault {
+    let error = error.without_url();
+    let chain = causes(&error);
+    if let Some(refused) = find::<Refused>(&chain) {
+        return Error::from(refused.clone()).into();
+    }
+    if let Some(unresolved) = find::<Unresolved>(&chain) {
+        let error = Error::new(
+            Code::Unreachable,
+            format!("the host \"{}\" can't be resolved", unresolved.host),
+        );
+        let error = error
+            .detail(secrets.message(&unresolved.reason))
+            .hint("Check the host name in base_url.");
+        return Fault {
+            error,
+            again: true,
+            seen: false,
+        };
+    }
+    let cause = chain
+        .last()
+        .map(|e| secrets.message(&e.to_string()))
+        .unwrap_or_default();
+    if error.is_connect() {
+        return not_connected(&error, cause);
+    }
+    if error.is_timeout() {
+        return timed_out();
+    }
+    let error = Error::new(Code::TimedOut, "the remote broke the connection").detail(cause);
+    Fault {
+        error,
+        again: true,
+        seen: true,
+    }
+}
+
+fn not_connected(error: &reqwest::Error, cause: String) -> Fault {
+    let tls = ["certificate", "tls", "handshake", "alert"]
+        .iter()
+        .any(|w| cause.to_lowercase().contains(w));
+    if tls {
+        let error = Error::new(Code::Unreachable, "no secure connection to the remote").detail(cause).hint(
+            "Check its certificate; for one signed by your own authority, give that as ca_certificate in the settings.",
+        );
+        return error.into();
+    }
+    let detail = if error.is_timeout() {
+        "The connection timed out.".to_owned()
+    } else {
+        cause
+    };
+    let error = Error::new(Code::Unreachable, "the remote can't be reached").detail(detail);
+    let error = error.hint("Check base_url, and whether this server may connect to it.");
+    Fault {
+        error,
+        again: true,
+        seen: false,
+    }
+}
+
+/// The error for a client that can't be set up.
+pub(super) fn not_built(error: reqwest::Error, secrets: &Secrets) -> Error {
+    let error = error.without_url();
+    let cause = causes(&error)
+        .last()
+        .map(|e| secrets.message(&e.to_string()))
+        .unwrap_or_default();
+    Error::new(Code::NotReady, "the HTTP client can't be set up")
+        .detail(cause)
+        .hint("Check ca_certificate, or this server's trust store (package ca-certificates).")
+}
+
+/// The error for a request that took too long.
+pub(super) fn timed_out() -> Fault {
+    let error = Error::new(Code::TimedOut, "the remote timed out")
+        .hint("Raise sync_ext.http_timeout, or the connector's setting timeout, if it is just slow.");
+    Fault {
+        error,
+        again: true,
+        seen: true,
+    }
+}
+
+/// The error for a body beyond the limit.
+pub(super) fn too_big(limit: usize) -> Error {
+    Error::new(
+        Code::Nonsense,
+        format!("the remote's answer is bigger than {} MiB", (limit >> 20).max(1)),
+    )
+}
+
+/// Whether reading failed because time was up.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<reqwest::Error>());
+    error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)
+}
+
+/// The error for a successful answer that is not JSON.
+pub(super) fn not_json(response: &Response, secrets: &Secrets) -> Error {
+    let head = String::from_utf8_lossy(&response.body)
+        .trim_start()
+        .to_lowercase();
+    let (what, hint) = if response.body.is_empty() {
+        (
+            "nothing",
+            "Check base_url, and whether a plugin or proxy swallows the answer.",
+        )
+    } else if response.cut {
+        (
+            "a part of its answer only",
+            "The connection was cut, or a proxy limits the size of answers.",
+        )
+    } else if is_php_warning(&head) {
+        (
+            "PHP warnings ahead of its answer",
+            "Turn display_errors off on the remote, and look at its PHP error log.",
+        )
+    } else if head.starts_with('<') {
+        (
+            "a web page",
+            "Check base_url; a maintenance page, a login page or a security plugin can be the cause as well.",
+        )
+    } else {
+        (
+            "something that is not JSON",
+            "Check base_url, and whether a plugin of the remote changes its answers.",
+        )
+    };
+    let error = Error::new(Code::Nonsense, format!("the remote answered with {what}"));
+    if response.body.is_empty() {
+        return error.hint(hint);
+    }
+    error.detail(secrets.excerpt(&response.body)).hint(hint)
+}
+
+fn is_php_warning(head: &str) -> bool {
+    let words = ["warning", "notice", "deprecated", "fatal error", "parse error"];
+    let head: String = head.chars().take(200).collect();
+    (head.starts_with("<br") || !head.starts_with('<'))
+        && words
+            .iter()
+            .any(|w| head.contains(&format!("{w}</b>:")) || head.contains(&format!("{w}: ")))
+}
+
+/// The error that an answer amounts to by its status.
+pub(super) fn status_error(response: &Response, secrets: &Secrets) -> Error {
+    let status = response.status;
+    let error = match status {
+        401 => Error::new(Code::RemoteAuth, "the remote refuses the credentials (401)")
+            .hint("Check the credentials of the connector, and that they were not revoked."),
+        403 => forbidden(response),
+        404 => not_found(response),
+        408 => Error::new(Code::TimedOut, "the remote gave up waiting (408)"),
+        429 => Error::new(Code::Throttled, "the remote throttles this connector (429)")
+            .hint("Wait, or lower requests_per_second in the connector's settings."),
+        503 => Error::new(Code::Nonsense, "the remote is unavailable (503)")
+            .hint("It may be in maintenance (an update that runs, or one that broke off): try again later."),
+        500..=599 => Error::new(Code::Nonsense, format!("the remote failed ({status})"))
+            .hint("The remote's own error log says why."),
+        300..=399 => Error::new(Code::Nonsense, format!("the remote redirects nowhere ({status})")),
+        _ => Error::new(
+            Code::Nonsense,
+            format!("the remote refuses the request ({status})"),
+        ),
+    };
+    let error = match remote_detail(response, secrets) {
+        Some(detail) => error.detail(detail),
+        None => error,
+    };
+    match response.retry_after().filter(|_| matches!(status, 429 | 503)) {
+        Some(wait) => error.retry_after(wait),
+        None => error,
+    }
+}
+
+fn forbidden(response: &Response) -> Error {
+    let error = Error::new(
+        Code::RemoteAuth,
+        "the remote forbids this to the connector's user (403)",
+    );
+    error.hint(match response.json {
+        Some(_) => "Give the user behind the credentials a role that may read this.",
+        None => "A firewall or security plugin may block this server: let it through.",
+    })
+}
+
+fn not_found(response: &Response) -> Error {
+    let error = Error::new(Code::Nonsense, "the remote has nothing at this address (404)");
+    error.hint(match response.json {
+        Some(_) => "Check base_url, and that the remote's version and plugins offer this.",
+        None => "Check base_url; WordPress needs permalinks other than \"plain\" (or api_path with /index.php in front).",
+    })
+}
+
+/// The remote's own words. Only its code and message: the rest may hold paths and stack traces.
+fn remote_detail(response: &Response, secrets: &Secrets) -> Option<String> {
+    let Some(json) = &response.json else {
+        let is_text = !response.body.is_empty() && !response.body.trim_ascii_start().starts_with(b"<");
+        return is_text.then(|| secrets.excerpt(&response.body));
+    };
+    let part = |name: &str| {
+        json[name]
+            .as_str()
+            .map(|text| secrets.message(text))
+            .filter(|text| !text.is_empty())
+    };
+    match (part("code"), part("message")) {
+        (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+        (code, message) => code.or(message),
+    }
+}
+
+/// An error and what caused it, outermost first. Sees into io errors, which hide what they carry.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
+    let mut chain = vec![error];
+    let mut last = error;
+    while chain.len() < 16 {
+        let carried = last.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let next = carried
+            .map(|e| e as &(dyn StdError + 'static))
+            .or_else(|| last.source());
+        match next {
+            Some(next) => {
+                chain.push(next);
+                last = next;
+            }
+            None => break,
+        }
+    }
+    chain
+}
+
+fn find<'a, E: StdError + 'static>(chain: &[&'a (dyn StdError + 'static)]) -> Option<&'a E> {
+    chain.iter().find_map(|e| e.downcast_ref::<E>())
+}
