@@ -4,6 +4,15 @@
 //! each of which is one request (or a few) and may push further tasks. Whoever drives the pull
 //! (`job::pull`) persists the stack as its checkpoint, so a task must be serialisable and repeatable.
 
+pub mod address;
+pub mod http;
+pub mod kind;
+mod ranges;
+pub mod woocommerce;
+
+pub use http::HttpSettings;
+pub use kind::{open, validate, ConnectorKind};
+
 use crate::core::{EntityType, Record, Stub};
 use crate::error::Result;
 use chrono::{DateTime, Utc};
@@ -25,9 +34,23 @@ pub enum Content {
 pub enum At {
     /// A window of a listing in ascending id order that starts at this offset. Neighbouring windows
     /// overlap by one record: that is how the driver proves that nothing slipped between two reads.
+    /// `Offset(0)` begins a listing: the tasks for all its further windows follow from it.
     Offset(u64),
+    /// The last window that was planned for a listing. Like `Offset`, but where it comes back full
+    /// (the listing has grown), the windows after it follow from it.
+    Tail(u64),
     /// These records by id; ids that don't come back are gone (or never were).
     Ids(Vec<String>),
+}
+
+impl At {
+    /// Where a window starts; None for records by id.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            At::Offset(offset) | At::Tail(offset) => Some(*offset),
+            At::Ids(_) => None,
+        }
+    }
 }
 
 /// One unit of reading, done by one thread.
@@ -51,7 +74,7 @@ pub struct Batch {
     pub stubs: Vec<Stub>,
     /// How many records the remote says the whole listing (with its `since`) holds now.
     pub total: Option<u64>,
-    /// For `At::Offset`: the window reached the end of the listing.
+    /// For a window: it reached the end of the listing.
     pub end: bool,
     /// Tasks that follow from this one (further windows, the variations of a product, ...).
     pub more: Vec<Task>,
@@ -104,7 +127,7 @@ pub struct Probe {
     pub entities: serde_json::Map<String, serde_json::Value>,
     /// Things an operator should know.
     pub warnings: Vec<String>,
-    /// What the source found out and wants back as `Config::memo` (auth mode, routes, ...): no secrets.
+    /// What [`Source::memo`] says after the probe.
     #[serde(skip)]
     pub memo: serde_json::Value,
 }
@@ -119,4 +142,7 @@ pub trait Source: Send + Sync {
     fn plan(&self, entity: EntityType, pass: Pass) -> Result<Plan>;
     /// Carries out one task.
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch>;
+    /// What was found out so far (authentication mode, routes, ...), to be kept with the connector
+    /// and given back to [`open`]: it saves asking again. No secrets.
+    fn memo(&self) -> serde_json::Value;
 }

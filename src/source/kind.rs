@@ -1,0 +1,299 @@
+//! Kinds of connectors: which there are, and how one is opened.
+
+use super::address::parse_base_url;
+use super::http::HttpSettings;
+use super::woocommerce::WooCommerce;
+use super::Source;
+use crate::error::{Code, Error, Result};
+use reqwest::Url;
+use serde_json::{Map, Value};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What kind of system a connector speaks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectorKind {
+    WooCommerce,
+    Odoo,
+}
+
+impl ConnectorKind {
+    pub const ALL: [ConnectorKind; 2] = [ConnectorKind::WooCommerce, ConnectorKind::Odoo];
+
+    /// As users write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ConnectorKind::WooCommerce => "woocommerce",
+            ConnectorKind::Odoo => "odoo",
+        }
+    }
+}
+
+impl FromStr for ConnectorKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wanted = text.trim().to_ascii_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == wanted)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                Error::new(Code::Invalid, format!("unknown connector kind \"{text}\""))
+                    .hint(format!("Use one of: {names}."))
+            })
+    }
+}
+
+/// A connector's configuration, apart from its credentials.
+#[derive(Debug, Clone)]
+pub struct ConnectorConfig {
+    /// Checked by [`parse_base_url`].
+    pub base_url: Url,
+    pub settings: Value,
+    /// What [`Source::memo`] returned at another time; null where there is nothing.
+    pub memo: Value,
+    pub http: HttpSettings,
+}
+
+/// Opens a connector. Asks nothing of the remote yet.
+///
+/// Call it with the signals blocked that this thread must not get: the client's own threads inherit it.
+pub fn open(
+    kind: ConnectorKind,
+    base_url: &str,
+    settings: &Value,
+    credentials: &Value,
+    memo: &Value,
+    http: HttpSettings,
+) -> Result<Box<dyn Source>> {
+    let config = ConnectorConfig {
+        base_url: parse_base_url(base_url)?,
+        settings: settings.clone(),
+        memo: memo.clone(),
+        http,
+    };
+    match kind {
+        ConnectorKind::WooCommerce => Ok(Box::new(WooCommerce::new(config, credentials)?)),
+        ConnectorKind::Odoo => Err(unsupported(kind)),
+    }
+}
+
+/// Checks a connector's configuration without asking the remote.
+pub fn validate(kind: ConnectorKind, base_url: &str, settings: &Value, credentials: &Value) -> Result<()> {
+    parse_base_url(base_url)?;
+    match kind {
+        ConnectorKind::WooCommerce => super::woocommerce::validate(settings, credentials),
+        ConnectorKind::Odoo => Err(unsupported(kind)),
+    }
+}
+
+fn unsupported(kind: ConnectorKind) -> Error {
+    Error::new(
+        Code::Invalid,
+        format!("connectors of kind \"{}\" are not supported yet", kind.name()),
+    )
+}
+
+/// Settings that every kind knows; `deleted_scope` and `requests_per_second` are for the caller.
+pub(super) const COMMON_SETTINGS: &[&str] = &[
+    "ca_certificate",
+    "deleted_scope",
+    "requests_per_second",
+    "timeout",
+];
+
+/// Reads a connector's settings or credentials field by field.
+pub(super) struct Fields<'a> {
+    what: &'static str,
+    map: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Fields<'a> {
+    /// `what` names the object in messages. Null counts as empty.
+    pub fn new(what: &'static str, value: &'a Value) -> Result<Self> {
+        match value {
+            Value::Null => Ok(Fields { what, map: None }),
+            Value::Object(map) => Ok(Fields { what, map: Some(map) }),
+            _ => Err(Error::new(Code::Invalid, format!("{what} must be a JSON object"))),
+        }
+    }
+
+    /// Refuses names that are in none of the lists.
+    pub fn only(&self, known: &[&[&str]]) -> Result<()> {
+        let names = self.map.into_iter().flat_map(Map::keys);
+        let unknown: Vec<_> = names
+            .filter(|name| !known.concat().contains(&name.as_str()))
+            .cloned()
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut known = known.concat();
+        known.sort_unstable();
+        Err(Error::new(
+            Code::Invalid,
+            format!("unknown {}: {}", self.what, unknown.join(", ")),
+        )
+        .hint(format!("Known are: {}.", known.join(", "))))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.map?.get(name).filter(|value| !value.is_null())
+    }
+
+    fn bad(&self, name: &str, expected: &str) -> Error {
+        Error::new(
+            Code::Invalid,
+            format!("{} must be {expected}", self.name_of(name)),
+        )
+    }
+
+    fn name_of(&self, name: &str) -> String {
+        format!("\"{name}\" in {}", self.what)
+    }
+
+    /// A text; never shown in messages, as it may be a secret.
+    pub fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let text = value
+            .as_str()
+            .map(str::trim)
+            .ok_or_else(|| self.bad(name, "a text"))?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// A text that must be there.
+    pub fn required(&self, name: &str, hint: &str) -> Result<&'a str> {
+        let missing = || Error::new(Code::Invalid, format!("{} is missing", self.name_of(name))).hint(hint);
+        self.text(name)?.ok_or_else(missing)
+    }
+
+    /// A list of texts.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>> {
+        let Some(value) = self.get(name) else {
+            return Ok(Vec::new());
+        };
+        let items = value
+            .as_array()
+            .and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        let items = items.ok_or_else(|| self.bad(name, "a list of texts"))?;
+        Ok(items.into_iter().map(|text| text.trim().to_owned()).collect())
+    }
+
+    /// A whole number.
+    pub fn whole(&self, name: &str) -> Result<Option<u64>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| self.bad(name, "a whole number"))
+    }
+
+    /// A positive number.
+    pub fn positive(&self, name: &str) -> Result<Option<f64>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let number = value.as_f64().filter(|n| n.is_finite() && *n > 0.0);
+        number.map(Some).ok_or_else(|| self.bad(name, "a number above 0"))
+    }
+
+    /// A duration in seconds, up to ten minutes.
+    pub fn seconds(&self, name: &str) -> Result<Option<Duration>> {
+        match self.positive(name)? {
+            Some(seconds) if seconds <= 600.0 => Ok(Some(Duration::from_secs_f64(seconds))),
+            Some(_) => Err(self.bad(name, "at most 600 (seconds)")),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn kinds_are_known_by_name() {
+        assert_eq!(
+            " WooCommerce".parse::<ConnectorKind>().unwrap(),
+            ConnectorKind::WooCommerce
+        );
+        let error = "shopify".parse::<ConnectorKind>().unwrap_err();
+        assert_eq!(error.code, Code::Invalid);
+        assert_eq!(error.hint.as_deref(), Some("Use one of: woocommerce, odoo."));
+        let error = validate(
+            ConnectorKind::Odoo,
+            "https://erp.example",
+            &Value::Null,
+            &Value::Null,
+        )
+        .unwrap_err();
+        assert!(error.message.contains("not supported yet"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let keys = json!({"consumer_key": "ck_1", "consumer_secret": "cs_hidden"});
+        let check = |settings: Value, credentials: &Value| {
+            validate(
+                ConnectorKind::WooCommerce,
+                "https://shop.example",
+                &settings,
+                credentials,
+            )
+        };
+        check(Value::Null, &keys).unwrap();
+        check(
+            json!({"customer_role": "all", "order_statuses": ["packed"], "compare_limit": 10, "timeout": 5,
+            "requests_per_second": 2.5, "auth": "oauth1", "api_path": "/index.php/wp-json/wc/v3"}),
+            &keys,
+        )
+        .unwrap();
+        for (settings, credentials, named) in [
+            (json!({"colour": 1}), keys.clone(), "colour"),
+            (json!([]), keys.clone(), "settings"),
+            (json!({"auth": "digest"}), keys.clone(), "auth"),
+            (json!({"compare_limit": -1}), keys.clone(), "compare_limit"),
+            (json!({"timeout": 0}), keys.clone(), "timeout"),
+            (json!({"timeout": 601}), keys.clone(), "timeout"),
+            (
+                json!({"order_statuses": "packed"}),
+                keys.clone(),
+                "order_statuses",
+            ),
+            (json!({"order_statuses": ["trash"]}), keys.clone(), "trash"),
+            (json!({"order_statuses": ["a,b"]}), keys.clone(), "a,b"),
+            (json!({"api_path": "https://x"}), keys.clone(), "api_path"),
+            (json!({"ca_certificate": "x"}), keys.clone(), "ca_certificate"),
+            (json!({}), Value::Null, "consumer_key"),
+            (json!({}), json!({"consumer_key": "ck_1"}), "consumer_secret"),
+            (
+                json!({}),
+                json!({"consumer_key": "ck_1", "consumer_secret": ""}),
+                "consumer_secret",
+            ),
+            (
+                json!({}),
+                json!({"consumer_key": 5, "consumer_secret": "cs_hidden"}),
+                "consumer_key",
+            ),
+            (
+                json!({}),
+                json!({"consumer_key": "ck_1", "consumer_secret": "cs_hidden", "pin": "1"}),
+                "pin",
+            ),
+        ] {
+            let error = check(settings, &credentials).unwrap_err();
+            assert_eq!(error.code, Code::Invalid);
+            assert!(error.message.contains(named), "{error:?}");
+            assert!(!format!("{error:?}").contains("cs_hidden"));
+        }
+    }
+}

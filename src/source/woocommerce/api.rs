@@ -1,0 +1,263 @@
+//! Requests to a shop's REST API: where it is, and how to authenticate there.
+
+use super::auth::{Access, Keys, Mode};
+use super::config::{Memo, Settings};
+use crate::error::{Code, Error, Result};
+use crate::source::http::{Client, Meter, Outgoing, Response};
+use crate::source::kind::ConnectorConfig;
+use chrono::Utc;
+use reqwest::Url;
+use serde_json::Value;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// OAuth allows fifteen minutes; below that, say so before it breaks.
+pub(super) const MAX_SKEW_SECONDS: i64 = 600;
+
+/// Query parameters.
+pub(super) type Params = Vec<(String, String)>;
+
+/// A shop's API.
+pub(super) struct Api {
+    client: Client,
+    keys: Keys,
+    /// Ends in a slash, as does `root`.
+    base: Url,
+    root: Url,
+    /// What the settings demand; None: find out.
+    wanted: Option<Mode>,
+    memo: Mutex<Memo>,
+    /// What works, once a request was let in.
+    access: Mutex<Option<Access>>,
+}
+
+impl Api {
+    pub fn new(config: ConnectorConfig, settings: &Settings, keys: Keys) -> Result<Self> {
+        let ConnectorConfig {
+            base_url,
+            mut http,
+            memo,
+            ..
+        } = config;
+        if let Some(timeout) = settings.timeout {
+            http.timeout = timeout;
+        }
+        let client = Client::new(
+            &base_url,
+            http,
+            settings.ca_certificate.as_deref(),
+            keys.secrets(),
+        )?;
+        let bad_path = |_| Error::new(Code::Invalid, "\"api_path\" in settings is no path");
+        let root = base_url
+            .join(&format!("{}/", settings.api_path))
+            .map_err(bad_path)?;
+        Ok(Api {
+            client,
+            keys,
+            base: base_url,
+            root,
+            wanted: settings.auth,
+            memo: Mutex::new(Memo::parse(&memo)),
+            access: Mutex::new(None),
+        })
+    }
+
+    /// What was found out so far.
+    pub fn memo(&self) -> Memo {
+        lock(&self.memo).clone()
+    }
+
+    /// Notes something found out.
+    pub fn note(&self, change: impl FnOnce(&mut Memo)) {
+        change(&mut lock(&self.memo));
+    }
+
+    /// How requests authenticate, once one was let in.
+    pub fn mode(&self) -> Option<Mode> {
+        lock(&self.access).as_ref().map(|access| access.mode)
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// A GET below the API's root, whatever its outcome, except that refused credentials are an error.
+    pub fn get(&self, route: &str, params: &Params, meter: &Meter) -> Result<Response> {
+        let url = self.url(&self.root, route)?;
+        let known = lock(&self.access).clone();
+        if let Some(access) = known.clone().or_else(|| self.remembered()) {
+            let response = self.send(&access, &url, params, meter)?;
+            // What is merely remembered may be outdated: the site may have moved to TLS meanwhile.
+            if response.status != 401 {
+                self.settle(&access, &response);
+                return Ok(response);
+            }
+            if known.is_some() {
+                return Err(self.refused(&response));
+            }
+        }
+        self.find_access(&url, params, meter)
+    }
+
+    /// A GET that must bring JSON.
+    pub fn get_json(&self, route: &str, params: &Params, meter: &Meter) -> Result<(Response, Value)> {
+        self.client.expect_json(self.get(route, params, meter)?)
+    }
+
+    /// The error that an answer amounts to.
+    pub fn error(&self, response: &Response) -> Error {
+        self.client.status_error(response)
+    }
+
+    /// The JSON of an answer.
+    pub fn expect_json(&self, response: Response) -> Result<(Response, Value)> {
+        self.client.expect_json(response)
+    }
+
+    /// The site's description (`/wp-json/`), read without credentials.
+    pub fn site(&self, meter: &Meter) -> Result<(Response, Value)> {
+        let path = self.root.path();
+        let index = path
+            .find("wp-json/")
+            .map_or(path, |at| &path[..at + "wp-json/".len()]);
+        let mut url = self.root.clone();
+        url.set_path(index);
+        self.client.json(&url, meter, &|url| {
+            let mut url = url.clone();
+            url.set_query(Some("_fields=name,home,gmt_offset,timezone_string,namespaces"));
+            Ok(Outgoing::get(url))
+        })
+    }
+
+    fn url(&self, base: &Url, route: &str) -> Result<Url> {
+        base.join(route)
+            .map_err(|_| Error::new(Code::Internal, format!("\"{route}\" is no route")))
+    }
+
+    fn send(&self, access: &Access, url: &Url, params: &Params, meter: &Meter) -> Result<Response> {
+        self.client
+            .send(url, meter, &|url| self.keys.get(access, &self.base, url, params))
+    }
+
+    fn remembered(&self) -> Option<Access> {
+        let memo = self.memo();
+        let mode = memo
+            .auth
+            .filter(|mode| self.wanted.is_none_or(|wanted| wanted == *mode))?;
+        let sign_base = memo.sign_base.and_then(|own| Url::parse(&own).ok());
+        Some(Access { mode, sign_base })
+    }
+
+    fn settle(&self, access: &Access, response: &Response) {
+        // Only these say that the credentials were understood.
+        if response.is_success() || response.status == 403 && response.json.is_some() {
+            *lock(&self.access) = Some(access.clone());
+            self.note(|memo| {
+                memo.auth = Some(access.mode);
+                memo.sign_base = access.sign_base.as_ref().map(Url::to_string);
+            });
+        }
+    }
+
+    /// Tries one mode after the other on the request itself.
+    fn find_access(&self, url: &Url, params: &Params, meter: &Meter) -> Result<Response> {
+        let mut refusal = None;
+        for mode in self.modes() {
+            for access in self.variants(mode, refusal.as_ref(), meter) {
+                let response = self.send(&access, url, params, meter)?;
+                if response.status != 401 {
+                    self.settle(&access, &response);
+                    return Ok(response);
+                }
+                let final_word = mode != Mode::OAuth1 && understood(&response);
+                let error = self.refused(&response);
+                if final_word {
+                    return Err(error);
+                }
+                refusal = Some(error);
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Error::new(Code::Internal, "no way to authenticate")))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        match self.wanted {
+            Some(mode) => vec![mode],
+            None if self.is_tls() => vec![Mode::Basic, Mode::Query, Mode::OAuth1],
+            None => vec![Mode::OAuth1],
+        }
+    }
+
+    /// The ways to use a mode. OAuth signs an address: the one asked, then the one the site has itself.
+    fn variants<'a>(
+        &'a self,
+        mode: Mode,
+        refusal: Option<&Error>,
+        meter: &'a Meter,
+    ) -> Box<dyn Iterator<Item = Access> + 'a> {
+        let first = match (mode, refusal) {
+            // A site that ignored credentials sent over TLS doesn't know of the TLS: a proxy ends it.
+            (Mode::OAuth1, Some(_)) if self.is_tls() => Access {
+                mode,
+                sign_base: Some(http(&self.base)),
+            },
+            _ => Access::plain(mode),
+        };
+        if mode != Mode::OAuth1 {
+            return Box::new(std::iter::once(first));
+        }
+        let asked = first.sign_base.clone().unwrap_or_else(|| self.base.clone());
+        let own = std::iter::once_with(move || self.own_address(meter)).flatten();
+        let own = own.filter(move |own| own != &asked);
+        Box::new(std::iter::once(first).chain(own.map(move |own| Access {
+            mode,
+            sign_base: Some(own),
+        })))
+    }
+
+    fn own_address(&self, meter: &Meter) -> Option<Url> {
+        let (_, site) = self.site(meter).ok()?;
+        let mut own = Url::parse(site["home"].as_str()?).ok()?;
+        own.set_path(&format!("{}/", own.path().trim_end_matches('/')));
+        Some(http(&own))
+    }
+
+    fn refused(&self, response: &Response) -> Error {
+        let error = self.error(response);
+        let skew = response
+            .date()
+            .map_or(0, |date| (date - Utc::now()).num_seconds());
+        if skew.abs() > MAX_SKEW_SECONDS {
+            return error.hint(format!(
+                "The shop's clock and ours differ by {} minutes: set both right.",
+                skew.abs() / 60
+            ));
+        }
+        if error
+            .detail
+            .as_deref()
+            .is_some_and(|detail| detail.contains("read permissions"))
+        {
+            return error.hint("Give the key the permission Read (or Read/Write) in WooCommerce.");
+        }
+        error.hint("Check consumer_key and consumer_secret, and that the key was not revoked. Over http the site's own address (WordPress > Settings) must be base_url.")
+    }
+}
+
+/// The site has looked at the credentials, so other ways to send them won't help.
+fn understood(response: &Response) -> bool {
+    response.remote_code() == "woocommerce_rest_authentication_error"
+}
+
+/// The same address without TLS; a port that was given stays.
+fn http(url: &Url) -> Url {
+    // `set_scheme` refuses nothing between http and https.
+    let mut url = url.clone();
+    let _ = url.set_scheme("http");
+    url
+}
+
+/// A panic while noting something leaves it unnoted, no worse.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

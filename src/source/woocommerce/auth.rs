@@ -1,0 +1,282 @@
+//! How requests show who they are from: Basic, keys in the query, or OAuth 1.0a (one-legged).
+
+use crate::error::{Code, Error, Result};
+use crate::source::http::{Outgoing, Secrets};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+use chrono::Utc;
+use reqwest::header::{HeaderValue, AUTHORIZATION};
+use reqwest::Url;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+
+/// A way to authenticate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    Basic,
+    Query,
+    OAuth1,
+}
+
+impl Mode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Basic => "basic",
+            Mode::Query => "query",
+            Mode::OAuth1 => "oauth1",
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        [Mode::Basic, Mode::Query, Mode::OAuth1]
+            .into_iter()
+            .find(|mode| mode.name() == name)
+    }
+}
+
+/// A mode, with all that it needs to know of the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Access {
+    pub mode: Mode,
+    /// OAuth signs the address that the site answers to, which need not be the one it is reached at.
+    pub sign_base: Option<Url>,
+}
+
+impl Access {
+    pub const fn plain(mode: Mode) -> Self {
+        Access {
+            mode,
+            sign_base: None,
+        }
+    }
+}
+
+/// The consumer key and its secret.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub key: String,
+    pub secret: String,
+}
+
+impl Keys {
+    /// All that must never be shown.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(&[&self.key, &self.secret, &format!("{}:{}", self.key, self.secret)])
+    }
+
+    /// A GET request. `base` is the connector's base URL, of which `url` is a part.
+    pub fn get(
+        &self,
+        access: &Access,
+        base: &Url,
+        url: &Url,
+        params: &[(String, String)],
+    ) -> Result<Outgoing> {
+        let mut params = params.to_vec();
+        let mut headers = Vec::new();
+        match access.mode {
+            Mode::Basic => headers.push((AUTHORIZATION, self.basic()?)),
+            Mode::Query => {
+                params.push(("consumer_key".to_owned(), self.key.clone()));
+                params.push(("consumer_secret".to_owned(), self.secret.clone()));
+            }
+            Mode::OAuth1 => {
+                let signed = signed_url(access, base, url);
+                let signature = self.sign("GET", &signed, &params, &nonce()?, Utc::now().timestamp());
+                params.extend(signature);
+            }
+        }
+        Ok(Outgoing {
+            headers,
+            ..Outgoing::get(with_query(url, &params))
+        })
+    }
+
+    fn basic(&self) -> Result<HeaderValue> {
+        let token = STANDARD.encode(format!("{}:{}", self.key, self.secret));
+        let bad = |_| Error::new(Code::Invalid, "the credentials can't be put into a header");
+        let mut value = HeaderValue::from_str(&format!("Basic {token}")).map_err(bad)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The OAuth parameters for a request to `url` (without its query) with these parameters.
+    pub fn sign(
+        &self,
+        method: &str,
+        url: &str,
+        params: &[(String, String)],
+        nonce: &str,
+        at: i64,
+    ) -> Vec<(String, String)> {
+        let mut oauth = vec![
+            ("oauth_consumer_key".to_owned(), self.key.clone()),
+            ("oauth_nonce".to_owned(), nonce.to_owned()),
+            ("oauth_signature_method".to_owned(), "HMAC-SHA256".to_owned()),
+            ("oauth_timestamp".to_owned(), at.to_string()),
+        ];
+        let mut pairs: Vec<_> = params
+            .iter()
+            .chain(&oauth)
+            .map(|(n, v)| (percent(n), percent(v)))
+            .collect();
+        pairs.sort();
+        let query = pairs
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect::<Vec<_>>()
+            .join("&");
+        let text = format!("{method}&{}&{}", percent(url), percent(&query));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, format!("{}&", self.secret).as_bytes());
+        let signature = STANDARD.encode(hmac::sign(&key, text.as_bytes()));
+        oauth.push(("oauth_signature".to_owned(), signature));
+        oauth
+    }
+}
+
+/// The address that the site believes to be asked at.
+fn signed_url(access: &Access, base: &Url, url: &Url) -> String {
+    let mut signed = url.clone();
+    if let Some(own) = &access.sign_base {
+        let rest = url
+            .path()
+            .strip_prefix(base.path())
+            .unwrap_or_else(|| url.path().trim_start_matches('/'));
+        signed = own.clone();
+        signed.set_path(&format!("{}/{rest}", own.path().trim_end_matches('/')));
+    }
+    signed.set_query(None);
+    signed.to_string()
+}
+
+/// The URL with these parameters, encoded as OAuth signs them.
+fn with_query(url: &Url, params: &[(String, String)]) -> Url {
+    let query = params
+        .iter()
+        .map(|(n, v)| format!("{}={}", percent(n), percent(v)))
+        .collect::<Vec<_>>()
+        .join("&");
+    let mut url = url.clone();
+    url.set_query(Some(&query));
+    url
+}
+
+/// Percent encoding by RFC 3986: all but letters, digits and `-._~`.
+fn percent(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut out, byte| {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    out.push(char::from(byte))
+                }
+                // Writing to a String can't fail.
+                _ => drop(write!(out, "%{byte:02X}")),
+            }
+            out
+        })
+}
+
+fn nonce() -> Result<String> {
+    let mut bytes = [0u8; 16];
+    let no_randomness = |_| Error::new(Code::Internal, "the system has no randomness");
+    SystemRandom::new().fill(&mut bytes).map_err(no_randomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::super::testing::{recording, KEY, SECRET};
+    use super::*;
+
+    fn keys() -> Keys {
+        Keys {
+            key: KEY.to_owned(),
+            secret: SECRET.to_owned(),
+        }
+    }
+
+    /// Signs a recorded request again and compares with the signature that the shop accepted.
+    fn check(site: &str, origin: &str, name: &str) {
+        let Some(recording) = recording(&format!("{site}/errors/{name}.json")) else {
+            return;
+        };
+        let line = recording["request"]["line"].as_str().unwrap();
+        let url = Url::parse(&format!("{origin}{}", line.strip_prefix("GET ").unwrap())).unwrap();
+        let all: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let of = |wanted: &str| all.iter().find(|(n, _)| n == wanted).unwrap().1.clone();
+        let params: Vec<_> = all
+            .iter()
+            .filter(|(n, _)| !n.starts_with("oauth_"))
+            .cloned()
+            .collect();
+        let (nonce, at) = (of("oauth_nonce"), of("oauth_timestamp").parse().unwrap());
+        let bare = format!("{origin}{}", url.path());
+        let signed = keys().sign("GET", &bare, &params, &nonce, at);
+        assert_eq!(signed.last().unwrap().1, of("oauth_signature"), "{site} {name}");
+        let mut sent = params;
+        sent.extend(signed);
+        assert_eq!(with_query(&url, &sent).as_str(), url.as_str());
+    }
+
+    #[test]
+    fn signatures_are_those_that_shops_accept() {
+        for (site, origin) in [
+            ("wc11", "http://127.0.0.1:18080"),
+            ("wc8", "http://127.0.0.1:18081"),
+        ] {
+            check(site, origin, "oauth_ok");
+            check(site, origin, "oauth_special_chars");
+        }
+    }
+
+    #[test]
+    fn the_sites_own_address_is_signed() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let signed = |own: Option<&str>, base: &str, target: &str| {
+            let access = Access {
+                mode: Mode::OAuth1,
+                sign_base: own.map(url),
+            };
+            signed_url(&access, &url(base), &url(target))
+        };
+        let (base, target) = (
+            "http://10.0.0.5:8080/shop/",
+            "http://10.0.0.5:8080/shop/wp-json/wc/v3/orders?x=1",
+        );
+        assert_eq!(
+            signed(None, base, target),
+            "http://10.0.0.5:8080/shop/wp-json/wc/v3/orders"
+        );
+        assert_eq!(
+            signed(Some("http://x.example"), base, target),
+            "http://x.example/wp-json/wc/v3/orders"
+        );
+        assert_eq!(
+            signed(Some("http://x.example/s"), base, target),
+            "http://x.example/s/wp-json/wc/v3/orders"
+        );
+    }
+
+    #[test]
+    fn each_mode_puts_the_keys_where_they_belong() {
+        let base = Url::parse("https://shop.example/").unwrap();
+        let get = |mode| {
+            keys()
+                .get(&Access::plain(mode), &base, &base, &[("a".into(), "b c".into())])
+                .unwrap()
+        };
+        let basic = get(Mode::Basic);
+        assert_eq!(basic.url.as_str(), "https://shop.example/?a=b%20c");
+        assert!(basic.headers[0].1.is_sensitive());
+        assert!(get(Mode::Query)
+            .url
+            .as_str()
+            .ends_with(&format!("&consumer_key={KEY}&consumer_secret={SECRET}")));
+        assert!(!get(Mode::OAuth1).url.as_str().contains(SECRET));
+        assert_ne!(get(Mode::OAuth1).url, get(Mode::OAuth1).url);
+    }
+}

@@ -1,0 +1,132 @@
+//! What a WooCommerce connector is told, and what it finds out.
+
+use super::auth::{Keys, Mode};
+use crate::error::{Code, Error, Result};
+use crate::source::http::certificates;
+use crate::source::kind::{Fields, COMMON_SETTINGS};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+const OWN_SETTINGS: &[&str] = &[
+    "api_path",
+    "auth",
+    "compare_limit",
+    "customer_role",
+    "order_statuses",
+];
+const KEY_HINT: &str =
+    "Make a key in WooCommerce > Settings > Advanced > REST API, and give {\"consumer_key\": \"ck_...\", \"consumer_secret\": \"cs_...\"}.";
+
+/// The connector's settings.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Which users are customers: a role, or "all".
+    pub customer_role: String,
+    /// Order statuses of plugins, beside those that are found out.
+    pub order_statuses: Vec<String>,
+    /// Without slashes at its ends.
+    pub api_path: String,
+    /// Up to this many records, an incremental pass reads everything: it is cheap, and sees what
+    /// bumps no date.
+    pub compare_limit: u64,
+    pub ca_certificate: Option<String>,
+    pub timeout: Option<Duration>,
+    /// None: find out.
+    pub auth: Option<Mode>,
+}
+
+impl Settings {
+    pub fn parse(settings: &Value) -> Result<Self> {
+        let fields = Fields::new("settings", settings)?;
+        fields.only(&[COMMON_SETTINGS, OWN_SETTINGS])?;
+        fields.positive("requests_per_second")?;
+        let ca_certificate = fields.text("ca_certificate")?.map(str::to_owned);
+        if let Some(pem) = &ca_certificate {
+            certificates(pem)?;
+        }
+        Ok(Settings {
+            customer_role: fields.text("customer_role")?.unwrap_or("customer").to_owned(),
+            order_statuses: statuses(fields.texts("order_statuses")?)?,
+            api_path: api_path(fields.text("api_path")?.unwrap_or("/wp-json/wc/v3"))?,
+            compare_limit: fields.whole("compare_limit")?.unwrap_or(5000),
+            ca_certificate,
+            timeout: fields.seconds("timeout")?,
+            auth: auth(fields.text("auth")?.unwrap_or("auto"))?,
+        })
+    }
+}
+
+fn auth(name: &str) -> Result<Option<Mode>> {
+    match Mode::by_name(name) {
+        Some(mode) => Ok(Some(mode)),
+        None if name == "auto" => Ok(None),
+        None => Err(
+            Error::new(Code::Invalid, format!("unknown auth \"{name}\" in settings"))
+                .hint("Use one of: auto, basic, query, oauth1."),
+        ),
+    }
+}
+
+fn api_path(path: &str) -> Result<String> {
+    let path = path.trim_matches('/');
+    if path.is_empty() || path.contains(['?', '#', ':', '\\']) || path.split('/').any(|part| part == "..") {
+        return Err(Error::new(Code::Invalid, "\"api_path\" in settings is no path")
+            .hint("The usual ones are /wp-json/wc/v3 and /index.php/wp-json/wc/v3."));
+    }
+    Ok(path.to_owned())
+}
+
+/// Statuses are sent as a comma list, without WordPress' prefix.
+fn statuses(list: Vec<String>) -> Result<Vec<String>> {
+    let slug = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    list.into_iter()
+        .map(|status| {
+            let status = status.strip_prefix("wc-").unwrap_or(&status).to_owned();
+            if status.is_empty()
+                || !status.chars().all(slug)
+                || matches!(status.as_str(), "any" | "trash" | "auto-draft")
+            {
+                let message = format!("\"{status}\" in order_statuses is no order status that can be read");
+                return Err(
+                    Error::new(Code::Invalid, message).hint("Name statuses such as \"packed\", one by one.")
+                );
+            }
+            Ok(status)
+        })
+        .collect()
+}
+
+/// Reads the connector's credentials.
+pub(super) fn keys(credentials: &Value) -> Result<Keys> {
+    let fields = Fields::new("credentials", credentials)?;
+    fields.only(&[&["consumer_key", "consumer_secret"]])?;
+    Ok(Keys {
+        key: fields.required("consumer_key", KEY_HINT)?.to_owned(),
+        secret: fields.required("consumer_secret", KEY_HINT)?.to_owned(),
+    })
+}
+
+/// What was found out about a shop. Kept with the connector; whatever is missing is found out again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Memo {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Mode>,
+    /// Under OAuth: the site's own address, where it differs from base_url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_base: Option<String>,
+    /// Whether variations can be listed for all products at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub global_variations: Option<bool>,
+    /// The order statuses that the shop has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_statuses: Option<Vec<String>>,
+}
+
+impl Memo {
+    /// A memo that can't be read counts as none.
+    pub fn parse(memo: &Value) -> Self {
+        serde_json::from_value(memo.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,104 @@
+//! The shop's listings: their routes, and the fields that are read of each.
+
+use crate::core::EntityType;
+use crate::error::{Code, Error, Result};
+use crate::source::Content;
+
+const IDS: &str = "id,date_modified_gmt";
+const CUSTOMER: &str = "id,email,first_name,last_name,role,username,billing,shipping,date_created_gmt,date_modified_gmt,meta_data";
+const PRODUCT: &str = "id,sku,name,type,status,slug,description,short_description,price,regular_price,sale_price,\
+date_on_sale_from_gmt,date_on_sale_to_gmt,manage_stock,stock_quantity,stock_status,weight,dimensions,tax_status,tax_class,\
+global_unique_id,attributes,categories,tags,images,image,catalog_visibility,virtual,downloadable,backorders,parent_id,\
+date_created_gmt,date_modified_gmt,meta_data";
+const ORDER: &str = "id,number,status,currency,customer_id,billing,shipping,total,total_tax,shipping_total,shipping_tax,\
+discount_total,discount_tax,cart_tax,prices_include_tax,payment_method,payment_method_title,transaction_id,customer_note,\
+created_via,date_created_gmt,date_modified_gmt,date_paid_gmt,date_completed_gmt,line_items,shipping_lines,fee_lines,\
+coupon_lines,tax_lines,refunds,meta_data";
+const CATEGORY: &str = "id,name,slug,parent,description,display,menu_order,image";
+
+/// A listing of the shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum List {
+    Customers,
+    Products,
+    /// Of all products (WooCommerce 10.3 and later).
+    Variations,
+    /// Of one product.
+    VariationsOf(String),
+    Orders,
+    Categories,
+}
+
+impl List {
+    /// The listing that a task names.
+    pub fn of(entity: EntityType, name: &str) -> Result<Self> {
+        let list = match (entity, name) {
+            (EntityType::Customers, "customers") => Some(List::Customers),
+            (EntityType::Products, "products") => Some(List::Products),
+            (EntityType::Products, "variations") => Some(List::Variations),
+            (EntityType::Orders, "orders") => Some(List::Orders),
+            (EntityType::Categories, "categories") => Some(List::Categories),
+            (EntityType::Products, other) => other.strip_prefix("variations:").and_then(Self::variations_of),
+            _ => None,
+        };
+        list.ok_or_else(|| {
+            Error::new(
+                Code::Internal,
+                format!("{} have no listing \"{name}\"", entity.name()),
+            )
+        })
+    }
+
+    fn variations_of(parent: &str) -> Option<Self> {
+        let is_id = !parent.is_empty() && parent.bytes().all(|b| b.is_ascii_digit());
+        is_id.then(|| List::VariationsOf(parent.to_owned()))
+    }
+
+    pub fn route(&self) -> String {
+        match self {
+            List::Customers => "customers".to_owned(),
+            List::Products => "products".to_owned(),
+            List::Variations => "variations".to_owned(),
+            List::VariationsOf(parent) => format!("products/{parent}/variations"),
+            List::Orders => "orders".to_owned(),
+            List::Categories => "products/categories".to_owned(),
+        }
+    }
+
+    pub fn fields(&self, content: Content) -> &'static str {
+        match (content, self) {
+            (Content::Ids, List::Products) => "id,date_modified_gmt,type,sku",
+            (Content::Ids, List::Categories) => "id",
+            (Content::Ids, _) => IDS,
+            (Content::Full, List::Customers) => CUSTOMER,
+            (Content::Full, List::Products | List::Variations | List::VariationsOf(_)) => PRODUCT,
+            (Content::Full, List::Orders) => ORDER,
+            (Content::Full, List::Categories) => CATEGORY,
+        }
+    }
+
+    /// Whether it can say what changed after a time. Others would ignore the question.
+    pub fn knows_changes(&self) -> bool {
+        !matches!(self, List::Customers | List::Categories)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn listings_are_known_by_name() {
+        let list = List::of(EntityType::Products, "variations:34").unwrap();
+        assert_eq!(list.route(), "products/34/variations");
+        for (entity, name) in [
+            (EntityType::Products, "variations:../users"),
+            (EntityType::Products, "variations:"),
+            (EntityType::Orders, "products"),
+            (EntityType::Warehouses, "warehouses"),
+        ] {
+            assert_eq!(List::of(entity, name).unwrap_err().code, Code::Internal);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::super::testing::{pages, recording};
+use super::*;
+use crate::core::fields;
+use std::collections::HashSet;
+
+const SITES: [&str; 2] = ["wc11", "wc8"];
+
+/// Every field of a record is one that the schema knows.
+fn check(record: &Record, entity: EntityType) {
+    for name in record.data.keys() {
+        assert!(
+            fields(entity).iter().any(|field| field.name == name),
+            "{} has no field {name}",
+            entity.name()
+        );
+    }
+    let empty = |value: &Value| value.is_null() || value.as_str() == Some("");
+    assert!(!record.data.values().any(empty), "{:?}", record.data);
+}
+
+/// Maps every recorded row of these listings, and every id once.
+fn check_all(lists: &[&str], entity: EntityType, map: fn(&Value) -> Result<Record>) {
+    for site in SITES {
+        for list in lists {
+            let mut ids = HashSet::new();
+            for row in pages(site, list).iter().flatten() {
+                let record = map(row).unwrap();
+                assert_eq!(Some(record.external_id.clone()), id(row));
+                check(&record, entity);
+                ids.insert(record.external_id);
+            }
+            let rows: HashSet<_> = pages(site, list).iter().flatten().filter_map(id).collect();
+            assert_eq!(ids, rows);
+        }
+    }
+}
+
+fn single(path: &str) -> Option<Value> {
+    recording(path).map(|recording| recording["response"]["body"].clone())
+}
+
+#[test]
+fn every_recorded_record_is_mapped() {
+    check_all(
+        &["customers_list", "customers_role_all"],
+        EntityType::Customers,
+        customer,
+    );
+    check_all(
+        &["products_list", "products_modified", "products_default_order"],
+        EntityType::Products,
+        product,
+    );
+    check_all(&["variations_list"], EntityType::Products, |row| {
+        variation(row, None)
+    });
+    check_all(&["orders_list", "orders_modified"], EntityType::Orders, order);
+    check_all(&["categories_list"], EntityType::Categories, category);
+}
+
+#[test]
+fn a_customer() {
+    let Some(row) = single("wc11/single/customer_full.json") else {
+        return;
+    };
+    let record = customer(&row).unwrap();
+    assert_eq!(
+        (record.external_id.as_str(), record.match_key.as_deref()),
+        ("18", Some("cust15@lab.example"))
+    );
+    assert_eq!(
+        record.modified_at.unwrap().to_rfc3339(),
+        "2026-01-09T13:28:15+00:00"
+    );
+    assert_eq!(record.data["name"], "José");
+    assert_eq!(record.data["billing_city"], "São Paulo");
+    assert_eq!(record.data["shipping_postcode"], "20095");
+    assert_eq!(
+        record.data["custom"],
+        json!({"loyalty": "gold", "lab_arr": {"x": [1, 2]}})
+    );
+    assert!(!record.data.contains_key("last_name") && !record.data.contains_key("shipping_email"));
+}
+
+#[test]
+fn a_customer_that_woocommerce_never_saved_has_no_time_of_change() {
+    let Some(rows) = single("wc8/single/customer_null_modified.json") else {
+        return;
+    };
+    let record = customer(&rows[0]).unwrap();
+    assert_eq!(record.modified_at, None);
+    assert_eq!(record.data["created_at"], "2026-11-21T01:19:22Z");
+}
+
+#[test]
+fn a_variation_is_the_same_on_old_and_new_shops() {
+    for (path, parent) in [
+        ("wc11/single/variation.json", "34"),
+        ("wc8/single/variation.json", "36"),
+    ] {
+        let Some(row) = single(path) else { return };
+        let record = variation(&row, Some(parent)).unwrap();
+        assert_eq!(record.parent_id.as_deref(), Some(parent));
+        assert_eq!(record.data["parent_external_id"], parent);
+        assert_eq!(record.data["name"], "Red, S");
+        assert_eq!(record.data["type"], "variation");
+        assert_eq!(
+            record.data["attributes"],
+            json!([
+                {"id": "1", "name": "Color", "options": ["Red"]},
+                {"id": "2", "name": "Size", "options": ["S"]},
+            ])
+        );
+    }
+}
+
+#[test]
+fn a_variation_that_shares_its_products_stock_manages_none() {
+    let row = json!({"id": 5, "manage_stock": "parent", "stock_quantity": -4, "parent_id": 3});
+    let record = variation(&row, None).unwrap();
+    assert_eq!(record.parent_id.as_deref(), Some("3"));
+    assert!(!record.data.contains_key("manage_stock"));
+    assert_eq!(record.data["stock_quantity"], -4);
+}
+
+#[test]
+fn a_product() {
+    let Some(row) = single("wc8/single/product_variable.json") else {
+        return;
+    };
+    let record = product(&row).unwrap();
+    assert_eq!(record.match_key.as_deref(), Some("SKU-8"));
+    assert_eq!(record.data["category_ids"], json!(["24", "27"]));
+    assert_eq!(record.data["tags"], json!(["été"]));
+    assert_eq!(
+        record.data["attributes"][2],
+        json!({"name": "Fit", "options": ["slim", "loose"]})
+    );
+    assert_eq!(record.data["length"], "10");
+    assert_eq!(record.data["is_active"], true);
+    assert!(!record.data.contains_key("height") && !record.data.contains_key("regular_price"));
+}
+
+#[test]
+fn an_order() {
+    let Some(row) = single("wc11/single/order_coupon_fee.json") else {
+        return;
+    };
+    let record = order(&row).unwrap();
+    assert_eq!(record.match_key.as_deref(), Some("1047"));
+    assert_eq!(record.data["ordered_at"], "2025-11-30T11:54:04Z");
+    assert_eq!(record.data["customer_email"], "guest16@mail.example");
+    assert_eq!(record.data["lines"][1]["variation_id"], "140");
+    assert_eq!(
+        record.data["lines"][2],
+        json!({"id": "63", "name": "Żółta koszulka 182", "product_id": "381",
+        "quantity": 3, "subtotal": "342.24", "subtotal_tax": "65.03", "total": "340.89", "total_tax": "64.77"})
+    );
+    assert_eq!(
+        record.data["coupon_lines"],
+        json!([{"id": "66", "code": "lab2", "discount": "4", "discount_tax": "0.76"}])
+    );
+    for absent in ["customer_external_id", "refunds", "fee_lines", "transaction_id"] {
+        assert!(!record.data.contains_key(absent), "{absent}");
+    }
+}
+
+#[test]
+fn refunds_are_part_of_their_order() {
+    for (path, id) in [
+        ("wc11/single/order_refunded.json", "1035"),
+        ("wc8/single/order_refunded.json", "1037"),
+    ] {
+        let Some(row) = single(path) else { return };
+        let refunds = &order(&row).unwrap().data["refunds"];
+        assert_eq!(
+            *refunds,
+            json!([{"id": id, "reason": "partial", "total": "-173.94"}])
+        );
+    }
+}
+
+#[test]
+fn a_repeated_meta_key_becomes_a_list() {
+    let row = json!({"id": 1, "meta_data": [
+        {"key": "a", "value": [1]}, {"key": "a", "value": 2}, {"key": "a", "value": 3},
+        {"key": "b", "value": ""}, {"key": "c", "value": null}, {"value": 1},
+    ]});
+    assert_eq!(customer(&row).unwrap().data["custom"], json!({"a": [[1], 2, 3]}));
+}
+
+#[test]
+fn a_record_without_an_id_is_nonsense() {
+    for row in [
+        json!({}),
+        json!([]),
+        json!({"id": 0}),
+        json!({"id": null}),
+        json!("x"),
+    ] {
+        for map in [customer, product, order, category] {
+            assert_eq!(map(&row).unwrap_err().code, Code::Nonsense);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! WooCommerce, by its REST API v3. Verified against versions 8.0 (orders as posts) and 11.0 (HPOS).
+
+mod api;
+mod auth;
+mod config;
+mod list;
+mod map;
+mod map_order;
+mod map_product;
+mod plan;
+mod probe;
+mod read;
+mod value;
+mod variations;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_access;
+
+use super::http::Meter;
+use super::kind::ConnectorConfig;
+use super::{Batch, Pass, Plan, Probe, Source, Task};
+use crate::core::EntityType;
+use crate::error::Result;
+use api::Api;
+use config::Settings;
+use serde_json::Value;
+use variations::Skus;
+
+const ENTITIES: &[EntityType] = &[
+    EntityType::Customers,
+    EntityType::Products,
+    EntityType::Orders,
+    EntityType::Categories,
+];
+
+/// A WooCommerce shop.
+pub struct WooCommerce {
+    api: Api,
+    settings: Settings,
+    skus: Skus,
+}
+
+/// Checks settings and credentials without asking the shop.
+pub fn validate(settings: &Value, credentials: &Value) -> Result<()> {
+    Settings::parse(settings)?;
+    config::keys(credentials).map(|_| ())
+}
+
+impl WooCommerce {
+    /// A shop by its configuration and credentials (`{"consumer_key", "consumer_secret"}`). Asks
+    /// nothing of it yet.
+    pub fn new(config: ConnectorConfig, credentials: &Value) -> Result<Self> {
+        let settings = Settings::parse(&config.settings)?;
+        let api = Api::new(config, &settings, config::keys(credentials)?)?;
+        Ok(WooCommerce {
+            api,
+            settings,
+            skus: Skus::default(),
+        })
+    }
+}
+
+impl Source for WooCommerce {
+    fn entities(&self) -> &'static [EntityType] {
+        ENTITIES
+    }
+
+    fn probe(&self) -> Result<Probe> {
+        self.probe_shop()
+    }
+
+    fn plan(&self, entity: EntityType, pass: Pass) -> Result<Plan> {
+        self.plan_pass(entity, pass, &Meter::default())
+    }
+
+    fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch> {
+        let meter = Meter::default();
+        let batch = self.read(entity, task, &meter)?;
+        Ok(Batch {
+            requests: meter.requests(),
+            ..batch
+        })
+    }
+
+    fn memo(&self) -> Value {
+        serde_json::to_value(self.api.memo()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,140 @@
+//! How a pass over one entity type begins.
+
+use super::list::List;
+use super::read::DRAFT;
+use super::WooCommerce;
+use crate::core::EntityType;
+use crate::error::Result;
+use crate::source::http::Meter;
+use crate::source::{At, Content, Pass, Plan, Task};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// Statuses that every shop has; `trash` and `auto-draft` are none that an order is in.
+const ORDER_STATUSES: &[&str] = &[
+    "pending",
+    "processing",
+    "on-hold",
+    "completed",
+    "cancelled",
+    "refunded",
+    "failed",
+    DRAFT,
+];
+
+impl WooCommerce {
+    /// Plans a pass. Asks for counts first: they decide how, and bring the shop's clock.
+    pub(super) fn plan_pass(&self, entity: EntityType, pass: Pass, meter: &Meter) -> Result<Plan> {
+        let mut server_time = None;
+        let mut total = 0;
+        if entity == EntityType::Orders {
+            self.refresh_order_statuses(meter)?;
+        }
+        let lists = self.lists(entity, meter, &mut |page_total, time| {
+            // An unknown number can't be compared with anything, so everything is read.
+            total += page_total.unwrap_or(0);
+            server_time = server_time.or(time);
+        })?;
+        let small = total <= self.settings.compare_limit;
+        let (content, since) = match (pass, entity) {
+            (Pass::Full, _) | (_, EntityType::Categories) => (Content::Full, None),
+            (Pass::Since(_), _) if small => (Content::Full, None),
+            (Pass::Since(_), EntityType::Customers) => (Content::Ids, None),
+            (Pass::Since(since), _) => (Content::Full, Some(since)),
+        };
+        Ok(Plan {
+            tasks: lists.iter().map(|list| begin(list, content, since)).collect(),
+            sweeps: since.is_none(),
+            lists,
+            server_time: server_time.unwrap_or_else(Utc::now),
+            requests: meter.requests(),
+        })
+    }
+
+    /// The listings that make up an entity type, each counted.
+    fn lists(
+        &self,
+        entity: EntityType,
+        meter: &Meter,
+        counted: &mut dyn FnMut(Option<u64>, Option<DateTime<Utc>>),
+    ) -> Result<Vec<String>> {
+        let main = entity.name();
+        if let Some(page) = self.count(&List::of(entity, main)?, meter)? {
+            counted(page.total, page.server_time);
+        }
+        let mut lists = vec![main.to_owned()];
+        if entity == EntityType::Products {
+            if let Some(total) = self.count_variations(meter)? {
+                counted(Some(total), None);
+                lists.push("variations".to_owned());
+            }
+        }
+        Ok(lists)
+    }
+
+    /// The number of all variations; None where the shop lists them per product only. Asked at every
+    /// plan, as an update of the shop changes it.
+    pub(super) fn count_variations(&self, meter: &Meter) -> Result<Option<u64>> {
+        let found = self
+            .count(&List::Variations, meter)?
+            .map(|page| page.total.unwrap_or(0));
+        self.api
+            .note(|memo| memo.global_variations = Some(found.is_some()));
+        Ok(found)
+    }
+
+    /// Whether the shop can list the variations of all products at once.
+    pub(super) fn lists_all_variations(&self, meter: &Meter) -> Result<bool> {
+        match self.api.memo().global_variations {
+            Some(known) => Ok(known),
+            None => Ok(self.count_variations(meter)?.is_some()),
+        }
+    }
+
+    /// The statuses to list orders by: without naming them, drafts would be left out.
+    pub(super) fn order_statuses(&self, meter: &Meter) -> Result<Vec<String>> {
+        if let Some(known) = self.api.memo().order_statuses {
+            return Ok(known);
+        }
+        self.refresh_order_statuses(meter)
+    }
+
+    fn refresh_order_statuses(&self, meter: &Meter) -> Result<Vec<String>> {
+        let mut statuses: Vec<String> = ORDER_STATUSES.iter().map(|s| (*s).to_owned()).collect();
+        let others = self.registered_statuses(meter)?;
+        for status in others
+            .into_iter()
+            .chain(self.settings.order_statuses.iter().cloned())
+        {
+            if !statuses.contains(&status) && !matches!(status.as_str(), "trash" | "auto-draft" | "any") {
+                statuses.push(status);
+            }
+        }
+        self.api.note(|memo| memo.order_statuses = Some(statuses.clone()));
+        Ok(statuses)
+    }
+
+    /// The statuses that plugins have registered; none where the key may not read reports.
+    fn registered_statuses(&self, meter: &Meter) -> Result<Vec<String>> {
+        let response = self.api.get("reports/orders/totals", &Vec::new(), meter)?;
+        let rows = response
+            .json
+            .as_ref()
+            .filter(|_| response.is_success())
+            .and_then(Value::as_array);
+        let slugs = rows.into_iter().flatten().filter_map(|row| row["slug"].as_str());
+        Ok(slugs
+            .filter(|slug| !slug.is_empty() && !slug.contains(','))
+            .map(str::to_owned)
+            .collect())
+    }
+}
+
+fn begin(list: &str, content: Content, since: Option<DateTime<Utc>>) -> Task {
+    Task {
+        list: list.to_owned(),
+        content,
+        since,
+        at: At::Offset(0),
+    }
+}

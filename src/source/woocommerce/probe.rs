@@ -1,0 +1,131 @@
+//! What `sync_test_connection` asks a shop.
+
+use super::api::MAX_SKEW_SECONDS;
+use super::list::List;
+use super::read::Page;
+use super::{WooCommerce, ENTITIES};
+use crate::core::EntityType;
+use crate::error::{Code, Error, Result};
+use crate::source::http::{Meter, Response};
+use crate::source::{Probe, Source};
+use chrono::Utc;
+use serde_json::{json, Map, Value};
+
+impl WooCommerce {
+    /// Finds out version, authentication mode, rights, clock and counts.
+    pub(super) fn probe_shop(&self) -> Result<Probe> {
+        let meter = Meter::default();
+        let mut warnings = self.site_warnings(&meter)?;
+        let (entities, pages) = self.readable(&meter)?;
+        let skew = pages.first().map_or(0, |page| skew(&page.response));
+        let fastest = pages
+            .iter()
+            .map(|page| page.response.elapsed)
+            .min()
+            .unwrap_or_default();
+        if skew.abs() > MAX_SKEW_SECONDS {
+            let minutes = skew.abs() / 60;
+            warnings.push(format!("The shop's clock differs from ours by {minutes} minutes; signed requests over http fail beyond 15."));
+        }
+        if self.api.memo().global_variations == Some(false) {
+            warnings.push("Variations are read product by product (WooCommerce before 10.3): pulls of products take longer.".to_owned());
+        }
+        Ok(Probe {
+            version: self.version(&meter)?,
+            auth_mode: self.api.mode().map_or("none", |mode| mode.name()).to_owned(),
+            clock_skew_seconds: skew,
+            latency_ms: u64::try_from(fastest.as_millis()).unwrap_or(u64::MAX),
+            entities,
+            warnings,
+            memo: self.memo(),
+        })
+    }
+
+    fn site_warnings(&self, meter: &Meter) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        if !self.api.is_tls() {
+            warnings.push("The connection is not encrypted: use https if the shop has it.".to_owned());
+        }
+        let site = match self.api.site(meter) {
+            Ok((_, site)) => site,
+            Err(error) if matches!(error.code, Code::Nonsense | Code::RemoteAuth) => {
+                warnings.push(format!(
+                    "The site's description (/wp-json/) can't be read: {error}."
+                ));
+                return Ok(warnings);
+            }
+            Err(error) => return Err(error),
+        };
+        let namespaces = site["namespaces"].as_array();
+        if namespaces.is_some_and(|all| !all.iter().any(|name| name == "wc/v3")) {
+            return Err(
+                Error::new(Code::Nonsense, "the site has no WooCommerce REST API (wc/v3)")
+                    .hint("Activate WooCommerce on it, or check base_url."),
+            );
+        }
+        let zone = site["timezone_string"]
+            .as_str()
+            .filter(|zone| !zone.is_empty() && *zone != "UTC");
+        if let Some(zone) = zone {
+            warnings.push(format!(
+                "The shop shows times in {zone}; here they are kept in UTC."
+            ));
+        }
+        Ok(warnings)
+    }
+
+    /// Per entity type whether it can be read, and the answers that came.
+    fn readable(&self, meter: &Meter) -> Result<(Map<String, Value>, Vec<Page>)> {
+        let mut entities = Map::new();
+        let mut pages = Vec::new();
+        for entity in ENTITIES {
+            let told = match self.count_of(*entity, meter) {
+                Ok((count, page)) => {
+                    pages.extend(page);
+                    json!({"readable": true, "count": count})
+                }
+                // Refused keys are refused for everything.
+                Err(error) if self.api.mode().is_none() => return Err(error),
+                Err(error) if matches!(error.code, Code::Nonsense | Code::RemoteAuth | Code::Invalid) => {
+                    json!({"readable": false, "reason": reason(&error)})
+                }
+                Err(error) => return Err(error),
+            };
+            entities.insert(entity.name().to_owned(), told);
+        }
+        Ok((entities, pages))
+    }
+
+    fn count_of(&self, entity: EntityType, meter: &Meter) -> Result<(Option<u64>, Option<Page>)> {
+        let page = self.count(&List::of(entity, entity.name())?, meter)?;
+        let mut count = page.as_ref().and_then(|page| page.total);
+        if entity == EntityType::Products {
+            let variations = self.count_variations(meter)?.unwrap_or(0);
+            count = count.map(|products| products + variations);
+        }
+        Ok((count, page))
+    }
+
+    /// WooCommerce's version, where the key may read it.
+    fn version(&self, meter: &Meter) -> Result<Option<String>> {
+        let params = vec![("_fields".to_owned(), "environment".to_owned())];
+        let response = self.api.get("system_status", &params, meter)?;
+        let json = response.json.as_ref().filter(|_| response.is_success());
+        Ok(json
+            .and_then(|json| json["environment"]["version"].as_str())
+            .map(str::to_owned))
+    }
+}
+
+fn reason(error: &Error) -> String {
+    match &error.detail {
+        Some(detail) => format!("{error}: {detail}"),
+        None => error.to_string(),
+    }
+}
+
+/// The remote's clock less ours, at the middle of the exchange.
+fn skew(response: &Response) -> i64 {
+    let middle = Utc::now() - chrono::Duration::from_std(response.elapsed / 2).unwrap_or_default();
+    response.date().map_or(0, |date| (date - middle).num_seconds())
+}

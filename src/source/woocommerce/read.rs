@@ -1,0 +1,320 @@
+//! Reading listings: in windows by offset, or by id.
+
+use super::api::Params;
+use super::list::List;
+use super::map;
+use super::WooCommerce;
+use crate::core::{EntityType, Record, Stub};
+use crate::error::{Code, Error, Result};
+use crate::source::http::{Meter, Response};
+use crate::source::{At, Batch, Content, Task};
+use chrono::{DateTime, Duration, Utc};
+use serde_json::Value;
+
+/// The most that WooCommerce gives at once.
+pub(super) const PER_PAGE: u64 = 100;
+/// Neighbouring windows share one record.
+const STRIDE: u64 = PER_PAGE - 1;
+
+/// The rows of one answer, with what its headers say.
+pub(super) struct Page {
+    pub rows: Vec<Value>,
+    pub total: Option<u64>,
+    pub server_time: Option<DateTime<Utc>>,
+    pub response: Response,
+}
+
+impl WooCommerce {
+    /// Carries out one task.
+    pub(super) fn read(&self, entity: EntityType, task: &Task, meter: &Meter) -> Result<Batch> {
+        let list = List::of(entity, &task.list)?;
+        match &task.at {
+            At::Offset(offset) => self.window(&list, task, *offset, *offset == 0, meter),
+            At::Tail(offset) => self.window(&list, task, *offset, true, meter),
+            At::Ids(ids) => self.by_id(&list, task, ids, meter),
+        }
+    }
+
+    fn window(&self, list: &List, task: &Task, offset: u64, goes_on: bool, meter: &Meter) -> Result<Batch> {
+        let mut params = self.params(
+            list,
+            task.content,
+            task.since,
+            &self.settings.customer_role,
+            meter,
+        )?;
+        if offset > 0 {
+            params.push(("offset".to_owned(), offset.to_string()));
+        }
+        let Some(page) = self.find_page(list, &params, meter)? else {
+            return Ok(Batch {
+                total: Some(0),
+                end: true,
+                ..none(list)?
+            });
+        };
+        let rows = page.rows.len() as u64;
+        // Past the end, HPOS shops say that there is nothing at all.
+        let total = page.total.filter(|_| rows > 0 || offset == 0);
+        // A short page ends a listing, unless a plugin has taken rows out of it.
+        let end = rows < PER_PAGE && total.is_none_or(|total| offset + PER_PAGE >= total);
+        let mut batch = self.batch(list, task, &page, meter)?;
+        if goes_on && !end {
+            batch.more.extend(following(task, offset, total));
+        }
+        Ok(Batch { total, end, ..batch })
+    }
+
+    fn by_id(&self, list: &List, task: &Task, ids: &[String], meter: &Meter) -> Result<Batch> {
+        let mut all = Batch::default();
+        for ids in ids.chunks(PER_PAGE as usize) {
+            // With any role: a customer whose role has changed is not gone.
+            let mut params = self.params(list, task.content, None, "all", meter)?;
+            params.push(("include".to_owned(), ids.join(",")));
+            let Some(page) = self.find_page(list, &params, meter)? else {
+                return none(list);
+            };
+            let batch = self.batch(list, task, &page, meter)?;
+            all.server_time = all.server_time.or(batch.server_time);
+            all.records.extend(batch.records);
+            all.stubs.extend(batch.stubs);
+            all.more.extend(batch.more);
+            all.childless.extend(batch.childless);
+        }
+        Ok(all)
+    }
+
+    fn params(
+        &self,
+        list: &List,
+        content: Content,
+        since: Option<DateTime<Utc>>,
+        role: &str,
+        meter: &Meter,
+    ) -> Result<Params> {
+        let mut params = vec![
+            ("per_page", PER_PAGE.to_string()),
+            ("orderby", "id".to_owned()),
+            ("order", "asc".to_owned()),
+            ("_fields", list.fields(content).to_owned()),
+        ];
+        match list {
+            List::Customers => params.push(("role", role.to_owned())),
+            List::Orders => params.push(("status", self.order_statuses(meter)?.join(","))),
+            List::Categories => {}
+            _ => params.push(("status", "any".to_owned())),
+        }
+        if let Some(since) = since.filter(|_| list.knows_changes()) {
+            // The shop compares whole seconds, strictly: one second earlier loses nothing.
+            let after = since - Duration::seconds(1);
+            params.push(("modified_after", after.format("%Y-%m-%dT%H:%M:%S").to_string()));
+            params.push(("dates_are_gmt", "true".to_owned()));
+        }
+        Ok(params
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect())
+    }
+
+    /// One answer of a listing; None where the shop has no such listing of variations.
+    fn find_page(&self, list: &List, params: &Params, meter: &Meter) -> Result<Option<Page>> {
+        let mut response = self.api.get(&list.route(), params, meter)?;
+        if *list == List::Orders && bad_status(&response) {
+            let params = without_draft(params);
+            response = self.api.get(&list.route(), &params, meter)?;
+            if bad_status(&response) {
+                let error = self.api.error(&response);
+                return Err(Error {
+                    code: Code::Invalid,
+                    ..error
+                }
+                .hint("One of order_statuses in the connector's settings is unknown to the shop."));
+            }
+            self.api.note(|memo| {
+                if let Some(statuses) = &mut memo.order_statuses {
+                    statuses.retain(|status| status != DRAFT);
+                }
+            });
+        }
+        if response.status == 404 && matches!(list, List::Variations | List::VariationsOf(_)) {
+            return Ok(None);
+        }
+        self.parse(list, response).map(Some)
+    }
+
+    fn parse(&self, list: &List, response: Response) -> Result<Page> {
+        let (response, json) = self.api.expect_json(response)?;
+        let Value::Array(rows) = json else {
+            let message = format!("the remote's answer to {} is no list", list.route());
+            return Err(
+                Error::new(Code::Nonsense, message).hint("A plugin of the shop may change its answers.")
+            );
+        };
+        let total = response.header("x-wp-total").and_then(|total| total.parse().ok());
+        Ok(Page {
+            rows,
+            total,
+            server_time: response.date(),
+            response,
+        })
+    }
+
+    /// How many records a listing holds, and the answer that said so; None where there is no such
+    /// listing of variations.
+    pub(super) fn count(&self, list: &List, meter: &Meter) -> Result<Option<Page>> {
+        let mut params = self.params(list, Content::Ids, None, &self.settings.customer_role, meter)?;
+        for (name, value) in &mut params {
+            match name.as_str() {
+                "per_page" => *value = "1".to_owned(),
+                "_fields" => *value = "id".to_owned(),
+                _ => {}
+            }
+        }
+        self.find_page(list, &params, meter)
+    }
+
+    fn batch(&self, list: &List, task: &Task, page: &Page, meter: &Meter) -> Result<Batch> {
+        let mut batch = Batch {
+            server_time: page.server_time,
+            ..Batch::default()
+        };
+        match task.content {
+            Content::Ids => batch.stubs = page.rows.iter().map(stub).collect::<Result<_>>()?,
+            Content::Full => batch.records = self.records(list, &page.rows, meter)?,
+        }
+        if *list == List::Products && !self.lists_all_variations(meter)? {
+            self.children(task, &page.rows, &mut batch);
+        }
+        Ok(batch)
+    }
+
+    fn records(&self, list: &List, rows: &[Value], meter: &Meter) -> Result<Vec<Record>> {
+        let map = |map: fn(&Value) -> Result<Record>| rows.iter().map(map).collect::<Result<Vec<_>>>();
+        match list {
+            List::Customers => map(map::customer),
+            List::Products => map(map::product),
+            List::Orders => map(map::order),
+            List::Categories => map(map::category),
+            List::Variations => self.variations(None, rows, meter),
+            List::VariationsOf(parent) => self.variations(Some(parent), rows, meter),
+        }
+    }
+
+    /// Where variations are listed per product: what to read for these products.
+    fn children(&self, task: &Task, rows: &[Value], batch: &mut Batch) {
+        for row in rows {
+            let Some(id) = map::id(row) else { continue };
+            if !row["type"]
+                .as_str()
+                .is_some_and(|kind| kind.starts_with("variable"))
+            {
+                batch.childless.push(id);
+                continue;
+            }
+            self.remember_sku(&id, row);
+            batch.more.push(Task {
+                list: format!("variations:{id}"),
+                content: task.content,
+                since: None,
+                at: At::Offset(0),
+            });
+        }
+    }
+}
+
+pub(super) const DRAFT: &str = "checkout-draft";
+
+/// Some versions don't know drafts of the block checkout.
+fn without_draft(params: &Params) -> Params {
+    let strip = |value: &str| {
+        value
+            .split(',')
+            .filter(|s| *s != DRAFT)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    params
+        .iter()
+        .map(|(n, v)| (n.clone(), if n == "status" { strip(v) } else { v.clone() }))
+        .collect()
+}
+
+fn bad_status(response: &Response) -> bool {
+    let params = response
+        .json
+        .as_ref()
+        .map(|json| &json["data"]["params"]["status"]);
+    response.status == 400
+        && response.remote_code() == "rest_invalid_param"
+        && params.is_some_and(|p| !p.is_null())
+}
+
+/// A product that vanished since it was listed has no variations.
+fn none(list: &List) -> Result<Batch> {
+    if *list == List::Variations {
+        return Err(Error::new(
+            Code::Nonsense,
+            "the shop lists variations product by product only",
+        ));
+    }
+    Ok(Batch::default())
+}
+
+fn stub(row: &Value) -> Result<Stub> {
+    Ok(Stub {
+        external_id: map::required_id(row)?,
+        modified_at: map::gmt(&row["date_modified_gmt"]),
+    })
+}
+
+/// The windows after the one at `offset`, the last one first: whoever works on a stack reads them in order.
+fn following(task: &Task, offset: u64, total: Option<u64>) -> Vec<Task> {
+    let task_at = |at: At| Task { at, ..task.clone() };
+    let mut offsets = vec![offset + STRIDE];
+    let mut last = offset + STRIDE;
+    while total.is_some_and(|total| last + PER_PAGE <= total) {
+        last += STRIDE;
+        offsets.push(last);
+    }
+    let tail = offsets.pop().map(|offset| task_at(At::Tail(offset)));
+    tail.into_iter()
+        .chain(
+            offsets
+                .into_iter()
+                .rev()
+                .map(|offset| task_at(At::Offset(offset))),
+        )
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn windows(offset: u64, total: Option<u64>) -> Vec<At> {
+        let task = Task {
+            list: "orders".into(),
+            content: Content::Full,
+            since: None,
+            at: At::Offset(offset),
+        };
+        following(&task, offset, total)
+            .into_iter()
+            .map(|task| task.at)
+            .collect()
+    }
+
+    #[test]
+    fn windows_overlap_by_one_and_end_with_one_that_is_not_full() {
+        assert_eq!(windows(0, Some(100)), [At::Tail(99)]);
+        assert_eq!(windows(0, Some(198)), [At::Tail(99)]);
+        assert_eq!(windows(0, Some(199)), [At::Tail(198), At::Offset(99)]);
+        assert_eq!(
+            windows(0, Some(355)),
+            [At::Tail(297), At::Offset(198), At::Offset(99)]
+        );
+        assert_eq!(windows(297, Some(397)), [At::Tail(396)]);
+        assert_eq!(windows(0, None), [At::Tail(99)]);
+    }
+}

@@ -1,0 +1,131 @@
+//! Recordings of real shops, and a small shop that answers in their way.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::WooCommerce;
+use crate::source::http::testing::{settings, Reply, Seen, Server};
+use crate::source::kind::ConnectorConfig;
+use serde_json::{json, Value};
+use std::path::PathBuf;
+
+pub const KEY: &str = "ck_80ccd0b525e2295bfffeae4c453043b0f5d05a07";
+pub const SECRET: &str = "cs_4915b81989467520ee493a31b87a6cf106552c4d";
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings/woocommerce")
+}
+
+/// A recording by its path; None, and a word about it, where there are no recordings.
+pub fn recording(path: &str) -> Option<Value> {
+    let text = std::fs::read_to_string(folder().join(path));
+    match text {
+        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
+        Err(_) => {
+            eprintln!("skipped: no recording {path}");
+            None
+        }
+    }
+}
+
+/// The bodies of all recorded pages in a folder.
+pub fn pages(site: &str, list: &str) -> Vec<Vec<Value>> {
+    let files = std::fs::read_dir(folder().join(site).join(list));
+    let Ok(files) = files else {
+        eprintln!("skipped: no recordings {site}/{list}");
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    let bodies = paths
+        .iter()
+        .map(|path| -> Value { serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap() });
+    bodies
+        .filter_map(|body| body["response"]["body"].as_array().cloned())
+        .collect()
+}
+
+/// A connector to a server. It speaks plain http, so it signs.
+pub fn connect(server: &Server, more: Value, memo: Value) -> WooCommerce {
+    let config = ConnectorConfig {
+        base_url: crate::source::address::parse_base_url(&server.url()).unwrap(),
+        settings: more,
+        memo,
+        http: settings(),
+    };
+    WooCommerce::new(config, &json!({"consumer_key": KEY, "consumer_secret": SECRET})).unwrap()
+}
+
+/// What a small shop holds.
+#[derive(Clone, Default)]
+pub struct Shop {
+    pub rows: Vec<(&'static str, Vec<Value>)>,
+    /// 10.3 and later.
+    pub global_variations: bool,
+    /// HPOS says 0 past the end.
+    pub hpos: bool,
+}
+
+impl Shop {
+    pub fn start(self) -> Server {
+        Server::start(move |seen, _| self.answer(seen))
+    }
+
+    fn answer(&self, seen: &Seen) -> Reply {
+        if seen.param("oauth_signature").is_none() {
+            return Reply::new(
+                401,
+                r#"{"code":"woocommerce_rest_cannot_view","message":"Sorry."}"#,
+            );
+        }
+        let Some(route) = seen.path.strip_prefix("/wp-json/wc/v3/") else {
+            return Reply::new(404, "<!DOCTYPE html>");
+        };
+        let rows = self
+            .rows
+            .iter()
+            .find(|(name, _)| *name == route)
+            .map(|(_, rows)| rows);
+        match rows {
+            Some(rows) if route != "variations" || self.global_variations => self.page(seen, rows),
+            _ => Reply::new(
+                404,
+                r#"{"code":"rest_no_route","message":"No route.","data":{"status":404}}"#,
+            ),
+        }
+    }
+
+    fn page(&self, seen: &Seen, rows: &[Value]) -> Reply {
+        let number = |name: &str, or: usize| seen.param(name).map_or(or, |text| text.parse().unwrap());
+        let wanted: Option<Vec<&str>> = seen.param("include").map(|ids| ids.split(',').collect());
+        let since = seen.param("modified_after").unwrap_or_default();
+        let found: Vec<&Value> = rows
+            .iter()
+            .filter(|row| {
+                wanted
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&row["id"].to_string().as_str()))
+            })
+            .filter(|row| row["date_modified_gmt"].as_str().unwrap_or("9") > since)
+            .collect();
+        let page: Vec<_> = found
+            .iter()
+            .skip(number("offset", 0))
+            .take(number("per_page", 10))
+            .collect();
+        let total = if self.hpos && page.is_empty() {
+            0
+        } else {
+            found.len()
+        };
+        Reply::ok(serde_json::to_vec(&page).unwrap())
+            .header("X-WP-Total", total)
+            .header("Date", "Sat, 21 Nov 2026 06:00:00 GMT")
+    }
+}
+
+/// Rows with ids from 1 on.
+pub fn rows(count: u64) -> Vec<Value> {
+    (1..=count)
+        .map(|id| json!({"id": id, "date_modified_gmt": "2026-01-01T00:00:00"}))
+        .collect()
+}

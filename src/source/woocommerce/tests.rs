@@ -1,0 +1,283 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::testing::{connect, rows, Shop};
+use super::*;
+use crate::error::Code;
+use crate::source::http::testing::{Reply, Server};
+use crate::source::{At, Content};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+fn task(list: &str, content: Content, at: At) -> Task {
+    Task {
+        list: list.into(),
+        content,
+        since: None,
+        at,
+    }
+}
+
+/// Works a plan off, and checks on the way that neighbouring windows overlap.
+fn pull(shop: &WooCommerce, entity: EntityType, pass: Pass) -> Vec<(String, Batch)> {
+    let mut stack = shop.plan(entity, pass).unwrap().tasks;
+    let mut done = Vec::new();
+    while let Some(task) = stack.pop() {
+        let batch = shop.fetch(entity, &task).unwrap();
+        stack.extend(batch.more.clone());
+        done.push((task.list, batch));
+    }
+    done
+}
+
+fn ids(done: &[(String, Batch)]) -> BTreeSet<u64> {
+    let all = done.iter().flat_map(|(_, batch)| {
+        let stubs = batch.stubs.iter().map(|stub| &stub.external_id);
+        batch
+            .records
+            .iter()
+            .map(|record| &record.external_id)
+            .chain(stubs)
+    });
+    all.map(|id| id.parse().unwrap()).collect()
+}
+
+fn shop_with(list: &'static str, count: u64) -> Server {
+    Shop {
+        rows: vec![(list, rows(count)), ("reports/orders/totals", vec![])],
+        hpos: true,
+        ..Shop::default()
+    }
+    .start()
+}
+
+#[test]
+fn windows_bring_every_record_of_a_listing_of_any_size() {
+    for count in [0, 1, 99, 100, 101, 198, 199, 200, 355] {
+        let server = shop_with("orders", count);
+        let shop = connect(&server, json!({}), json!(null));
+        let done = pull(&shop, EntityType::Orders, Pass::Full);
+        assert_eq!(ids(&done), (1..=count).collect(), "{count}");
+        assert_eq!(done.iter().filter(|(_, batch)| batch.end).count(), 1, "{count}");
+        let overlaps = done
+            .iter()
+            .map(|(_, batch)| batch.records.len() as u64)
+            .sum::<u64>()
+            - count;
+        assert!(overlaps < done.len() as u64, "{count}");
+        assert_eq!(done[0].1.total, Some(count));
+    }
+}
+
+#[test]
+fn a_listing_that_has_grown_is_read_to_its_end() {
+    let server = shop_with("customers", 250);
+    let shop = connect(&server, json!({}), json!(null));
+    let tail = task("customers", Content::Ids, At::Tail(99));
+    let batch = shop.fetch(EntityType::Customers, &tail).unwrap();
+    assert!(!batch.end);
+    assert_eq!(batch.more, [task("customers", Content::Ids, At::Tail(198))]);
+    let inner = task("customers", Content::Ids, At::Offset(99));
+    assert!(shop.fetch(EntityType::Customers, &inner).unwrap().more.is_empty());
+}
+
+#[test]
+fn beyond_the_end_the_total_is_unknown() {
+    let server = shop_with("orders", 99);
+    let shop = connect(&server, json!({}), json!(null));
+    let batch = shop
+        .fetch(EntityType::Orders, &task("orders", Content::Ids, At::Tail(198)))
+        .unwrap();
+    assert_eq!((batch.total, batch.end), (None, true));
+}
+
+#[test]
+fn customers_are_asked_for_by_role_and_by_id_in_any_role() {
+    let server = shop_with("customers", 5);
+    let shop = connect(&server, json!({"customer_role": "subscriber"}), json!(null));
+    shop.fetch(
+        EntityType::Customers,
+        &task("customers", Content::Full, At::Offset(0)),
+    )
+    .unwrap();
+    let by_id = task("customers", Content::Full, At::Ids(vec!["2".into(), "9".into()]));
+    let batch = shop.fetch(EntityType::Customers, &by_id).unwrap();
+    assert_eq!(batch.records.len(), 1);
+    let seen = server.seen();
+    assert_eq!(
+        (seen[0].param("role"), seen[0].param("offset")),
+        (Some("subscriber"), None)
+    );
+    assert_eq!(
+        (seen[1].param("role"), seen[1].param("include")),
+        (Some("all"), Some("2,9"))
+    );
+    assert_eq!(seen[0].param("orderby"), Some("id"));
+}
+
+fn variable(global_variations: bool) -> Server {
+    let date = "2026-01-01T00:00:00";
+    let product = |id: u64, kind: &str| json!({"id": id, "type": kind, "sku": format!("P{id}"), "date_modified_gmt": date});
+    let variation = |id: u64, parent: u64, sku: &str| json!({"id": id, "sku": sku, "parent_id": parent, "date_modified_gmt": date});
+    let (of_two, of_four) = (
+        vec![variation(5, 2, "P2"), variation(6, 2, "V6")],
+        vec![variation(7, 4, "V7")],
+    );
+    Shop {
+        rows: vec![
+            (
+                "products",
+                vec![
+                    product(1, "simple"),
+                    product(2, "variable"),
+                    product(3, "grouped"),
+                    product(4, "variable"),
+                ],
+            ),
+            ("products/2/variations", of_two.clone()),
+            ("products/4/variations", of_four.clone()),
+            ("variations", [of_two, of_four].concat()),
+        ],
+        global_variations,
+        hpos: true,
+    }
+    .start()
+}
+
+#[test]
+fn variations_are_read_at_once_or_product_by_product() {
+    for global in [true, false] {
+        let server = variable(global);
+        let shop = connect(&server, json!({}), json!(null));
+        let plan = shop.plan(EntityType::Products, Pass::Full).unwrap();
+        assert_eq!(plan.lists.len(), if global { 2 } else { 1 });
+        assert_eq!(shop.memo()["global_variations"], global);
+        for content in [Content::Full, Content::Ids] {
+            let mut stack: Vec<_> = plan.tasks.iter().map(|t| Task { content, ..t.clone() }).collect();
+            let mut done = Vec::new();
+            while let Some(task) = stack.pop() {
+                let batch = shop.fetch(EntityType::Products, &task).unwrap();
+                stack.extend(batch.more.clone());
+                done.push((task.list, batch));
+            }
+            assert_eq!(ids(&done), (1..=7).collect());
+            let childless: Vec<_> = done.iter().flat_map(|(_, b)| b.childless.clone()).collect();
+            assert_eq!(childless, if global { vec![] } else { vec!["1", "3"] });
+            let records: Vec<_> = done.iter().flat_map(|(_, b)| &b.records).collect();
+            for record in records {
+                let key = record.match_key.as_deref();
+                match record.external_id.as_str() {
+                    "5" => assert_eq!((key, record.parent_id.as_deref()), (None, Some("2"))),
+                    "6" => assert_eq!((key, record.parent_id.as_deref()), (Some("V6"), Some("2"))),
+                    "7" => assert_eq!((key, record.parent_id.as_deref()), (Some("V7"), Some("4"))),
+                    id => assert_eq!(key, Some(format!("P{id}").as_str())),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_variations_of_a_product_that_is_gone_are_none() {
+    let server = variable(false);
+    let shop = connect(&server, json!({}), json!(null));
+    let batch = shop
+        .fetch(
+            EntityType::Products,
+            &task("variations:99", Content::Full, At::Offset(0)),
+        )
+        .unwrap();
+    assert_eq!((batch.total, batch.end, batch.records.len()), (Some(0), true, 0));
+}
+
+#[test]
+fn an_incremental_pass_reads_all_of_a_small_shop_and_the_changes_of_a_big_one() {
+    let since = "2026-05-01T10:00:00Z".parse().unwrap();
+    let server = Shop {
+        rows: vec![
+            ("customers", rows(30)),
+            ("products", rows(30)),
+            ("orders", rows(30)),
+            ("products/categories", rows(30)),
+            ("variations", rows(30)),
+            (
+                "reports/orders/totals",
+                vec![json!({"slug": "packed"}), json!({"slug": "trash"})],
+            ),
+        ],
+        global_variations: true,
+        hpos: true,
+    }
+    .start();
+    let plan = |limit: u64, entity| {
+        connect(&server, json!({"compare_limit": limit}), json!(null))
+            .plan(entity, Pass::Since(since))
+            .unwrap()
+    };
+    for entity in ENTITIES {
+        let small = plan(100, *entity);
+        assert!(
+            small.sweeps
+                && small
+                    .tasks
+                    .iter()
+                    .all(|t| t.content == Content::Full && t.since.is_none())
+        );
+        assert_eq!(small.server_time.to_rfc3339(), "2026-11-21T06:00:00+00:00");
+    }
+    let customers = plan(29, EntityType::Customers);
+    assert!(customers.sweeps && customers.tasks[0].content == Content::Ids);
+    assert!(plan(0, EntityType::Categories).sweeps);
+    let products = plan(59, EntityType::Products);
+    assert_eq!(
+        (products.sweeps, products.lists),
+        (false, vec!["products".to_owned(), "variations".to_owned()])
+    );
+    assert!(products.tasks.iter().all(|t| t.since == Some(since)));
+    let orders = plan(29, EntityType::Orders);
+    assert!(!orders.sweeps && orders.requests == 2);
+
+    let shop = connect(&server, json!({}), json!(null));
+    shop.fetch(EntityType::Orders, &orders.tasks[0]).unwrap();
+    let seen = server.seen().pop().unwrap();
+    assert_eq!(seen.param("modified_after"), Some("2026-05-01T09:59:59"));
+    assert_eq!(seen.param("dates_are_gmt"), Some("true"));
+    assert_eq!(
+        seen.param("status"),
+        Some("pending,processing,on-hold,completed,cancelled,refunded,failed,checkout-draft,packed")
+    );
+}
+
+#[test]
+fn a_shop_that_knows_no_draft_orders_is_asked_without() {
+    let server = Server::start(|seen, _| match seen.param("status") {
+        Some(status) if status.contains("checkout-draft") || status.contains("typo") => Reply::new(
+            400,
+            r#"{"code":"rest_invalid_param","message":"Invalid parameter(s): status","data":{"status":400,"params":{"status":"no"}}}"#,
+        ),
+        _ => Reply::ok("[]").header("X-WP-Total", 0),
+    });
+    let orders = task("orders", Content::Full, At::Offset(0));
+    let shop = connect(&server, json!({}), json!(null));
+    shop.fetch(EntityType::Orders, &orders).unwrap();
+    let requests = shop.fetch(EntityType::Orders, &orders).unwrap().requests;
+    assert_eq!(requests, 1);
+    let error = connect(&server, json!({"order_statuses": ["typo"]}), json!(null))
+        .fetch(EntityType::Orders, &orders)
+        .unwrap_err();
+    assert_eq!(error.code, Code::Invalid);
+    assert!(error.hint.unwrap().contains("order_statuses"));
+}
+
+#[test]
+fn an_answer_of_another_shape_is_nonsense() {
+    for body in ["{}", "null", "[1]", "[{}]", r#"[{"id":0}]"#] {
+        let server = Server::script(vec![Reply::ok(body)]);
+        let shop = connect(&server, json!({}), json!(null));
+        for content in [Content::Full, Content::Ids] {
+            let error = shop
+                .fetch(EntityType::Customers, &task("customers", content, At::Offset(0)))
+                .unwrap_err();
+            assert_eq!(error.code, Code::Nonsense, "{body}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Authentication, and what a probe tells.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::testing::{connect, KEY, SECRET};
+use super::*;
+use crate::error::Code;
+use crate::source::http::testing::{Reply, Seen, Server};
+use crate::source::{At, Content};
+use serde_json::json;
+
+fn task(list: &str, content: Content, at: At) -> Task {
+    Task {
+        list: list.into(),
+        content,
+        since: None,
+        at,
+    }
+}
+
+#[test]
+fn a_site_reached_at_another_address_is_signed_for_its_own() {
+    let server = Server::start(|seen, _| match seen.path.as_str() {
+        "/wp-json/" => Reply::ok(r#"{"home":"https://shop.example/s"}"#),
+        _ if accepts(seen, "http://shop.example/s/wp-json/wc/v3/customers") => {
+            Reply::ok("[]").header("X-WP-Total", 0)
+        }
+        _ => Reply::new(
+            401,
+            r#"{"code":"woocommerce_rest_authentication_error","message":"Invalid signature."}"#,
+        ),
+    });
+    let shop = connect(&server, json!({}), json!(null));
+    let customers = task("customers", Content::Ids, At::Offset(0));
+    assert_eq!(shop.fetch(EntityType::Customers, &customers).unwrap().requests, 3);
+    assert_eq!(
+        shop.memo(),
+        json!({"auth": "oauth1", "sign_base": "http://shop.example/s/"})
+    );
+    let again = connect(&server, json!({}), shop.memo());
+    assert_eq!(
+        again.fetch(EntityType::Customers, &customers).unwrap().requests,
+        1
+    );
+    let outdated = connect(&server, json!({}), json!({"auth": "basic", "sign_base": 7}));
+    assert_eq!(
+        outdated
+            .fetch(EntityType::Customers, &customers)
+            .unwrap()
+            .requests,
+        3
+    );
+}
+
+/// Whether a request is signed for this address.
+fn accepts(seen: &Seen, url: &str) -> bool {
+    let of = |name: &str| seen.param(name).unwrap_or_default();
+    let params: Vec<_> = seen
+        .query
+        .iter()
+        .filter(|(name, _)| !name.starts_with("oauth_"))
+        .cloned()
+        .collect();
+    let keys = auth::Keys {
+        key: KEY.into(),
+        secret: SECRET.into(),
+    };
+    let at = of("oauth_timestamp").parse().unwrap_or_default();
+    keys.sign("GET", url, &params, of("oauth_nonce"), at)
+        .last()
+        .unwrap()
+        .1
+        == of("oauth_signature")
+}
+
+#[test]
+fn refused_keys_are_reported_without_being_shown() {
+    let refusal = |message: &str| {
+        let body = json!({"code": "woocommerce_rest_authentication_error", "message": format!("{message} {KEY} {SECRET}")});
+        let server = Server::script(vec![Reply::new(401, body.to_string())]);
+        let shop = connect(&server, json!({}), json!(null));
+        let error = shop
+            .fetch(
+                EntityType::Customers,
+                &task("customers", Content::Ids, At::Offset(0)),
+            )
+            .unwrap_err();
+        assert_eq!(error.code, Code::RemoteAuth);
+        let shown = format!("{error:?}");
+        assert!(!shown.contains(KEY) && !shown.contains(SECRET), "{shown}");
+        assert_eq!(shop.probe().unwrap_err().code, Code::RemoteAuth);
+        error
+    };
+    assert!(refusal("Consumer key is invalid.")
+        .detail
+        .unwrap()
+        .contains("Consumer key is invalid. *** ***"));
+    assert!(refusal("The API key provided does not have read permissions.")
+        .hint
+        .unwrap()
+        .contains("permission Read"));
+}
+
+#[test]
+fn a_probe_tells_what_can_be_read() {
+    let server = Server::start(|seen, _| {
+        let date = chrono::Utc::now() + chrono::Duration::minutes(12);
+        let date = date.format("%a, %d %b %Y %H:%M:%S GMT");
+        let reply = match seen.path.as_str() {
+            "/wp-json/" => Reply::ok(r#"{"timezone_string":"Europe/Berlin","namespaces":["wc/v3"]}"#),
+            "/wp-json/wc/v3/orders" => Reply::new(
+                403,
+                r#"{"code":"woocommerce_rest_cannot_view","message":"Sorry."}"#,
+            ),
+            "/wp-json/wc/v3/variations" => Reply::new(404, r#"{"code":"rest_no_route"}"#),
+            "/wp-json/wc/v3/system_status" => Reply::ok(r#"{"environment":{"version":"8.0.3"}}"#),
+            _ => Reply::ok("[]").header("X-WP-Total", 7),
+        };
+        reply.header("Date", date)
+    });
+    let probe = connect(&server, json!({}), json!(null)).probe().unwrap();
+    assert_eq!(
+        (probe.version.as_deref(), probe.auth_mode.as_str()),
+        (Some("8.0.3"), "oauth1")
+    );
+    assert!(
+        (715..=725).contains(&probe.clock_skew_seconds),
+        "{}",
+        probe.clock_skew_seconds
+    );
+    assert_eq!(probe.entities["customers"], json!({"readable": true, "count": 7}));
+    assert_eq!(probe.entities["orders"]["readable"], false);
+    assert!(probe.entities["orders"]["reason"]
+        .as_str()
+        .unwrap()
+        .contains("Sorry."));
+    assert_eq!(probe.warnings.len(), 4);
+    assert_eq!(probe.memo["auth"], "oauth1");
+}
