@@ -13,6 +13,7 @@ mod number;
 mod properties;
 pub mod record;
 pub mod schema;
+pub mod seal;
 mod text;
 mod time;
 

@@ -25,10 +25,11 @@ pub fn normalise_value(kind: Kind, value: &Value) -> Option<Value> {
 
 /// What a record is matched by with one that has another id: the e-mail of a customer, the SKU of a
 /// product, the number of a document, the slug (else the name) of a category, the code of a warehouse.
-/// Normalised; None where the record has none.
+/// Normalised; None where the record has none, or one too long to be one (an index entry has to hold it).
 pub fn match_key(entity: EntityType, record: &Map<String, Value>) -> Option<String> {
+    const LONGEST: usize = 500;
     let of = |name: &str, kind| match normalise_value(kind, record.get(name)?)? {
-        Value::String(s) => Some(s),
+        Value::String(s) if s.len() <= LONGEST => Some(s),
         _ => None,
     };
     match entity {

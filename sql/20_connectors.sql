@@ -1,0 +1,100 @@
+-- Connectors: the configured remote systems.
+
+CREATE TABLE integration_connector (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    number int GENERATED ALWAYS AS IDENTITY,
+    name text NOT NULL CHECK (name <> ''),
+    kind text NOT NULL,
+    base_url text NOT NULL,
+    settings jsonb NOT NULL DEFAULT '{}',
+    credentials bytea NOT NULL,
+    memo jsonb NOT NULL DEFAULT '{}',
+    is_active boolean NOT NULL DEFAULT true,
+    last_ok_at timestamptz,
+    last_error text,
+    tokens double precision NOT NULL DEFAULT 0,
+    tokens_at timestamptz NOT NULL DEFAULT '-infinity',
+    blocked_until timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id),
+    UNIQUE (org_id, name),
+    UNIQUE (org_id, number)
+);
+COMMENT ON TABLE integration_connector IS 'A remote system of an organisation. Made by sync_connect; clients read the view sync_connectors.';
+COMMENT ON COLUMN integration_connector.name IS 'What calls name it by (sync_type); by default its kind.';
+COMMENT ON COLUMN integration_connector.number IS 'Short key used by the ledger.';
+COMMENT ON COLUMN integration_connector.credentials IS 'Sealed with the key of sync_ext.key_file, bound to organisation and connector. No client may read it.';
+COMMENT ON COLUMN integration_connector.memo IS 'What probing found out (authentication mode, routes); no secrets.';
+COMMENT ON COLUMN integration_connector.tokens IS 'Requests that may be sent right now: the token bucket that all backends share.';
+COMMENT ON COLUMN integration_connector.blocked_until IS 'The remote asked to wait until then (Retry-After).';
+
+CREATE VIEW sync_connectors WITH (security_barrier) AS
+SELECT org_id, id, name AS sync_type, kind, base_url, settings, is_active, last_ok_at, last_error, created_at, updated_at
+FROM integration_connector
+WHERE org_id = (SELECT sync_current_org());
+COMMENT ON VIEW sync_connectors IS 'The connectors of the current organisation, without credentials.';
+
+CREATE FUNCTION sync_connector_of(org uuid, sync_type text) RETURNS integration_connector
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    found_row integration_connector;
+BEGIN
+    SELECT * INTO found_row FROM integration_connector c WHERE c.org_id = org AND c.name = sync_type;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no connector "%"', sync_type USING ERRCODE = '42704',
+            HINT = 'SELECT sync_type FROM sync_connectors lists them; sync_connect(...) makes one. One made in this transaction must be committed first.';
+    END IF;
+    RETURN found_row;
+END
+$$;
+COMMENT ON FUNCTION sync_connector_of(uuid, text) IS 'The connector of that name; 42704 when there is none.';
+
+-- The bucket holds at most two seconds' worth of requests, so that a pause doesn't become a burst.
+CREATE FUNCTION sync_take_tokens(org uuid, connector int, wanted int, per_second double precision,
+                                 OUT granted int, OUT wait_ms int)
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    c record;
+    available double precision;
+    moment timestamptz := clock_timestamp();
+BEGIN
+    SELECT tokens, tokens_at, blocked_until INTO c
+    FROM integration_connector i WHERE i.org_id = org AND i.number = connector FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the connector is gone' USING ERRCODE = '42704';
+    END IF;
+    IF c.blocked_until > moment THEN
+        granted := 0;
+        wait_ms := ceil(1000 * extract(epoch FROM c.blocked_until - moment));
+        RETURN;
+    END IF;
+    available := least(2 * per_second,
+                       c.tokens + per_second * least(3600, extract(epoch FROM moment - greatest(c.tokens_at, moment - interval '1 hour'))));
+    granted := greatest(0, least(wanted, floor(available)));
+    wait_ms := CASE WHEN granted > 0 THEN 0 ELSE ceil(1000 * (1 - available) / per_second) END;
+    UPDATE integration_connector i SET tokens = available - granted, tokens_at = moment
+    WHERE i.org_id = org AND i.number = connector;
+END
+$$;
+COMMENT ON FUNCTION sync_take_tokens(uuid, int, int, double precision) IS 'Takes up to `wanted` requests from the connector''s token bucket; says how long to wait when it is empty.';
+
+CREATE FUNCTION sync_disconnect(sync_type text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('admin');
+    c integration_connector := sync_connector_of(org, sync_type);
+BEGIN
+    DELETE FROM sync_record r WHERE r.org_id = org AND r.connector = c.number;
+    DELETE FROM sync_sweep s WHERE s.org_id = org AND s.connector = c.number;
+    DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;
+    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name;
+    DELETE FROM integration_connector i WHERE i.org_id = org AND i.id = c.id;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger. Local tables stay as they are.';

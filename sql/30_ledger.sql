@@ -1,0 +1,271 @@
+-- The ledger: one row per organisation, connector, entity type and record, with both sides.
+
+CREATE TABLE sync_record (
+    org_id uuid NOT NULL,
+    connector int NOT NULL,
+    entity smallint NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    ambiguous boolean NOT NULL DEFAULT false,
+    remote_fingerprint uuid,
+    local_fingerprint uuid,
+    agreed_fingerprint uuid,
+    remote_modified_at timestamptz,
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    external_id text COLLATE "C",
+    parent_id text COLLATE "C",
+    match_key text COLLATE "C",
+    local_id text COLLATE "C",
+    local_match_key text COLLATE "C",
+    remote jsonb,
+    -- IS DISTINCT FROM has no statistics; a stored column has, and can carry a partial index
+    change text COLLATE "C" GENERATED ALWAYS AS (
+        CASE
+            WHEN remote_fingerprint IS NULL AND external_id IS NOT NULL AND local_fingerprint IS NOT NULL THEN 'deleted'
+            WHEN remote_fingerprint IS NOT NULL AND local_fingerprint IS NULL THEN
+                CASE WHEN ambiguous THEN 'ambiguous' ELSE 'new' END
+            WHEN remote_fingerprint <> local_fingerprint THEN 'updated'
+        END) STORED,
+    PRIMARY KEY (org_id, id),
+    FOREIGN KEY (org_id, connector) REFERENCES integration_connector (org_id, number) ON DELETE CASCADE
+) WITH (fillfactor = 85);
+
+COMMENT ON TABLE sync_record IS 'The ledger: what the remote and the local side hold of each record, as fingerprints, so that reading the delta costs as much as there are changes.';
+COMMENT ON COLUMN sync_record.change IS 'new, updated, deleted, ambiguous, or NULL where both sides agree.';
+COMMENT ON COLUMN sync_record.ambiguous IS 'A local row might be this record, but the match key is not unique: never linked by guessing.';
+COMMENT ON COLUMN sync_record.remote_fingerprint IS 'Fingerprint of the remote record; NULL when the remote has none (any more).';
+COMMENT ON COLUMN sync_record.local_fingerprint IS 'Fingerprint of the linked local row; NULL when there is none.';
+COMMENT ON COLUMN sync_record.agreed_fingerprint IS 'What both sides held when they were last the same.';
+COMMENT ON COLUMN sync_record.remote IS 'The remote record in canonical form, as last seen.';
+COMMENT ON COLUMN sync_record.parent_id IS 'external_id of the record this one belongs to (the product of a variation).';
+COMMENT ON COLUMN sync_record.seen_at IS 'When this content was first seen; an unchanged record is not touched.';
+COMMENT ON COLUMN sync_record.match_key IS 'What links a remote record to a local row: e-mail, SKU, number.';
+COMMENT ON COLUMN sync_record.local_match_key IS 'The same of the local row.';
+
+CREATE UNIQUE INDEX sync_record_remote ON sync_record (org_id, connector, entity, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX sync_record_local ON sync_record (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL;
+CREATE INDEX sync_record_change ON sync_record (org_id, connector, entity, change, id)
+    INCLUDE (external_id, local_id, match_key) WHERE change IS NOT NULL;
+CREATE INDEX sync_record_match ON sync_record (org_id, connector, entity, match_key) WHERE match_key IS NOT NULL;
+CREATE INDEX sync_record_local_match ON sync_record (org_id, connector, entity, local_match_key) WHERE local_match_key IS NOT NULL;
+-- local rows that nothing remote is linked to: their number, and the candidates for matching
+CREATE INDEX sync_record_unlinked ON sync_record (org_id, connector, entity, local_match_key) WHERE external_id IS NULL;
+CREATE INDEX sync_record_parent ON sync_record (org_id, connector, entity, parent_id) WHERE parent_id IS NOT NULL;
+
+CREATE TABLE sync_metadata (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    sync_type text NOT NULL,
+    data_type text NOT NULL,
+    last_sync_timestamp timestamptz,
+    last_sync_count bigint NOT NULL DEFAULT 0,
+    sync_status text NOT NULL DEFAULT 'pending' CHECK (sync_status IN ('pending', 'in_progress', 'success', 'failed')),
+    error_message text,
+    checkpoint jsonb,
+    last_full_at timestamptz,
+    fingerprint_spec text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, sync_type, data_type)
+);
+COMMENT ON TABLE sync_metadata IS 'Per connector and entity type: how far the last pull came, and where the next one takes up.';
+COMMENT ON COLUMN sync_metadata.last_sync_timestamp IS 'The remote''s clock when the last complete pull began.';
+COMMENT ON COLUMN sync_metadata.checkpoint IS 'What an unfinished pull still has to read; NULL when there is none.';
+COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read, not only the changed ones.';
+COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
+
+-- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.
+CREATE TABLE sync_sweep (
+    org_id uuid NOT NULL,
+    connector int NOT NULL,
+    entity smallint NOT NULL,
+    list text NOT NULL,
+    position bigint NOT NULL,
+    is_end boolean NOT NULL,
+    total bigint,
+    ids text[] COLLATE "C" NOT NULL,
+    PRIMARY KEY (org_id, connector, entity, list, position)
+);
+COMMENT ON TABLE sync_sweep IS 'Ids that the running pull has met, window by window: the proof that a missing record is gone.';
+
+CREATE TABLE sync_run (
+    org_id uuid NOT NULL,
+    sync_id text NOT NULL,
+    connector int,
+    sync_type text NOT NULL,
+    entity_type text,
+    kind text NOT NULL,
+    status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'done', 'failed', 'interrupted')),
+    pid int NOT NULL,
+    user_id text,
+    phase text,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    heartbeat_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    result jsonb,
+    error jsonb,
+    PRIMARY KEY (org_id, sync_id)
+);
+CREATE INDEX sync_run_recent ON sync_run (org_id, kind, started_at DESC);
+CREATE INDEX sync_run_open ON sync_run (org_id, connector, entity_type) WHERE status = 'running';
+COMMENT ON TABLE sync_run IS 'One row per execution of a worker: who, what, since when, and how it ended.';
+
+CREATE TYPE sync_upsert_counts AS (inserted bigint, updated bigint, unchanged bigint);
+COMMENT ON TYPE sync_upsert_counts IS 'What sync_upsert_remote did.';
+
+-- $2..$7 are parallel arrays, one element per record. Nothing is written for a record that stayed as it was.
+-- The modification date counts as content: else a record saved without a comparable change would be
+-- fetched again by every later pull that compares dates.
+CREATE FUNCTION sync_upsert_remote(org uuid, connector_no int, entity_no smallint,
+        ids text[], parents text[], keys text[], fingerprints uuid[], modified timestamptz[], records text[])
+    RETURNS sync_upsert_counts
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    counts sync_upsert_counts;
+BEGIN
+    WITH written AS (
+        INSERT INTO sync_record AS r
+            (org_id, connector, entity, external_id, parent_id, match_key, remote_fingerprint, remote_modified_at, remote)
+        SELECT org, connector_no, entity_no, u.id, u.parent, u.key, u.fingerprint, u.modified_at, u.record::jsonb
+        FROM unnest(ids, parents, keys, fingerprints, modified, records)
+             AS u (id, parent, key, fingerprint, modified_at, record)
+        ON CONFLICT (org_id, connector, entity, external_id) WHERE external_id IS NOT NULL
+        DO UPDATE SET
+            parent_id = excluded.parent_id,
+            match_key = excluded.match_key,
+            remote_fingerprint = excluded.remote_fingerprint,
+            remote_modified_at = excluded.remote_modified_at,
+            remote = excluded.remote,
+            seen_at = now(),
+            agreed_fingerprint = CASE WHEN excluded.remote_fingerprint = r.local_fingerprint
+                                      THEN excluded.remote_fingerprint ELSE r.agreed_fingerprint END
+        WHERE r.remote_fingerprint IS DISTINCT FROM excluded.remote_fingerprint
+           OR r.remote_modified_at IS DISTINCT FROM excluded.remote_modified_at
+        RETURNING r.xmax = 0 AS is_new)
+    SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new)
+    INTO counts.inserted, counts.updated FROM written;
+    counts.unchanged := cardinality(ids) - counts.inserted - counts.updated;
+    RETURN counts;
+END
+$$;
+COMMENT ON FUNCTION sync_upsert_remote(uuid, int, smallint, text[], text[], text[], uuid[], timestamptz[], text[]) IS 'Writes the remote side of one page of records, set-based; touches no row that stayed as it was.';
+
+CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, ids text[], modified timestamptz[], recent timestamptz)
+    RETURNS SETOF text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT u.id
+    FROM unnest(ids, modified) AS u (id, modified_at)
+    LEFT JOIN sync_record r ON r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id = u.id
+    WHERE r.remote_fingerprint IS NULL              -- never seen, or back again
+       OR u.modified_at IS NULL                     -- the remote can't tell
+       OR u.modified_at IS DISTINCT FROM r.remote_modified_at
+       OR u.modified_at >= recent                   -- perhaps edited twice within one second
+$$;
+COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], timestamptz) IS 'Which of these remote records must be read in full.';
+
+-- The part of the ledger that a listing covers: a listing "children:7" holds the children of 7, one that is named in
+-- child_lists holds all children, any other one the records without a parent.
+CREATE FUNCTION sync_list_covers(list text, parent_id text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN strpos(list, ':') > 0 THEN coalesce(parent_id = substr(list, strpos(list, ':') + 1), false)
+        WHEN list = 'variations' THEN parent_id IS NOT NULL
+        ELSE parent_id IS NULL
+    END;
+COMMENT ON FUNCTION sync_list_covers(text, text) IS 'Whether a ledger row with this parent belongs to a listing (all variations, the variations of one product, everything else).';
+
+CREATE FUNCTION sync_live_count(org uuid, connector_no int, entity_no smallint, list text) RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT count(*) FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
+      AND sync_list_covers(list, r.parent_id)
+$$;
+COMMENT ON FUNCTION sync_live_count(uuid, int, smallint, text) IS 'How many records the ledger believes a listing holds.';
+
+-- Neighbouring windows must share an id: then nothing can have slipped between the two reads.
+CREATE FUNCTION sync_sweep_gaps(org uuid, connector_no int, entity_no smallint)
+    RETURNS TABLE (list text, "left" bigint, "right" bigint)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH w AS (
+        SELECT s.list, s.position, s.ids, s.is_end,
+               lead(s.position) OVER o AS next_position,
+               lead(s.ids) OVER o AS next_ids
+        FROM sync_sweep s
+        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no
+        WINDOW o AS (PARTITION BY s.list ORDER BY s.position))
+    SELECT w.list, w.position, w.next_position
+    FROM w
+    WHERE cardinality(w.ids) > 0
+      AND CASE
+              WHEN w.next_position IS NULL THEN NOT w.is_end
+              WHEN cardinality(w.next_ids) = 0 THEN NOT w.is_end
+              ELSE NOT w.ids && w.next_ids
+          END
+    ORDER BY w.list, w.position
+$$;
+COMMENT ON FUNCTION sync_sweep_gaps(uuid, int, smallint) IS 'Places where two neighbouring windows of a listing share no record, or where the listing''s end was not reached.';
+
+CREATE FUNCTION sync_missing(org uuid, connector_no int, entity_no smallint, swept text[])
+    RETURNS TABLE (external_id text, list text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH seen AS (
+        SELECT DISTINCT unnest(s.ids) AS id
+        FROM sync_sweep s
+        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no)
+    SELECT r.external_id, l.list
+    FROM unnest(swept) AS l (list)
+    JOIN sync_record r ON r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+                      AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
+                      AND sync_list_covers(l.list, r.parent_id)
+    LEFT JOIN seen ON seen.id = r.external_id
+    WHERE seen.id IS NULL
+    ORDER BY r.id
+$$;
+COMMENT ON FUNCTION sync_missing(uuid, int, smallint, text[]) IS 'Records that the ledger holds and a sweep of these listings did not meet.';
+
+-- A record that was never linked leaves no trace; a linked one stays as the deletion that the preview shows.
+CREATE FUNCTION sync_mark_gone(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    unlinked bigint;
+    linked bigint;
+BEGIN
+    -- what belonged to a record goes with it
+    WITH RECURSIVE gone AS (
+        SELECT unnest(ids) AS external_id
+        UNION
+        SELECT r.external_id FROM sync_record r JOIN gone g ON r.parent_id = g.external_id
+        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no)
+    SELECT array_agg(external_id) INTO ids FROM gone;
+
+    DELETE FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.external_id = ANY (ids) AND r.local_id IS NULL;
+    GET DIAGNOSTICS unlinked = ROW_COUNT;
+
+    UPDATE sync_record r SET remote_fingerprint = NULL, remote_modified_at = NULL, seen_at = now()
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.external_id = ANY (ids) AND r.remote_fingerprint IS NOT NULL;
+    GET DIAGNOSTICS linked = ROW_COUNT;
+    RETURN unlinked + linked;
+END
+$$;
+COMMENT ON FUNCTION sync_mark_gone(uuid, int, smallint, text[]) IS 'Records that a complete sweep proved gone, with what belonged to them.';
+
+-- A product that stopped being variable: an empty listing of its children, so that the sweep finds them missing.
+CREATE FUNCTION sync_sweep_childless(org uuid, connector_no int, entity_no smallint, list_prefix text, parents text[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    INSERT INTO sync_sweep (org_id, connector, entity, list, position, is_end, total, ids)
+    SELECT DISTINCT org, connector_no, entity_no, list_prefix || ':' || r.parent_id, 0, true, 0, '{}'::text[]
+    FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.parent_id = ANY (parents) AND r.remote_fingerprint IS NOT NULL
+    ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION sync_sweep_childless(uuid, int, smallint, text, text[]) IS 'Notes that these records have no children, where the ledger still holds some.';

@@ -1,0 +1,276 @@
+-- The delta, read from the ledger alone, and the preview made of it.
+
+CREATE TABLE sync_preview_cache (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    sync_type text NOT NULL,
+    entity_type text NOT NULL DEFAULT 'all',
+    delta_data jsonb NOT NULL,
+    computed_by text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
+    cache_key text,
+    computed_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL DEFAULT now() + interval '1 hour',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id),
+    UNIQUE (org_id, sync_type, entity_type)
+);
+CREATE INDEX sync_preview_cache_expiry ON sync_preview_cache (expires_at);
+COMMENT ON TABLE sync_preview_cache IS 'Previews as computed, until they expire.';
+
+CREATE TABLE sync_selective_config (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    entity_type text NOT NULL,
+    config jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id),
+    UNIQUE (org_id, entity_type)
+);
+COMMENT ON TABLE sync_selective_config IS 'Per entity type: which classes of changes an organisation wants applied. Written by sync_select.';
+
+CREATE VIEW sync_changes WITH (security_barrier) AS
+SELECT r.org_id, i.name AS sync_type, e.name AS entity_type, r.change, r.external_id, r.local_id, r.match_key
+FROM sync_record r
+JOIN integration_connector i ON i.org_id = r.org_id AND i.number = r.connector
+JOIN sync_entity e ON e.number = r.entity
+WHERE r.org_id = (SELECT sync_current_org()) AND r.change IS NOT NULL;
+COMMENT ON VIEW sync_changes IS 'What differs between remote and local for the current organisation, without the records: the cheapest look at the delta.';
+
+-- deleted_scope = 'all' makes local rows that were never linked deletions, for who wants a pure mirror
+CREATE FUNCTION sync_delta_rows(org uuid, c integration_connector, e sync_entity, class text DEFAULT NULL, row_limit bigint DEFAULT NULL)
+    RETURNS TABLE (change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    mirror boolean := coalesce(c.settings ->> 'deleted_scope', 'linked') = 'all';
+BEGIN
+    RETURN QUERY EXECUTE format($query$
+        SELECT d.change, d.external_id, d.local_id, d.key,
+               CASE WHEN d.change = 'updated' THEN sync_diff($4, to_jsonb(l), d.remote) END,
+               CASE WHEN d.change <> 'deleted' THEN d.remote END,
+               to_jsonb(l) - 'org_id'
+        FROM (
+            SELECT r.id, r.change, r.external_id, r.local_id, coalesce(r.match_key, r.local_match_key) AS key, r.remote
+            FROM sync_record r
+            WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3 AND r.change IS NOT NULL
+              AND ($6 IS NULL OR r.change = $6)
+            UNION ALL
+            SELECT r.id, 'deleted', NULL, r.local_id, r.local_match_key, NULL
+            FROM sync_record r
+            WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3 AND r.external_id IS NULL
+              AND $5 AND ($6 IS NULL OR $6 = 'deleted')
+            ORDER BY 2, 1
+            LIMIT $7) d
+        LEFT JOIN %I.%I l ON l.org_id = $1 AND l.id = d.local_id::uuid
+        ORDER BY d.change, d.id$query$, '@extschema@', e.local_table)
+    USING org, c.number, e.number, e.name, mirror, class, row_limit;
+END
+$$;
+COMMENT ON FUNCTION sync_delta_rows(uuid, integration_connector, sync_entity, text, bigint) IS 'Rows of the delta, one class or all, with the local record and the changed fields.';
+
+CREATE FUNCTION compute_delta(sync_type text, entity_type text)
+    RETURNS TABLE (change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('read');
+BEGIN
+    RETURN QUERY SELECT * FROM sync_delta_rows(org, sync_connector_of(org, compute_delta.sync_type),
+                                               sync_entity_of(compute_delta.entity_type));
+END
+$$;
+COMMENT ON FUNCTION compute_delta(text, text) IS 'Everything that differs between remote and local, one row per record: change (new, updated, deleted, ambiguous), ids, changed_fields {field: {old, new}}, and both records. Read from the ledger; asks nobody.';
+
+CREATE FUNCTION sync_delta_class(org uuid, c integration_connector, e sync_entity, class text, sample bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    n bigint;
+    records jsonb;
+BEGIN
+    SELECT count(*) INTO n FROM sync_record r
+    WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.change = class;
+    IF class = 'deleted' AND c.settings ->> 'deleted_scope' = 'all' THEN
+        n := n + sync_unlinked_count(org, c.number, e.number);
+    END IF;
+    SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+               'externalId', d.external_id,
+               'localId', d.local_id,
+               'matchKey', d.match_key,
+               'changedFields', d.changed_fields,
+               'record', CASE WHEN class = 'deleted' THEN d.local ELSE d.remote END))), '[]')
+    INTO records
+    FROM sync_delta_rows(org, c, e, class, sample) d;
+    RETURN jsonb_build_object('count', n, 'records', records);
+END
+$$;
+COMMENT ON FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint) IS 'Count and first records of one class of changes.';
+
+CREATE FUNCTION sync_unlinked_count(org uuid, connector_no int, entity_no smallint) RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT count(*) FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id IS NULL
+$$;
+COMMENT ON FUNCTION sync_unlinked_count(uuid, int, smallint) IS 'How many local rows nothing remote was ever linked to.';
+
+-- Deletions are marked as massive by the share of linked records they are, as sync_apply judges them.
+CREATE FUNCTION sync_delta_summary(org uuid, c integration_connector, e sync_entity, sample bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    deleted jsonb := sync_delta_class(org, c, e, 'deleted', sample);
+    linked bigint;
+BEGIN
+    IF (deleted ->> 'count')::bigint > 0 THEN
+        SELECT count(*) INTO linked FROM sync_record r
+        WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.local_id IS NOT NULL
+          AND (r.external_id IS NOT NULL OR c.settings ->> 'deleted_scope' = 'all');
+        IF (deleted ->> 'count')::bigint * 100 > linked * current_setting('sync_ext.mass_delete_percent')::int THEN
+            deleted := deleted || '{"massDelete": true}';
+        END IF;
+    END IF;
+    RETURN jsonb_build_object(
+        'new', sync_delta_class(org, c, e, 'new', sample),
+        'updated', sync_delta_class(org, c, e, 'updated', sample),
+        'deleted', deleted,
+        'ambiguous', sync_delta_class(org, c, e, 'ambiguous', sample));
+END
+$$;
+COMMENT ON FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity, bigint) IS 'Counts and first records of every class of changes.';
+
+CREATE FUNCTION sync_store_preview(org uuid, sync_type text, entity_type text, computed_by text, ttl interval, meta jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    c integration_connector := sync_connector_of(org, sync_store_preview.sync_type);
+    e sync_entity := sync_entity_of(sync_store_preview.entity_type);
+    expires timestamptz := now() + ttl;
+    preview jsonb;
+BEGIN
+    preview := jsonb_build_object(
+        'syncType', c.name,
+        'entityType', e.name,
+        'delta', sync_delta_summary(org, c, e, 20),
+        'unlinked', sync_unlinked_count(org, c.number, e.number),
+        'computedAt', now(),
+        'expiresAt', expires,
+        'cacheHit', false,
+        'meta', meta);
+    INSERT INTO sync_preview_cache AS p (org_id, sync_type, entity_type, delta_data, computed_by, cache_key, expires_at)
+    VALUES (org, c.name, e.name, preview, sync_store_preview.computed_by, meta ->> 'requestId', expires)
+    ON CONFLICT (org_id, sync_type, entity_type)
+    DO UPDATE SET delta_data = excluded.delta_data, computed_by = excluded.computed_by, cache_key = excluded.cache_key,
+                  computed_at = now(), expires_at = excluded.expires_at, updated_at = now();
+    RETURN preview;
+END
+$$;
+COMMENT ON FUNCTION sync_store_preview(uuid, text, text, text, interval, jsonb) IS 'Computes a preview from the ledger and caches it.';
+
+-- The cached answer needs one indexed look-up; only a miss starts a worker (sync_refresh_preview).
+CREATE FUNCTION sync_preview(sync_type text, entity_type text, force_refresh boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('read');
+    entity_name text := (sync_entity_of(entity_type)).name;
+    preview jsonb;
+BEGIN
+    IF NOT force_refresh THEN
+        SELECT p.delta_data INTO preview FROM sync_preview_cache p
+        WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name
+          AND p.expires_at > clock_timestamp();
+        IF FOUND THEN
+            RETURN preview || '{"cacheHit": true}';
+        END IF;
+    END IF;
+    PERFORM sync_refresh_preview(sync_type, entity_name);
+    SELECT p.delta_data INTO preview FROM sync_preview_cache p
+    WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name;
+    RETURN preview;
+END
+$$;
+COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta}.';
+
+CREATE FUNCTION sync_detect(sync_type text, entity_type text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('read');
+    c integration_connector := sync_connector_of(org, sync_detect.sync_type);
+    e sync_entity := sync_entity_of(sync_detect.entity_type);
+BEGIN
+    RETURN jsonb_build_object('syncType', c.name, 'entityType', e.name, 'delta', sync_delta_summary(org, c, e, 20),
+                              'unlinked', sync_unlinked_count(org, c.number, e.number), 'computedAt', now());
+END
+$$;
+COMMENT ON FUNCTION sync_detect(text, text) IS 'The delta of one entity type with counts and first records, from the ledger alone.';
+
+CREATE FUNCTION detect_customer_delta(sync_type text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$ BEGIN RETURN sync_detect(sync_type, 'customers'); END $$;
+COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone.';
+
+CREATE FUNCTION detect_product_delta(sync_type text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$ BEGIN RETURN sync_detect(sync_type, 'products'); END $$;
+COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone.';
+
+CREATE FUNCTION detect_order_delta(sync_type text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$ BEGIN RETURN sync_detect(sync_type, 'orders'); END $$;
+COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone.';
+
+CREATE FUNCTION sync_invalidate_preview(sync_type text DEFAULT NULL, entity_type text DEFAULT NULL) RETURNS int
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('operate');
+    entity_name text;
+    n int;
+BEGIN
+    IF entity_type IS NOT NULL THEN
+        entity_name := CASE WHEN lower(entity_type) = 'all' THEN 'all' ELSE (sync_entity_of(entity_type)).name END;
+    END IF;
+    DELETE FROM sync_preview_cache p
+    WHERE p.org_id = org
+      AND (sync_invalidate_preview.sync_type IS NULL OR p.sync_type = sync_invalidate_preview.sync_type)
+      AND (entity_name IS NULL OR p.entity_type = entity_name);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END
+$$;
+COMMENT ON FUNCTION sync_invalidate_preview(text, text) IS 'Drops cached previews of the organisation (all, of one connector, of one entity type); returns how many.';
+
+CREATE FUNCTION auto_cleanup_preview_cache() RETURNS int
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    n int;
+BEGIN
+    -- over every organisation that the caller may operate on: pg_cron has no current one
+    DELETE FROM sync_preview_cache p
+    WHERE p.expires_at <= now() AND sync_role_has(sync_caller(), p.org_id, 'operate');
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END
+$$;
+COMMENT ON FUNCTION auto_cleanup_preview_cache() IS 'Deletes expired previews of every organisation the caller may operate on; returns how many.';
+
+CREATE FUNCTION sync_select(entity_type text, include_new boolean DEFAULT true, include_updated boolean DEFAULT true, include_deleted boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('operate');
+    e sync_entity := sync_entity_of(sync_select.entity_type);
+    chosen jsonb := jsonb_build_object('includeNew', coalesce(include_new, true), 'includeUpdated', coalesce(include_updated, true),
+                                       'includeDeleted', coalesce(include_deleted, false));
+BEGIN
+    INSERT INTO sync_selective_config AS s (org_id, entity_type, config) VALUES (org, e.name, chosen)
+    ON CONFLICT (org_id, entity_type) DO UPDATE SET config = excluded.config, updated_at = now();
+    RETURN jsonb_build_object('entityType', e.name) || chosen;
+END
+$$;
+COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied; returns what is stored.';

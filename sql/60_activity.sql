@@ -1,0 +1,98 @@
+-- What happened: the activity log, partitioned by month.
+
+CREATE TABLE sync_activity_log (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    sync_id text,
+    entity_type text,
+    activity_type text NOT NULL,
+    status text,
+    details jsonb NOT NULL DEFAULT '{}',
+    error_message text,
+    record_count bigint,
+    duration_seconds numeric,
+    user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id, created_at)
+) PARTITION BY RANGE (created_at);
+CREATE INDEX sync_activity_log_recent ON sync_activity_log (org_id, created_at DESC);
+COMMENT ON TABLE sync_activity_log IS 'What happened, by month (sync_activity_log_YYYY_MM). Partitions are made ahead and dropped after sync_ext.activity_retention by sync_maintain().';
+
+-- no insert ever fails for want of a partition
+CREATE TABLE sync_activity_log_default PARTITION OF sync_activity_log DEFAULT;
+COMMENT ON TABLE sync_activity_log_default IS 'Entries of months that have no partition of their own.';
+
+-- Monthly partitions are made at run time and are no members of the extension: pg_dump carries them like
+-- any table, so a dump of this month can be restored next year.
+CREATE FUNCTION sync_make_activity_partition(month date) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    low timestamptz := date_trunc('month', month::timestamp) AT TIME ZONE 'UTC';
+    high timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
+    part text := 'sync_activity_log_' || to_char(month, 'YYYY_MM');
+BEGIN
+    IF to_regclass(format('%I.%I', '@extschema@', part)) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I.%I (LIKE %I.sync_activity_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+                   '@extschema@', part, '@extschema@');
+    -- entries that the default partition has taken in meanwhile would forbid the new one: they move
+    EXECUTE format('WITH moved AS (DELETE FROM sync_activity_log_default d WHERE d.created_at >= %L AND d.created_at < %L RETURNING d.*)
+                    INSERT INTO %I.%I SELECT * FROM moved', low, high, '@extschema@', part);
+    EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', '@extschema@', part);
+    EXECUTE format('COMMENT ON TABLE %I.%I IS %L', '@extschema@', part, 'Activity of ' || to_char(month, 'YYYY-MM') || ' (UTC).');
+    EXECUTE format('ALTER TABLE %I.sync_activity_log ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                   '@extschema@', '@extschema@', part, low, high);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION sync_make_activity_partition(date) IS 'Makes the partition of a month (UTC), taking over what the default partition holds of it; false when it exists.';
+
+CREATE FUNCTION sync_roll_activity(keep interval) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date;
+    oldest text := 'sync_activity_log_' || to_char((now() AT TIME ZONE 'UTC') - keep, 'YYYY_MM');
+    made int := 0;
+    dropped int := 0;
+    old_rows bigint;
+    part text;
+    ahead int;
+BEGIN
+    -- one at a time; whoever comes second finds the work done
+    PERFORM pg_advisory_xact_lock(hashtextextended('sync_ext:activity', 0));
+    FOR ahead IN 0..2 LOOP
+        made := made + sync_make_activity_partition((today + make_interval(months => ahead))::date)::int;
+    END LOOP;
+    FOR part IN
+        SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
+        WHERE h.inhparent = to_regclass(format('%I.sync_activity_log', '@extschema@'))
+          AND c.relname ~ '^sync_activity_log_\d{4}_\d{2}$' AND c.relname < oldest
+    LOOP
+        EXECUTE format('DROP TABLE %I.%I', '@extschema@', part);
+        dropped := dropped + 1;
+    END LOOP;
+    DELETE FROM sync_activity_log_default d WHERE d.created_at < now() - keep;
+    GET DIAGNOSTICS old_rows = ROW_COUNT;
+    RETURN jsonb_build_object('partitionsMade', made, 'partitionsDropped', dropped, 'rowsDeleted', old_rows);
+END
+$$;
+COMMENT ON FUNCTION sync_roll_activity(interval) IS 'Makes the partitions of this month and the next two, drops those older than the interval.';
+
+CREATE FUNCTION sync_maintain() RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    caller oid := sync_caller(); -- loads the library, and with it the settings
+    keep interval := current_setting('sync_ext.activity_retention')::interval;
+    done jsonb := sync_roll_activity(keep);
+    runs bigint;
+BEGIN
+    DELETE FROM sync_run r WHERE r.status <> 'running' AND r.started_at < now() - least(keep, interval '30 days');
+    GET DIAGNOSTICS runs = ROW_COUNT;
+    RETURN done || jsonb_build_object('runsDeleted', runs);
+END
+$$;
+COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention. Workers do it after each run.';

@@ -1,0 +1,131 @@
+-- How far it is: progress rows, written by workers and by apps alike.
+
+CREATE TABLE sync_progress (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    sync_id text NOT NULL,
+    entity_type text NOT NULL,
+    source_system text,
+    status text NOT NULL DEFAULT 'running',
+    phase text,
+    total_items bigint NOT NULL DEFAULT 0 CHECK (total_items >= 0),
+    processed_count bigint NOT NULL DEFAULT 0 CHECK (processed_count >= 0),
+    failed_count bigint NOT NULL DEFAULT 0 CHECK (failed_count >= 0),
+    skipped_count bigint NOT NULL DEFAULT 0 CHECK (skipped_count >= 0),
+    current_item text,
+    initiated_by text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
+    started_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    completed_at timestamptz,
+    elapsed_seconds numeric NOT NULL DEFAULT 0,
+    speed_items_per_min numeric,
+    eta_seconds numeric,
+    percent_complete numeric NOT NULL DEFAULT 0,
+    -- the moving window of the speed: where it began and where the next one will
+    window_started_at timestamptz,
+    window_count bigint,
+    next_window_at timestamptz,
+    next_window_count bigint,
+    PRIMARY KEY (org_id, id),
+    UNIQUE (org_id, sync_id),
+    CONSTRAINT sync_progress_counts CHECK (processed_count + failed_count + skipped_count <= total_items)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE sync_progress IS 'How far each run is. Apps may insert and update rows themselves; a trigger computes elapsed time, speed, ETA and percent.';
+COMMENT ON COLUMN sync_progress.speed_items_per_min IS 'Over the last 15 to 30 seconds, so that an ETA follows a slowdown.';
+COMMENT ON COLUMN sync_progress.phase IS 'What the run is doing. While it is fetching, verifying or matching, reaching the total doesn''t complete it.';
+COMMENT ON COLUMN sync_progress.window_started_at IS 'Begin of the window over which the speed is measured.';
+
+CREATE FUNCTION sync_progress_compute() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    done bigint := NEW.processed_count + NEW.failed_count + NEW.skipped_count;
+    seconds double precision;
+BEGIN
+    IF TG_OP = 'INSERT' OR NEW.window_started_at IS NULL THEN
+        NEW.window_started_at := NEW.started_at;
+        NEW.window_count := 0;
+        NEW.next_window_at := NEW.started_at;
+        NEW.next_window_count := 0;
+    END IF;
+    IF NEW.status = 'running' AND NEW.total_items > 0 AND done >= NEW.total_items
+       AND coalesce(NEW.phase NOT IN ('fetching', 'verifying', 'matching'), true) THEN
+        NEW.status := CASE WHEN NEW.failed_count > 0 THEN 'completed_with_errors' ELSE 'completed' END;
+    END IF;
+    IF NEW.completed_at IS NULL AND NEW.status NOT IN ('running', 'pending', 'paused') THEN
+        NEW.completed_at := moment;
+    END IF;
+    seconds := extract(epoch FROM coalesce(NEW.completed_at, moment) - NEW.started_at);
+    NEW.elapsed_seconds := greatest(0, round(seconds::numeric, 3));
+    NEW.percent_complete := CASE
+        WHEN NEW.total_items > 0 THEN round(100.0 * done / NEW.total_items, 2)
+        WHEN NEW.completed_at IS NOT NULL THEN 100
+        ELSE 0 END;
+    -- two anchors, moved on every 15 s, make a window of 15 to 30 s
+    IF moment - NEW.next_window_at > interval '15 seconds' THEN
+        NEW.window_started_at := NEW.next_window_at;
+        NEW.window_count := NEW.next_window_count;
+        NEW.next_window_at := moment;
+        NEW.next_window_count := done;
+    END IF;
+    IF NEW.completed_at IS NOT NULL THEN
+        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60 * done / seconds)::numeric, 2) END;
+        NEW.eta_seconds := 0;
+    ELSE
+        seconds := extract(epoch FROM moment - NEW.window_started_at);
+        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60 * greatest(0, done - NEW.window_count) / seconds)::numeric, 2) END;
+        NEW.eta_seconds := CASE WHEN NEW.speed_items_per_min > 0
+                                THEN round(60 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min, 1) END;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sync_progress_compute() IS 'Computes elapsed time, speed, ETA and percent of a progress row, and completes it when its total is reached.';
+
+-- A row that was complete before is not logged again, whatever is written to it later.
+CREATE FUNCTION sync_progress_report() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF NEW.completed_at IS NOT NULL AND (TG_OP = 'INSERT' OR OLD.completed_at IS NULL)
+       AND coalesce(NEW.phase NOT IN ('fetching', 'verifying', 'matching', 'done'), true) THEN
+        INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, record_count, duration_seconds, user_id)
+        VALUES (NEW.org_id, NEW.sync_id, NEW.entity_type, 'sync_completed', NEW.status,
+                jsonb_build_object('total', NEW.total_items, 'processed', NEW.processed_count, 'failed', NEW.failed_count,
+                                   'skipped', NEW.skipped_count, 'sourceSystem', NEW.source_system),
+                NEW.processed_count, NEW.elapsed_seconds, NEW.initiated_by);
+    END IF;
+    PERFORM pg_notify('sync_progress', json_build_object('org_id', NEW.org_id, 'sync_id', NEW.sync_id)::text);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sync_progress_report() IS 'Announces each change on the channel sync_progress (ids only: a channel has no row-level security) and logs a completion once.';
+
+CREATE TRIGGER sync_progress_compute BEFORE INSERT OR UPDATE ON sync_progress
+    FOR EACH ROW EXECUTE FUNCTION sync_progress_compute();
+CREATE TRIGGER sync_progress_report AFTER INSERT OR UPDATE ON sync_progress
+    FOR EACH ROW EXECUTE FUNCTION sync_progress_report();
+
+CREATE VIEW sync_progress_live WITH (security_barrier) AS
+SELECT p.sync_id, p.entity_type, p.source_system, p.status, p.phase,
+       '[' || rpad(repeat('#', (p.percent_complete / 5)::int), 20, '.') || '] ' || lpad(round(p.percent_complete)::text, 3) || ' %' AS progress,
+       p.processed_count || ' / ' || p.total_items AS items,
+       p.failed_count AS failed, p.skipped_count AS skipped,
+       p.speed_items_per_min AS per_minute,
+       make_interval(secs => round(p.eta_seconds)::int) AS eta,
+       date_trunc('second', coalesce(p.completed_at, clock_timestamp()) - p.started_at) AS elapsed,
+       p.current_item, p.started_at, p.updated_at, p.org_id
+FROM sync_progress p
+WHERE p.org_id = (SELECT sync_current_org())
+  AND (p.completed_at IS NULL OR p.completed_at > now() - interval '1 hour')
+ORDER BY p.completed_at IS NOT NULL, p.started_at DESC;
+COMMENT ON VIEW sync_progress_live IS 'Running syncs and those of the last hour with a text progress bar, made for psql''s \watch.';
+
+CREATE VIEW sync_workers WITH (security_barrier) AS
+SELECT r.org_id, r.pid, r.sync_id, r.kind, r.sync_type, r.entity_type, r.phase, r.started_at, r.heartbeat_at,
+       clock_timestamp() - r.heartbeat_at AS silent_for,
+       sync_worker_alive(r.pid) AS alive
+FROM sync_run r
+WHERE r.org_id = (SELECT sync_current_org()) AND r.status = 'running';
+COMMENT ON VIEW sync_workers IS 'Background workers of the current organisation with their last heartbeat; alive = false: a crash left the run, the next call takes it up.';

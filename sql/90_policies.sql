@@ -1,0 +1,62 @@
+-- Row-level security on every table, and nothing for PUBLIC.
+
+INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
+SELECT 'read', 'table', t, 'SELECT'
+FROM unnest('{sync_record,sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_metadata,sync_run,
+              sync_customers,sync_products,sync_orders,sync_categories,
+              sync_connectors,sync_changes,sync_progress_live,sync_workers}'::text[]) t
+UNION ALL
+SELECT 'operate', 'table', t, p
+FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,
+              sync_customers,sync_products,sync_orders,sync_categories}'::text[]) t,
+     unnest('{INSERT,UPDATE,DELETE}'::text[]) p
+UNION ALL
+SELECT 'read', 'function', f, 'EXECUTE'
+FROM unnest('{sync_current_org,sync_writable_org,sync_raw_org,sync_caller,sync_role_has,sync_level_rank,sync_worker_alive,
+              sync_fingerprint,sync_match_key,sync_diff,sync_preview,compute_delta,
+              detect_customer_delta,detect_product_delta,detect_order_delta,sync_health,sync_verify}'::text[]) f
+UNION ALL
+SELECT 'operate', 'function', f, 'EXECUTE'
+FROM unnest('{sync_pull,sync_refresh_preview,sync_test_connection,sync_invalidate_preview,auto_cleanup_preview_cache,sync_select,sync_reset,
+              sync_maintain}'::text[]) f
+UNION ALL
+SELECT 'admin', 'function', f, 'EXECUTE'
+FROM unnest('{sync_connect,sync_disconnect,sync_grant,sync_revoke}'::text[]) f;
+
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOR t IN
+        SELECT c.oid FROM pg_class c
+        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+        JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
+        WHERE c.relkind IN ('r', 'p')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t);
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', t);
+        IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t AND a.attname = 'org_id') AND t <> 'sync_access'::regclass THEN
+            -- the sub-select makes the planner ask once per statement, not once per row
+            EXECUTE format('CREATE POLICY sync_read ON %s FOR SELECT USING (org_id = (SELECT sync_current_org()))', t);
+            EXECUTE format('CREATE POLICY sync_insert ON %s FOR INSERT WITH CHECK (org_id = (SELECT sync_writable_org()))', t);
+            EXECUTE format('CREATE POLICY sync_update ON %s FOR UPDATE USING (org_id = (SELECT sync_writable_org()))
+                            WITH CHECK (org_id = (SELECT sync_writable_org()))', t);
+            EXECUTE format('CREATE POLICY sync_delete ON %s FOR DELETE USING (org_id = (SELECT sync_writable_org()))', t);
+        END IF;
+    END LOOP;
+END
+$$;
+
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN
+        SELECT p.oid FROM pg_proc p
+        JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+        JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+    END LOOP;
+END
+$$;

@@ -1,0 +1,188 @@
+//! Jobs of a worker, from claim to finish: one file per job.
+
+mod pool;
+mod preview;
+mod probe;
+mod pull;
+mod stack;
+
+use crate::settings::Settings;
+use crate::store::connector::{self, Connector};
+use crate::store::run::{self as runs, RunKey};
+use crate::worker::transaction::{short, waiting};
+use crate::worker::{Job, Request};
+use pool::Pool;
+use serde_json::Value;
+use sync_engine::core::seal::{SealKey, Sealed};
+use sync_engine::core::{Backoff, EntityType};
+use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::http::Retry;
+use sync_engine::source::{self, ConnectorKind};
+
+/// What every job works with.
+struct Context<'a> {
+    request: &'a Request,
+    settings: &'a Settings,
+    connector: Connector,
+    key: RunKey,
+}
+
+/// What a job came to: its result, and how many records it was about.
+struct Outcome {
+    result: Value,
+    count: u64,
+}
+
+/// Carries out a request: rights, limits, claim, work, end. Every step is a short transaction of its own, so
+/// that no HTTP request is ever made inside one.
+pub fn run(request: &Request) -> Result<Value> {
+    let requested_at = short(runs::now)?;
+    let connector = short(|| {
+        connector::require(&request.org, request.role, "operate")?;
+        connector::find(&request.org, &request.sync_type)
+    })?;
+    if !connector.is_active {
+        return Err(Error::new(Code::NotReady, format!("connector \"{}\" is not active", connector.name)));
+    }
+    let key = key_of(request, &connector);
+    if waiting(|| runs::lock(&key))? && key.entity.is_some() {
+        // another run was busy with the same records: what it found is what this one would find
+        if let Some(mut shared) = short(|| runs::finished_since(&key, &requested_at))? {
+            if let Some(result) = shared.as_object_mut() {
+                result.insert("shared".to_owned(), Value::Bool(true));
+            }
+            return Ok(shared);
+        }
+    }
+    let context = Context { request, settings: &request.settings, connector, key };
+    short(|| claim(&context))?;
+    let outcome = perform(&context);
+    close(&context, outcome)
+}
+
+fn key_of(request: &Request, connector: &Connector) -> RunKey {
+    let (kind, entity) = match request.job {
+        Job::Probe => ("probe", None),
+        Job::Pull { entity, .. } => ("pull", Some(entity)),
+        Job::Preview { entity } => ("preview", Some(entity)),
+    };
+    RunKey {
+        org: request.org.clone(),
+        sync_id: request.sync_id.clone(),
+        connector: connector.number,
+        sync_type: connector.name.clone(),
+        kind,
+        entity,
+        user_id: request.user_id.clone(),
+    }
+}
+
+/// The local limits, then the run's own row.
+fn claim(context: &Context) -> Result<()> {
+    let Context { settings, key, .. } = context;
+    if key.kind == "preview" {
+        let (recent, seconds) = runs::recent_previews(&key.org)?;
+        if recent >= i64::from(settings.preview_rate) {
+            let message = format!("more than {} fresh previews within a minute", settings.preview_rate);
+            return Err(runs::limit(message, seconds));
+        }
+    }
+    if !runs::take_slot(&format!("sync_ext:org:{}", key.org), settings.max_runs_per_org)? {
+        let message = format!("the organisation has {} runs under way", settings.max_runs_per_org);
+        return Err(runs::limit(message, 10.0));
+    }
+    if !runs::take_slot("sync_ext:workers", settings.max_workers)? {
+        let message = format!("all {} workers are busy", settings.max_workers);
+        return Err(runs::limit(message, 10.0));
+    }
+    runs::begin(key)
+}
+
+fn perform(context: &Context) -> Result<Outcome> {
+    let mut pool = Pool::start(context.settings.fetch_concurrency, opener(context)?)?;
+    match context.request.job {
+        Job::Probe => probe::run(context, &mut pool),
+        Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
+        Job::Preview { entity } => preview::run(context, &mut pool, entity),
+    }
+}
+
+/// Opens the connector; called on a helper thread, since an HTTP client starts threads of its own.
+fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Box<dyn source::Source>> + Send + 'static> {
+    let connector = context.connector.clone();
+    let kind: ConnectorKind = connector.kind.parse()?;
+    let credentials = unseal(context)?;
+    let settings = context.settings;
+    let http = source::HttpSettings {
+        allowed_hosts: settings.allowed_hosts.clone(),
+        timeout: settings.http_timeout,
+        connect_timeout: settings.http_timeout.min(std::time::Duration::from_secs(10)),
+        retry: Retry {
+            max: settings.max_retries,
+            backoff: Backoff::new(settings.retry_backoff, settings.retry_backoff_max),
+            ..Retry::default()
+        },
+        ..source::HttpSettings::default()
+    };
+    Ok(move || source::open(kind, &connector.base_url, &connector.settings, &credentials, &connector.memo, http))
+}
+
+fn unseal(context: &Context) -> Result<Value> {
+    let Connector { id, credentials, .. } = &context.connector;
+    let sealed =
+        Sealed::from_hex(credentials).ok_or_else(|| Error::new(Code::Internal, "the stored credentials are damaged"))?;
+    let opened = seal_key(&context.settings.key_file)?.open(&owner(&context.key.org, id), &sealed)?;
+    serde_json::from_slice(&opened).map_err(|_| Error::new(Code::Internal, "the stored credentials are damaged"))
+}
+
+/// What credentials are bound to.
+pub fn owner(org: &str, connector_id: &str) -> String {
+    format!("{}/{connector_id}", org.to_ascii_lowercase())
+}
+
+/// Reads the key from its file, which nobody but the server's user may read.
+pub fn seal_key(path: &str) -> Result<SealKey> {
+    use std::os::unix::fs::PermissionsExt;
+    const HOW: &str = "As the server's user: (umask 077; openssl rand -hex 32 > /path/to/sync_ext.key), then as a superuser: \
+                       ALTER SYSTEM SET sync_ext.key_file = '/path/to/sync_ext.key'; SELECT pg_reload_conf();";
+    let not_ready = |why: String| Error::new(Code::NotReady, why).hint(HOW);
+    if path.is_empty() {
+        return Err(not_ready("no key to seal credentials with: sync_ext.key_file is not set".to_owned()));
+    }
+    let mode = std::fs::metadata(path).map_err(|e| not_ready(format!("the key file can't be read: {e}")))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(not_ready("the key file can be read by others than the server's user".to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| not_ready(format!("the key file can't be read: {e}")))?;
+    SealKey::from_hex(&text)
+}
+
+/// Writes down how it ended. The log of a failure is the worker's own: no rollback of the caller takes it away.
+fn close(context: &Context, outcome: Result<Outcome>) -> Result<Value> {
+    let Context { key, .. } = context;
+    match outcome {
+        Ok(Outcome { result, count }) => {
+            short(|| runs::finish(key, &result, count))?;
+            short(runs::maintain)?;
+            Ok(result)
+        }
+        Err(error) => {
+            // where even that fails (the extension was dropped), the first error is the one to tell
+            let _ = short(|| {
+                runs::fail(key, &error)?;
+                connector::mark_failed(&key.org, key.connector, &error)
+            });
+            Err(error)
+        }
+    }
+}
+
+/// The entity types a source has; 22023 for another.
+fn check_entity(kind: &str, known: &[EntityType], entity: EntityType) -> Result<()> {
+    if known.contains(&entity) {
+        return Ok(());
+    }
+    let names: Vec<_> = known.iter().map(|e| e.name()).collect();
+    Err(Error::new(Code::Invalid, format!("a connector of kind \"{kind}\" has no {}", entity.name()))
+        .hint(format!("It has: {}.", names.join(", "))))
+}

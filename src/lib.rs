@@ -1,0 +1,38 @@
+//! sync_ext: preview, pull and apply changes between Postgres, WooCommerce and Odoo, by SQL alone.
+//!
+//! This file only wires: modules, SQL files in their order, settings. docs/design.md explains the rooms.
+
+use pgrx::prelude::*;
+
+mod api;
+mod job;
+mod report;
+mod settings;
+mod store;
+mod worker;
+
+::pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/10_access.sql", name = "access", requires = [api::access::sync_caller]);
+extension_sql_file!("../sql/20_connectors.sql", name = "connectors", requires = ["access"]);
+extension_sql_file!("../sql/30_ledger.sql", name = "ledger", requires = ["connectors"]);
+extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
+extension_sql_file!(
+    "../sql/45_match.sql",
+    name = "match",
+    requires = ["local", api::record::sync_fingerprint, api::record::sync_match_key]
+);
+extension_sql_file!("../sql/50_delta.sql", name = "delta", requires = ["match", api::record::sync_diff]);
+extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["delta"]);
+extension_sql_file!(
+    "../sql/70_progress.sql",
+    name = "progress",
+    requires = ["activity", api::access::sync_worker_alive]
+);
+extension_sql_file!("../sql/80_health.sql", name = "health", requires = ["progress"]);
+extension_sql_file!("../sql/90_policies.sql", name = "policies", finalize);
+
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::register();
+}

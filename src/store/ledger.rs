@@ -1,0 +1,223 @@
+//! The remote side of the ledger, page by page, and what a sweep proves.
+
+use super::{row, run};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use std::ops::AddAssign;
+use sync_engine::core::{fingerprint, EntityType, Record, Stub};
+use sync_engine::error::Result;
+
+/// One organisation's part of the ledger for one connector and entity type.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub org: String,
+    pub connector: i32,
+    pub entity: EntityType,
+}
+
+/// What writing records did.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Counts {
+    pub inserted: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Counts) {
+        self.inserted += more.inserted;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+    }
+}
+
+/// Two windows of a listing that don't overlap, or the end that was not reached (`right` is None).
+#[derive(Debug, Deserialize)]
+pub struct Gap {
+    pub list: String,
+    pub left: u64,
+    pub right: Option<u64>,
+}
+
+/// A record that a sweep did not meet.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Missing {
+    pub external_id: String,
+    pub list: String,
+}
+
+impl Ledger {
+    fn entity_no(&self) -> i16 {
+        self.entity as i16
+    }
+
+    /// Writes the remote side of a page, set-based; rows that stayed as they were are not touched.
+    pub fn upsert(&self, records: &[Record]) -> Result<Counts> {
+        let mut seen = std::collections::HashSet::new();
+        let records: Vec<&Record> = records.iter().filter(|r| seen.insert(r.external_id.as_str())).collect();
+        if records.is_empty() {
+            return Ok(Counts::default());
+        }
+        let ids: Vec<&str> = records.iter().map(|r| r.external_id.as_str()).collect();
+        let parents: Vec<Option<&str>> = records.iter().map(|r| r.parent_id.as_deref()).collect();
+        let keys: Vec<Option<&str>> = records.iter().map(|r| r.match_key.as_deref()).collect();
+        let fingerprints: Vec<String> =
+            records.iter().map(|r| fingerprint::fingerprint(self.entity, &r.data).to_string()).collect();
+        let modified: Vec<Option<String>> =
+            records.iter().map(|r| r.modified_at.map(|t| t.to_rfc3339())).collect();
+        let data: Vec<String> =
+            records.iter().map(|r| serde_json::to_string(&r.data)).collect::<Result<_, _>>().map_err(super::internal)?;
+        row(
+            "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9) c",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                ids.into(),
+                parents.into(),
+                keys.into(),
+                fingerprints.into(),
+                modified.into(),
+                data.into(),
+            ],
+        )
+    }
+
+    /// Notes which ids a window held.
+    pub fn note_window(&self, list: &str, position: u64, end: bool, total: Option<u64>, ids: &[String]) -> Result<()> {
+        run(
+            "INSERT INTO sync_sweep (org_id, connector, entity, list, position, is_end, total, ids)
+             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (org_id, connector, entity, list, position)
+             DO UPDATE SET is_end = excluded.is_end, total = excluded.total, ids = excluded.ids",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list.into(),
+                (position as i64).into(),
+                end.into(),
+                total.map(|t| t as i64).into(),
+                ids.to_vec().into(),
+            ],
+        )
+    }
+
+    /// Notes records that have no children, where the ledger still holds some.
+    pub fn note_childless(&self, list_prefix: &str, parents: &[String]) -> Result<()> {
+        if parents.is_empty() {
+            return Ok(());
+        }
+        run(
+            "SELECT sync_sweep_childless($1::uuid, $2, $3, $4, $5)",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list_prefix.into(),
+                parents.to_vec().into(),
+            ],
+        )
+    }
+
+    /// Forgets what earlier passes have seen.
+    pub fn clear_windows(&self) -> Result<()> {
+        run(
+            "DELETE FROM sync_sweep WHERE org_id = $1::uuid AND connector = $2 AND entity = $3",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+        )
+    }
+
+    /// Which of these must be read in full; those modified since `recent` in any case.
+    pub fn stale(&self, stubs: &[Stub], recent: DateTime<Utc>) -> Result<Vec<String>> {
+        let ids: Vec<&str> = stubs.iter().map(|s| s.external_id.as_str()).collect();
+        let modified: Vec<Option<String>> = stubs.iter().map(|s| s.modified_at.map(|t| t.to_rfc3339())).collect();
+        row(
+            "SELECT coalesce(json_agg(s), '[]')::text
+             FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::timestamptz) s",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                ids.into(),
+                modified.into(),
+                recent.to_rfc3339().into(),
+            ],
+        )
+    }
+
+    /// How many records of a listing the ledger believes to exist.
+    pub fn live_count(&self, list: &str) -> Result<u64> {
+        row(
+            "SELECT to_json(sync_live_count($1::uuid, $2, $3, $4))::text",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), list.into()],
+        )
+    }
+
+    /// Places where something may have slipped between two reads.
+    pub fn gaps(&self) -> Result<Vec<Gap>> {
+        row(
+            "SELECT coalesce(json_agg(g), '[]')::text FROM sync_sweep_gaps($1::uuid, $2, $3) g",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+        )
+    }
+
+    /// Distinct ids that a listing's windows held.
+    pub fn seen_count(&self, list: &str) -> Result<u64> {
+        row(
+            "SELECT to_json(count(DISTINCT i.id))::text
+             FROM sync_sweep s CROSS JOIN unnest(s.ids) AS i (id)
+             WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), list.into()],
+        )
+    }
+
+    /// Listings of one record's children that were read.
+    pub fn child_lists(&self) -> Result<Vec<String>> {
+        row(
+            "SELECT coalesce(json_agg(DISTINCT list), '[]')::text FROM sync_sweep
+             WHERE org_id = $1::uuid AND connector = $2 AND entity = $3 AND strpos(list, ':') > 0",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+        )
+    }
+
+    /// Records of these listings that the sweep did not meet: how many, and the first `limit`.
+    pub fn missing(&self, lists: &[String], limit: i64) -> Result<Vec<Missing>> {
+        row(
+            "SELECT coalesce(json_agg(m), '[]')::text
+             FROM (SELECT * FROM sync_missing($1::uuid, $2, $3, $4) LIMIT $5) m",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                lists.to_vec().into(),
+                limit.into(),
+            ],
+        )
+    }
+
+    /// Marks everything a proven sweep of these listings did not meet as gone.
+    pub fn mark_missing_gone(&self, lists: &[String]) -> Result<u64> {
+        row(
+            "SELECT to_json(coalesce(sync_mark_gone($1::uuid, $2, $3, array_agg(m.external_id)), 0))::text
+             FROM sync_missing($1::uuid, $2, $3, $4) m",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), lists.to_vec().into()],
+        )
+    }
+
+    /// Marks these records as gone.
+    pub fn mark_gone(&self, ids: &[String]) -> Result<u64> {
+        row(
+            "SELECT to_json(sync_mark_gone($1::uuid, $2, $3, $4))::text",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), ids.to_vec().into()],
+        )
+    }
+
+    /// Links what can be linked by match key.
+    pub fn link(&self) -> Result<u64> {
+        row(
+            "SELECT to_json(sync_match($1::uuid, $2, $3))::text",
+            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+        )
+    }
+}

@@ -1,0 +1,326 @@
+//! Runs: limits, locks, progress, the log, and how a pull is remembered.
+
+use super::{json, row, run};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sync_engine::core::EntityType;
+use sync_engine::error::{Code, Error, Result};
+
+/// Who runs what: the key of everything a run writes.
+#[derive(Debug, Clone)]
+pub struct RunKey {
+    pub org: String,
+    pub sync_id: String,
+    pub connector: i32,
+    pub sync_type: String,
+    pub kind: &'static str,
+    pub entity: Option<EntityType>,
+    pub user_id: Option<String>,
+}
+
+impl RunKey {
+    fn entity_name(&self) -> Option<&'static str> {
+        self.entity.map(EntityType::name)
+    }
+
+    fn lock_name(&self) -> String {
+        format!("sync_ext:run:{}:{}:{}", self.org, self.connector, self.entity_name().unwrap_or(self.kind))
+    }
+}
+
+/// Waits for, and takes, the lock that lets one run at a time work on a connector's entity type. Held by the
+/// session, so that it spans the run's transactions and ends with the process. Returns whether it had to wait.
+pub fn lock(key: &RunKey) -> Result<bool> {
+    let name = key.lock_name();
+    let free: bool =
+        row("SELECT to_json(pg_try_advisory_lock(hashtextextended($1, 0)))::text", &[name.as_str().into()])?;
+    if free {
+        return Ok(false);
+    }
+    run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.as_str().into()])?;
+    Ok(true)
+}
+
+/// The result of the run of this kind that ended last, if it ended well after this request was made.
+pub fn finished_since(key: &RunKey, requested_at: &str) -> Result<Option<Value>> {
+    json(
+        "SELECT result::text FROM sync_run
+         WHERE org_id = $1::uuid AND connector = $2 AND entity_type = $3 AND kind = $4 AND status = 'done'
+           AND finished_at >= $5::timestamptz
+         ORDER BY finished_at DESC LIMIT 1",
+        &[
+            key.org.as_str().into(),
+            key.connector.into(),
+            key.entity_name().into(),
+            key.kind.into(),
+            requested_at.into(),
+        ],
+    )
+}
+
+/// The database's clock.
+pub fn now() -> Result<String> {
+    row("SELECT to_json(clock_timestamp())::text", &[])
+}
+
+/// Takes one of `slots` places under a name, held until the process ends; false when all are taken.
+pub fn take_slot(name: &str, slots: i32) -> Result<bool> {
+    row(
+        "SELECT to_json(EXISTS (
+            SELECT FROM (SELECT n FROM generate_series(1, $2) n OFFSET 0) s
+            WHERE pg_try_advisory_lock(hashtext($1), s.n) LIMIT 1))::text",
+        &[name.into(), slots.into()],
+    )
+}
+
+/// How many fresh previews the organisation began within the last minute, and in how many seconds the oldest of
+/// them leaves that minute.
+pub fn recent_previews(org: &str) -> Result<(i64, f64)> {
+    row(
+        "SELECT json_build_array(count(*), coalesce(ceil(extract(epoch FROM min(started_at) + interval '1 minute' - clock_timestamp())), 0))::text
+         FROM sync_run WHERE org_id = $1::uuid AND kind = 'preview' AND started_at > clock_timestamp() - interval '1 minute'",
+        &[org.into()],
+    )
+}
+
+/// Enters the run, after marking those that a crash left behind.
+pub fn begin(key: &RunKey) -> Result<()> {
+    run(
+        "UPDATE sync_run SET status = 'interrupted', finished_at = clock_timestamp()
+         WHERE org_id = $1::uuid AND status = 'running' AND NOT sync_worker_alive(pid)",
+        &[key.org.as_str().into()],
+    )?;
+    run(
+        "UPDATE sync_progress p SET status = 'interrupted'
+         FROM sync_run r
+         WHERE r.org_id = $1::uuid AND r.status = 'interrupted' AND r.finished_at > now() - interval '1 day'
+           AND p.org_id = r.org_id AND p.sync_id = r.sync_id AND p.completed_at IS NULL",
+        &[key.org.as_str().into()],
+    )?;
+    run(
+        "INSERT INTO sync_run (org_id, sync_id, connector, sync_type, entity_type, kind, pid, user_id, started_at)
+         VALUES ($1::uuid, $2, $3, $4, $5, $6, pg_backend_pid(), $7, clock_timestamp())",
+        &[
+            key.org.as_str().into(),
+            key.sync_id.as_str().into(),
+            key.connector.into(),
+            key.sync_type.as_str().into(),
+            key.entity_name().into(),
+            key.kind.into(),
+            key.user_id.as_deref().into(),
+        ],
+    )?;
+    if key.entity.is_none() {
+        return Ok(());
+    }
+    run(
+        "INSERT INTO sync_progress (org_id, sync_id, entity_type, source_system, phase, initiated_by, started_at)
+         VALUES ($1::uuid, $2, $3, $4, 'fetching', $5, clock_timestamp())",
+        &[
+            key.org.as_str().into(),
+            key.sync_id.as_str().into(),
+            key.entity_name().into(),
+            key.sync_type.as_str().into(),
+            key.user_id.as_deref().into(),
+        ],
+    )
+}
+
+/// Progress of a run: the counters never exceed the total, which grows with what turns up.
+pub fn progress(key: &RunKey, phase: &str, total: u64, processed: u64, item: &str) -> Result<()> {
+    run(
+        "UPDATE sync_progress
+         SET phase = $3, total_items = greatest($4, $5, processed_count), processed_count = greatest($5, processed_count),
+             current_item = $6, updated_at = clock_timestamp()
+         WHERE org_id = $1::uuid AND sync_id = $2",
+        &[
+            key.org.as_str().into(),
+            key.sync_id.as_str().into(),
+            phase.into(),
+            (total as i64).into(),
+            (processed as i64).into(),
+            item.into(),
+        ],
+    )?;
+    run(
+        "UPDATE sync_run SET heartbeat_at = clock_timestamp(), phase = $3 WHERE org_id = $1::uuid AND sync_id = $2",
+        &[key.org.as_str().into(), key.sync_id.as_str().into(), phase.into()],
+    )
+}
+
+/// Ends a run well: result, progress, log.
+pub fn finish(key: &RunKey, result: &Value, count: u64) -> Result<()> {
+    run(
+        "UPDATE sync_run SET status = 'done', finished_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
+                phase = NULL, result = $3::jsonb
+         WHERE org_id = $1::uuid AND sync_id = $2",
+        &[key.org.as_str().into(), key.sync_id.as_str().into(), result.to_string().into()],
+    )?;
+    run(
+        "UPDATE sync_progress SET status = 'completed', phase = 'done', current_item = NULL,
+                processed_count = total_items - failed_count - skipped_count, updated_at = clock_timestamp()
+         WHERE org_id = $1::uuid AND sync_id = $2",
+        &[key.org.as_str().into(), key.sync_id.as_str().into()],
+    )?;
+    log(key, "completed", result, None, count)
+}
+
+/// Ends a run badly. Written by the worker in its own transaction: the caller's rollback doesn't take it away.
+pub fn fail(key: &RunKey, error: &Error) -> Result<()> {
+    let details = serde_json::json!({
+        "sqlstate": error.code.sqlstate(), "message": error.message, "detail": error.detail, "hint": error.hint,
+    });
+    run(
+        "UPDATE sync_run SET status = 'failed', finished_at = clock_timestamp(), phase = NULL, error = $3::jsonb
+         WHERE org_id = $1::uuid AND sync_id = $2",
+        &[key.org.as_str().into(), key.sync_id.as_str().into(), details.to_string().into()],
+    )?;
+    run(
+        "UPDATE sync_progress SET status = 'failed', phase = 'done', updated_at = clock_timestamp()
+         WHERE org_id = $1::uuid AND sync_id = $2",
+        &[key.org.as_str().into(), key.sync_id.as_str().into()],
+    )?;
+    if let Some(entity) = key.entity {
+        run(
+            "UPDATE sync_metadata SET sync_status = 'failed', error_message = $4, updated_at = now()
+             WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
+            &[
+                key.org.as_str().into(),
+                key.sync_type.as_str().into(),
+                entity.name().into(),
+                error.message.as_str().into(),
+            ],
+        )?;
+    }
+    log(key, "failed", &details, Some(&error.message), 0)
+}
+
+fn log(key: &RunKey, status: &str, details: &Value, error: Option<&str>, count: u64) -> Result<()> {
+    run(
+        "INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, error_message,
+                                        record_count, duration_seconds, user_id)
+         SELECT $1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, extract(epoch FROM clock_timestamp() - r.started_at), $9
+         FROM sync_run r WHERE r.org_id = $1::uuid AND r.sync_id = $2",
+        &[
+            key.org.as_str().into(),
+            key.sync_id.as_str().into(),
+            key.entity_name().into(),
+            key.kind.into(),
+            status.into(),
+            details.to_string().into(),
+            error.into(),
+            (count as i64).into(),
+            key.user_id.as_deref().into(),
+        ],
+    )
+}
+
+/// Rolls log partitions, forgets old runs.
+pub fn maintain() -> Result<()> {
+    run("SELECT sync_maintain()", &[])
+}
+
+/// How far pulls of an entity type came.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Memory {
+    pub last_sync: Option<chrono::DateTime<chrono::Utc>>,
+    pub last_full: Option<chrono::DateTime<chrono::Utc>>,
+    pub checkpoint: Option<Value>,
+    pub fingerprint_spec: Option<String>,
+}
+
+/// Reads the memory of an entity type and marks it as in progress.
+pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
+    row(
+        "INSERT INTO sync_metadata AS m (org_id, sync_type, data_type, sync_status)
+         VALUES ($1::uuid, $2, $3, 'in_progress')
+         ON CONFLICT (org_id, sync_type, data_type)
+         DO UPDATE SET sync_status = 'in_progress', error_message = NULL, updated_at = now()
+         RETURNING json_build_object('last_sync', m.last_sync_timestamp, 'last_full', m.last_full_at,
+                                     'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec)::text",
+        &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
+    )
+}
+
+/// Stores what an unfinished pull still has to do.
+pub fn checkpoint(key: &RunKey, entity: EntityType, state: Option<&Value>) -> Result<()> {
+    run(
+        "UPDATE sync_metadata SET checkpoint = $4::jsonb, updated_at = now()
+         WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            entity.name().into(),
+            state.map(Value::to_string).into(),
+        ],
+    )
+}
+
+/// Makes fingerprints anew where they were made with another version or field list.
+pub fn align_fingerprints(key: &RunKey, entity: EntityType, spec: &str) -> Result<()> {
+    run(
+        "SELECT sync_refingerprint($1::uuid, $2, e) FROM sync_entity e WHERE e.number = $3",
+        &[key.org.as_str().into(), key.connector.into(), (entity as i16).into()],
+    )?;
+    run(
+        "UPDATE sync_metadata SET fingerprint_spec = $4 WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
+        &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into(), spec.into()],
+    )
+}
+
+/// A complete pull: where the next one takes up.
+pub fn remember(
+    key: &RunKey,
+    entity: EntityType,
+    server_time: chrono::DateTime<chrono::Utc>,
+    full: bool,
+) -> Result<i64> {
+    row(
+        "UPDATE sync_metadata m
+         SET sync_status = 'success', checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
+             last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
+             last_sync_count = (SELECT count(*) FROM sync_record r
+                                WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
+                                  AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
+             updated_at = now()
+         WHERE m.org_id = $1::uuid AND m.sync_type = $2 AND m.data_type = $3
+         RETURNING to_json(last_sync_count)::text",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            entity.name().into(),
+            server_time.to_rfc3339().into(),
+            full.into(),
+            key.connector.into(),
+            (entity as i16).into(),
+        ],
+    )
+}
+
+/// Previews of this entity type are no longer what a pull would show.
+pub fn drop_previews(key: &RunKey, entity: EntityType) -> Result<()> {
+    run(
+        "DELETE FROM sync_preview_cache WHERE org_id = $1::uuid AND sync_type = $2 AND entity_type IN ($3, 'all')",
+        &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
+    )
+}
+
+/// Computes a preview and caches it.
+pub fn store_preview(key: &RunKey, entity: EntityType, ttl_seconds: f64, meta: &Value) -> Result<()> {
+    run(
+        "SELECT sync_store_preview($1::uuid, $2, $3, $4, make_interval(secs => $5), $6::jsonb)",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            entity.name().into(),
+            key.user_id.as_deref().into(),
+            ttl_seconds.into(),
+            meta.to_string().into(),
+        ],
+    )
+}
+
+/// The local limits, as an error that says when to try again.
+pub fn limit(message: String, seconds: f64) -> Error {
+    Error::new(Code::LocalLimit, message).hint(format!("Try again in {} s.", seconds.max(1.0).ceil()))
+}

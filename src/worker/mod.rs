@@ -1,0 +1,61 @@
+//! Background workers: how a call starts one, hands it a job, and waits for it.
+//!
+//! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
+//! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`.
+
+mod entry;
+pub mod latch;
+mod launch;
+mod mailbox;
+pub mod transaction;
+
+pub use launch::{alive, caller, organisation, run};
+
+use crate::settings::Settings;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sync_engine::core::EntityType;
+use sync_engine::error::Error;
+
+/// What a worker is asked to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Job {
+    /// `sync_test_connection`
+    Probe,
+    /// `sync_pull`
+    Pull { entity: EntityType, mode: Mode },
+    /// `sync_preview`: an incremental pull, then the preview
+    Preview { entity: EntityType },
+}
+
+/// How much a pull reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Incremental,
+    Full,
+}
+
+/// Everything a worker needs to know of the call it works for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    pub sync_id: String,
+    /// The caller's organisation as set, not yet checked: the worker checks it against the role's grants, so
+    /// that the caller holds no lock on any table while it waits.
+    pub org: String,
+    /// Oid of the calling role.
+    pub role: u32,
+    /// The app's own user id (`app.current_user_id`).
+    pub user_id: Option<String>,
+    pub sync_type: String,
+    pub settings: Settings,
+    pub job: Job,
+}
+
+/// What a worker answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    Done(Value),
+    Failed(Error),
+}

@@ -1,0 +1,67 @@
+//! Short transactions of a worker: a Postgres ERROR comes back as a value, after everything was rolled back.
+
+use crate::report;
+use pgrx::bgworkers::BackgroundWorker;
+use pgrx::prelude::*;
+use std::panic::AssertUnwindSafe;
+use sync_engine::error::{Code, Error, Result};
+
+/// Longest wait for a lock: one that the waiting caller holds itself is a deadlock Postgres can't see.
+const LOCK_TIMEOUT: &str = "5s";
+
+/// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back.
+pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    run(Some(LOCK_TIMEOUT), body)
+}
+
+/// The same without a lock timeout, for waiting on another run.
+pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    run(None, body)
+}
+
+fn run<T>(lock_timeout: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // BackgroundWorker::transaction commits whatever its closure returns: an error must leave it by raising.
+    let mut failed = None;
+    let failure = AssertUnwindSafe(&mut failed);
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
+        let AssertUnwindSafe(failed) = failure;
+        Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
+            if let Some(limit) = lock_timeout {
+                Spi::run_with_args("SELECT set_config('lock_timeout', $1, true)", &[limit.into()])
+                    .unwrap_or_else(|e| error!("{e}"));
+            }
+            match body() {
+                Ok(value) => value,
+                Err(e) => {
+                    *failed = Some(e);
+                    error!("rolled back")
+                }
+            }
+        })))
+    }))
+    .catch_others(|caught| {
+        // SAFETY: in the worker's main thread, outside any transaction block of a caller.
+        unsafe { pg_sys::AbortCurrentTransaction() };
+        Err(report::caught(&caught))
+    })
+    .execute();
+    match failed {
+        Some(error) => Err(error),
+        None => outcome,
+    }
+}
+
+/// Points the search path at the extension's schema. Fails when the extension was dropped meanwhile.
+pub fn use_extension_schema() -> Result<()> {
+    short(|| {
+        let found = Spi::get_one::<String>(
+            "SELECT set_config('search_path', format('pg_catalog, %I, pg_temp', n.nspname), false)
+             FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'sync_ext'",
+        );
+        match found {
+            Ok(Some(_)) => Ok(()),
+            _ => Err(Error::new(Code::NotFound, "the extension sync_ext is not there (any more)")
+                .hint("If it was created in this transaction, commit first.")),
+        }
+    })
+}
