@@ -146,7 +146,6 @@ impl Guard {
         match refusal(ip) {
             Some(why) => Err(Refused {
                 host: self.host.clone(),
-                ip,
                 why,
             }),
             None => Ok(()),
@@ -177,7 +176,7 @@ impl Guard {
         let upgrade =
             url.scheme() == "https" && self.scheme == "http" && url.host_str() == Some(self.host.as_str());
         let hint = if upgrade {
-            format!("Use {target} as base_url.")
+            "Write base_url with https:// instead of http://.".to_owned()
         } else {
             format!("Redirects are followed within one host only. If {target} is the right place, use it as base_url.")
         };
@@ -206,18 +205,18 @@ fn literal_address(url: &Url) -> Option<IpAddr> {
 
 /// An address that the policy refuses.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{host} resolves to {ip}, which is {why}")]
+#[error("{host} is {why}")]
 pub struct Refused {
     host: String,
-    ip: IpAddr,
     why: &'static str,
 }
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
+        // Which address it is would tell a tenant about the network behind the server.
         let message = format!("the address of \"{}\" is not allowed", refused.host);
         Error::new(Code::Unreachable, message)
-            .detail(format!("{} is {}.", refused.ip, refused.why))
+            .detail(format!("It is {}.", refused.why))
             .hint(HINT)
     }
 }

@@ -175,6 +175,6 @@ fn another_origin_is_refused_without_showing_its_query() {
         .unwrap_err();
     assert_eq!(
         upgrade.hint.as_deref(),
-        Some("Use https://shop.example as base_url.")
+        Some("Write base_url with https:// instead of http://.")
     );
 }

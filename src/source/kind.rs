@@ -81,9 +81,9 @@ pub fn open(
 
 /// Checks a connector's configuration without asking the remote.
 pub fn validate(kind: ConnectorKind, base_url: &str, settings: &Value, credentials: &Value) -> Result<()> {
-    parse_base_url(base_url)?;
+    let base_url = parse_base_url(base_url)?;
     match kind {
-        ConnectorKind::WooCommerce => super::woocommerce::validate(settings, credentials),
+        ConnectorKind::WooCommerce => super::woocommerce::validate(&base_url, settings, credentials),
         ConnectorKind::Odoo => Err(unsupported(kind)),
     }
 }
@@ -236,6 +236,17 @@ mod tests {
         )
         .unwrap_err();
         assert!(error.message.contains("not supported yet"));
+    }
+
+    #[test]
+    fn the_address_of_the_api_is_not_that_of_the_shop() {
+        let keys = json!({"consumer_key": "ck_1", "consumer_secret": "cs_1"});
+        let check = |url: &str| validate(ConnectorKind::WooCommerce, url, &Value::Null, &keys);
+        check("https://shop.example/sub").unwrap();
+        assert_eq!(
+            check("https://shop.example/wp-json/wc/v3/").unwrap_err().code,
+            Code::Invalid
+        );
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// How many records a listing holds, as WordPress says it.
+    pub fn total(&self) -> Option<u64> {
+        self.header("x-wp-total")?.parse().ok()
+    }
+
     /// The remote's own error code ("rest_no_route"); empty where there is none.
     pub fn remote_code(&self) -> &str {
         self.json
@@ -314,7 +319,9 @@ impl Client {
             let read = match raw.read(&mut chunk) {
                 Ok(0) => return Ok((body, false)),
                 Ok(read) => read,
-                Err(e) if fault::is_timeout(&e) => return Err(fault::timed_out()),
+                Err(e) if fault::is_timeout(&e) || Instant::now() >= deadline => {
+                    return Err(fault::timed_out())
+                }
                 Err(_) => return Ok((body, true)),
             };
             body.extend_from_slice(&chunk[..read]);

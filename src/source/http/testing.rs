@@ -39,6 +39,7 @@ pub struct Reply {
     /// Announce this many bytes more than are sent.
     missing: usize,
     hang_up: bool,
+    stall: Duration,
 }
 
 impl Reply {
@@ -62,6 +63,11 @@ impl Reply {
     }
     pub fn cut(mut self) -> Self {
         self.missing = 100;
+        self
+    }
+    /// Waits in the middle of the body.
+    pub fn stalling(mut self, stall: Duration) -> Self {
+        self.stall = stall;
         self
     }
     /// Closes the connection without an answer.
@@ -128,9 +134,12 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Seen>>, handler: &dyn Fn(&Seen, 
         "HTTP/1.1 {} X\r\nContent-Length: {length}\r\nConnection: close\r\n{}\r\n",
         reply.status, reply.headers
     );
+    let (first, second) = reply.body.split_at(reply.body.len() / 2);
     let _ = stream
         .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(&reply.body));
+        .and_then(|()| stream.write_all(first));
+    std::thread::sleep(reply.stall);
+    let _ = stream.write_all(second);
 }
 
 fn read_request(stream: &mut TcpStream) -> Option<Seen> {

@@ -98,8 +98,15 @@ fn a_slow_remote_times_out() {
         },
         ..settings()
     };
-    let (error, requests) = failure(vec![Reply::ok("[]").after(Duration::from_millis(600))], settings);
-    assert_eq!((error.code, requests), (Code::TimedOut, 2));
+    let late = Duration::from_millis(500);
+    for reply in [
+        Reply::ok("[]").after(late),
+        Reply::ok("[1, 2]").stalling(late),
+        Reply::ok(BOMB).header("Content-Encoding", "gzip").stalling(late),
+    ] {
+        let (error, requests) = failure(vec![reply.clone()], settings.clone());
+        assert_eq!((error.code, requests), (Code::TimedOut, 2), "{reply:?}");
+    }
 }
 
 #[test]

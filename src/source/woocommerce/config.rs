@@ -4,6 +4,7 @@ use super::auth::{Keys, Mode};
 use crate::error::{Code, Error, Result};
 use crate::source::http::certificates;
 use crate::source::kind::{Fields, COMMON_SETTINGS};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -95,6 +96,18 @@ fn statuses(list: Vec<String>) -> Result<Vec<String>> {
             Ok(status)
         })
         .collect()
+}
+
+/// The shop's own address is asked for, and people paste that of its API.
+pub(super) fn check_base_url(base_url: &Url) -> Result<()> {
+    if base_url.path().split('/').any(|part| part == "wp-json") {
+        return Err(Error::new(
+            Code::Invalid,
+            "base_url must be the shop's address, not that of its API",
+        )
+        .hint("Leave out /wp-json and what follows; an unusual path goes into the setting api_path."));
+    }
+    Ok(())
 }
 
 /// Reads the connector's credentials.

@@ -27,6 +27,7 @@ use crate::core::EntityType;
 use crate::error::Result;
 use api::Api;
 use config::Settings;
+use reqwest::Url;
 use serde_json::Value;
 use variations::Skus;
 
@@ -45,7 +46,8 @@ pub struct WooCommerce {
 }
 
 /// Checks settings and credentials without asking the shop.
-pub fn validate(settings: &Value, credentials: &Value) -> Result<()> {
+pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<()> {
+    config::check_base_url(base_url)?;
     Settings::parse(settings)?;
     config::keys(credentials).map(|_| ())
 }
@@ -54,6 +56,7 @@ impl WooCommerce {
     /// A shop by its configuration and credentials (`{"consumer_key", "consumer_secret"}`). Asks
     /// nothing of it yet.
     pub fn new(config: ConnectorConfig, credentials: &Value) -> Result<Self> {
+        config::check_base_url(&config.base_url)?;
         let settings = Settings::parse(&config.settings)?;
         let api = Api::new(config, &settings, config::keys(credentials)?)?;
         Ok(WooCommerce {

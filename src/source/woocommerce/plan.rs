@@ -1,10 +1,11 @@
 //! How a pass over one entity type begins.
 
+use super::api::Params;
 use super::list::List;
-use super::read::DRAFT;
+use super::read::PER_PAGE;
 use super::WooCommerce;
 use crate::core::EntityType;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Content, Pass, Plan, Task};
 use chrono::{DateTime, Utc};
@@ -19,7 +20,7 @@ const ORDER_STATUSES: &[&str] = &[
     "cancelled",
     "refunded",
     "failed",
-    DRAFT,
+    "checkout-draft",
 ];
 
 impl WooCommerce {
@@ -64,9 +65,13 @@ impl WooCommerce {
         }
         let mut lists = vec![main.to_owned()];
         if entity == EntityType::Products {
-            if let Some(total) = self.count_variations(meter)? {
-                counted(Some(total), None);
-                lists.push("variations".to_owned());
+            match self.count_variations(meter)? {
+                Some(total) => {
+                    counted(Some(total), None);
+                    lists.push("variations".to_owned());
+                }
+                // One request for each of them: as dear as a page of a hundred.
+                None => counted(Some(PER_PAGE * self.count_variable(meter)?), None),
             }
         }
         Ok(lists)
@@ -81,6 +86,21 @@ impl WooCommerce {
         self.api
             .note(|memo| memo.global_variations = Some(found.is_some()));
         Ok(found)
+    }
+
+    /// The number of products that have variations of their own.
+    fn count_variable(&self, meter: &Meter) -> Result<u64> {
+        let params = [
+            ("type", "variable"),
+            ("status", "any"),
+            ("per_page", "1"),
+            ("_fields", "id"),
+        ];
+        let params: Params = params
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        let (response, _) = self.api.get_json("products", &params, meter)?;
+        Ok(response.total().unwrap_or(0))
     }
 
     /// Whether the shop can list the variations of all products at once.
@@ -101,9 +121,13 @@ impl WooCommerce {
 
     fn refresh_order_statuses(&self, meter: &Meter) -> Result<Vec<String>> {
         let mut statuses: Vec<String> = ORDER_STATUSES.iter().map(|s| (*s).to_owned()).collect();
-        let others = self.registered_statuses(meter)?;
+        // Where they can't be told now, those known before stay: without its status, an order looks gone.
+        let others = self
+            .registered_statuses(meter)?
+            .or_else(|| self.api.memo().order_statuses);
         for status in others
             .into_iter()
+            .flatten()
             .chain(self.settings.order_statuses.iter().cloned())
         {
             if !statuses.contains(&status) && !matches!(status.as_str(), "trash" | "auto-draft" | "any") {
@@ -114,19 +138,22 @@ impl WooCommerce {
         Ok(statuses)
     }
 
-    /// The statuses that plugins have registered; none where the key may not read reports.
-    fn registered_statuses(&self, meter: &Meter) -> Result<Vec<String>> {
-        let response = self.api.get("reports/orders/totals", &Vec::new(), meter)?;
-        let rows = response
-            .json
-            .as_ref()
-            .filter(|_| response.is_success())
-            .and_then(Value::as_array);
-        let slugs = rows.into_iter().flatten().filter_map(|row| row["slug"].as_str());
-        Ok(slugs
-            .filter(|slug| !slug.is_empty() && !slug.contains(','))
-            .map(str::to_owned)
-            .collect())
+    /// The statuses that plugins have registered; None where the shop won't tell.
+    fn registered_statuses(&self, meter: &Meter) -> Result<Option<Vec<String>>> {
+        let response = match self.api.get("reports/orders/totals", &Params::new(), meter) {
+            Err(error) if error.code == Code::TimedOut => return Ok(None),
+            response => response?,
+        };
+        let Some(Value::Array(rows)) = response.json.as_ref().filter(|_| response.is_success()) else {
+            return Ok(None);
+        };
+        let slugs = rows.iter().filter_map(|row| row["slug"].as_str());
+        Ok(Some(
+            slugs
+                .filter(|slug| !slug.is_empty() && !slug.contains(','))
+                .map(str::to_owned)
+                .collect(),
+        ))
     }
 }
 

@@ -119,27 +119,46 @@ impl WooCommerce {
     /// One answer of a listing; None where the shop has no such listing of variations.
     fn find_page(&self, list: &List, params: &Params, meter: &Meter) -> Result<Option<Page>> {
         let mut response = self.api.get(&list.route(), params, meter)?;
-        if *list == List::Orders && bad_status(&response) {
-            let params = without_draft(params);
+        let mut params = params.clone();
+        while let Some(why) = refused_param(&response, "status").filter(|_| *list == List::Orders) {
+            params = self
+                .without_status(params, why)
+                .ok_or_else(|| self.unknown(&response, "order_statuses"))?;
             response = self.api.get(&list.route(), &params, meter)?;
-            if bad_status(&response) {
-                let error = self.api.error(&response);
-                return Err(Error {
-                    code: Code::Invalid,
-                    ..error
-                }
-                .hint("One of order_statuses in the connector's settings is unknown to the shop."));
-            }
-            self.api.note(|memo| {
-                if let Some(statuses) = &mut memo.order_statuses {
-                    statuses.retain(|status| status != DRAFT);
-                }
-            });
+        }
+        if *list == List::Customers && refused_param(&response, "role").is_some() {
+            return Err(self.unknown(&response, "customer_role"));
         }
         if response.status == 404 && matches!(list, List::Variations | List::VariationsOf(_)) {
             return Ok(None);
         }
         self.parse(list, response).map(Some)
+    }
+
+    /// The parameters without the order status that the shop refuses (`status[7] is not one of ...`):
+    /// old shops know no drafts, and a plugin that is gone takes its statuses along. None where that
+    /// can't be told, or where the settings name it.
+    fn without_status(&self, mut params: Params, why: &str) -> Option<Params> {
+        let (_, value) = params.iter_mut().find(|(name, _)| name == "status")?;
+        let mut statuses: Vec<String> = value.split(',').map(str::to_owned).collect();
+        let index: usize = why.strip_prefix("status[")?.split(']').next()?.parse().ok()?;
+        let refused = (index < statuses.len() && statuses.len() > 1).then(|| statuses.remove(index))?;
+        if self.settings.order_statuses.contains(&refused) {
+            return None;
+        }
+        *value = statuses.join(",");
+        self.api.note(|memo| memo.order_statuses = Some(statuses));
+        Some(params)
+    }
+
+    fn unknown(&self, response: &Response, setting: &str) -> Error {
+        let message = format!("the shop doesn't know the {setting} of this connector");
+        let error = Error {
+            code: Code::Invalid,
+            message,
+            ..self.api.error(response)
+        };
+        error.hint(format!("Correct {setting} in the connector's settings."))
     }
 
     fn parse(&self, list: &List, response: Response) -> Result<Page> {
@@ -150,7 +169,7 @@ impl WooCommerce {
                 Error::new(Code::Nonsense, message).hint("A plugin of the shop may change its answers.")
             );
         };
-        let total = response.header("x-wp-total").and_then(|total| total.parse().ok());
+        let total = response.total();
         Ok(Page {
             rows,
             total,
@@ -222,31 +241,12 @@ impl WooCommerce {
     }
 }
 
-pub(super) const DRAFT: &str = "checkout-draft";
-
-/// Some versions don't know drafts of the block checkout.
-fn without_draft(params: &Params) -> Params {
-    let strip = |value: &str| {
-        value
-            .split(',')
-            .filter(|s| *s != DRAFT)
-            .collect::<Vec<_>>()
-            .join(",")
-    };
-    params
-        .iter()
-        .map(|(n, v)| (n.clone(), if n == "status" { strip(v) } else { v.clone() }))
-        .collect()
-}
-
-fn bad_status(response: &Response) -> bool {
-    let params = response
-        .json
-        .as_ref()
-        .map(|json| &json["data"]["params"]["status"]);
-    response.status == 400
-        && response.remote_code() == "rest_invalid_param"
-        && params.is_some_and(|p| !p.is_null())
+/// Why the shop refuses a parameter, in its words; None where it doesn't.
+fn refused_param<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    let json = response.json.as_ref().filter(|_| response.status == 400)?;
+    json["data"]["params"][name]
+        .as_str()
+        .filter(|_| response.remote_code() == "rest_invalid_param")
 }
 
 /// A product that vanished since it was listed has no variations.

@@ -105,6 +105,7 @@ impl Shop {
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&row["id"].to_string().as_str()))
             })
+            .filter(|row| seen.param("type").is_none_or(|kind| row["type"] == kind))
             .filter(|row| row["date_modified_gmt"].as_str().unwrap_or("9") > since)
             .collect();
         let page: Vec<_> = found

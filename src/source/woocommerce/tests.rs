@@ -247,25 +247,84 @@ fn an_incremental_pass_reads_all_of_a_small_shop_and_the_changes_of_a_big_one() 
     );
 }
 
+fn refusal(param: &str, why: &str) -> Reply {
+    let data = json!({"status": 400, "params": {param: why}});
+    Reply::new(
+        400,
+        json!({"code": "rest_invalid_param", "message": "Invalid", "data": data}).to_string(),
+    )
+}
+
 #[test]
-fn a_shop_that_knows_no_draft_orders_is_asked_without() {
-    let server = Server::start(|seen, _| match seen.param("status") {
-        Some(status) if status.contains("checkout-draft") || status.contains("typo") => Reply::new(
-            400,
-            r#"{"code":"rest_invalid_param","message":"Invalid parameter(s): status","data":{"status":400,"params":{"status":"no"}}}"#,
-        ),
-        _ => Reply::ok("[]").header("X-WP-Total", 0),
+fn statuses_that_a_shop_refuses_are_left_out() {
+    let server = Server::start(|seen, _| {
+        let statuses: Vec<_> = seen.param("status").unwrap_or_default().split(',').collect();
+        match statuses
+            .iter()
+            .position(|s| matches!(*s, "checkout-draft" | "typo" | "gone"))
+        {
+            Some(at) => refusal(
+                "status",
+                &format!("status[{at}] is not one of any, trash and pending."),
+            ),
+            None if seen.path.contains("reports") => Reply::new(403, "{}"),
+            None => Reply::ok("[]").header("X-WP-Total", 0),
+        }
     });
     let orders = task("orders", Content::Full, At::Offset(0));
-    let shop = connect(&server, json!({}), json!(null));
-    shop.fetch(EntityType::Orders, &orders).unwrap();
-    let requests = shop.fetch(EntityType::Orders, &orders).unwrap().requests;
-    assert_eq!(requests, 1);
-    let error = connect(&server, json!({"order_statuses": ["typo"]}), json!(null))
-        .fetch(EntityType::Orders, &orders)
-        .unwrap_err();
+    let memo = json!({"order_statuses": ["pending", "checkout-draft", "gone"]});
+    let shop = connect(&server, json!({}), memo);
+    assert_eq!(shop.fetch(EntityType::Orders, &orders).unwrap().requests, 3);
+    assert_eq!(shop.fetch(EntityType::Orders, &orders).unwrap().requests, 1);
+    assert_eq!(shop.memo()["order_statuses"], json!(["pending"]));
+
+    let typo = connect(&server, json!({"order_statuses": ["typo"]}), json!(null));
+    let error = typo.fetch(EntityType::Orders, &orders).unwrap_err();
     assert_eq!(error.code, Code::Invalid);
-    assert!(error.hint.unwrap().contains("order_statuses"));
+    assert!(error.message.contains("order_statuses"));
+}
+
+#[test]
+fn statuses_known_before_stay_where_they_cannot_be_told() {
+    let server = Server::start(|seen, _| match seen.path.contains("reports") {
+        true => Reply::new(403, "{}"),
+        false => Reply::ok("[]").header("X-WP-Total", 0),
+    });
+    let shop = connect(
+        &server,
+        json!({}),
+        json!({"order_statuses": ["pending", "packed"]}),
+    );
+    shop.plan(EntityType::Orders, Pass::Full).unwrap();
+    assert!(server
+        .seen()
+        .pop()
+        .unwrap()
+        .param("status")
+        .unwrap()
+        .ends_with(",packed"));
+}
+
+#[test]
+fn an_unknown_role_is_a_mistake_in_the_settings() {
+    let server = Server::script(vec![refusal("role", "role is not one of all and customer.")]);
+    let shop = connect(&server, json!({"customer_role": "vip"}), json!(null));
+    let error = shop.plan(EntityType::Customers, Pass::Full).unwrap_err();
+    assert_eq!(error.code, Code::Invalid);
+    assert!(error.message.contains("customer_role"));
+}
+
+#[test]
+fn many_variable_products_make_a_full_pass_dear_where_each_is_read_by_itself() {
+    let sweeps = |global, limit| {
+        let shop = connect(&variable(global), json!({"compare_limit": limit}), json!(null));
+        let since = "2026-05-01T10:00:00Z".parse().unwrap();
+        shop.plan(EntityType::Products, Pass::Since(since))
+            .unwrap()
+            .sweeps
+    };
+    assert!(sweeps(true, 7) && !sweeps(true, 6));
+    assert!(sweeps(false, 204) && !sweeps(false, 203));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::testing::{connect, KEY, SECRET};
+use super::testing::{connect, recording, KEY, SECRET};
 use super::*;
 use crate::error::Code;
 use crate::source::http::testing::{Reply, Seen, Server};
@@ -136,4 +136,66 @@ fn a_probe_tells_what_can_be_read() {
         .contains("Sorry."));
     assert_eq!(probe.warnings.len(), 4);
     assert_eq!(probe.memo["auth"], "oauth1");
+}
+
+/// Plays a recorded answer to every request.
+fn replay(path: &str) -> Option<Server> {
+    let response = recording(path)?["response"].take();
+    let status = u16::try_from(response["status"].as_u64().unwrap()).unwrap();
+    let body = match &response["body"] {
+        Value::String(raw) => raw.clone(),
+        json => json.to_string(),
+    };
+    let headers = response["headers"].as_array().unwrap().clone();
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))
+        .filter(|(name, _)| ["Retry-After", "X-WP-Total", "Link", "Content-Type"].contains(name))
+        .collect();
+    let reply = headers
+        .iter()
+        .fold(Reply::new(status, body), |reply, (name, value)| {
+            reply.header(name, value)
+        });
+    Some(Server::script(vec![reply]))
+}
+
+#[test]
+fn recorded_failures_become_errors_without_secrets_and_paths() {
+    for (name, code, says) in [
+        ("no_auth_http", Code::RemoteAuth, "cannot_view"),
+        ("oauth_bad_secret", Code::RemoteAuth, "Invalid signature"),
+        ("oauth_old_timestamp", Code::RemoteAuth, "Invalid timestamp"),
+        ("oauth_bad_key", Code::RemoteAuth, "Consumer key is invalid"),
+        ("wo_key_read", Code::RemoteAuth, "permission Read"),
+        ("customer_key_list_orders", Code::RemoteAuth, "role that may read"),
+        ("html_page", Code::Nonsense, "permalinks"),
+        ("unknown_namespace", Code::Nonsense, "rest_no_route"),
+        ("maintenance_mode", Code::Nonsense, "maintenance"),
+        ("maintenance_mode_html", Code::Nonsense, "maintenance"),
+        ("php_fatal", Code::Nonsense, "critical error"),
+        ("php_warning_before_json", Code::Nonsense, "display_errors"),
+        ("customers_bad_role", Code::Invalid, "customer_role"),
+    ] {
+        for site in ["wc11", "wc8"] {
+            let Some(server) = replay(&format!("{site}/errors/{name}.json")) else {
+                return;
+            };
+            let shop = connect(&server, json!({}), json!(null));
+            let error = shop
+                .fetch(
+                    EntityType::Customers,
+                    &task("customers", Content::Full, At::Offset(0)),
+                )
+                .unwrap_err();
+            let shown = format!("{error:?}");
+            assert_eq!(error.code, code, "{site} {name} {shown}");
+            assert!(shown.contains(says), "{site} {name} {shown}");
+            let secret = [KEY, SECRET, "Stack trace", "lab.php", "oauth_signature"];
+            assert!(
+                !secret.iter().any(|secret| shown.contains(secret)),
+                "{site} {name} {shown}"
+            );
+        }
+    }
 }
