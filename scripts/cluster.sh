@@ -106,7 +106,11 @@ stop() {
 
 # Whatever the caller's own environment says about a server is about another one.
 print_env() {
-  printf 'unset "${!PG@}"; export PG=%q PGHOST=%q PGUSER=postgres PGDATABASE=postgres PATH=%q:"$PATH"\n' \
+  local name
+  for name in "${!PG@}"; do
+    case $name in PG | PG_* | PGRX_*) ;; *) printf 'unset %s\n' "$name" ;; esac
+  done
+  printf 'export PG=%q PGHOST=%q PGUSER=postgres PGDATABASE=postgres PATH=%q:"$PATH"\n' \
     "$PG" "$(socket_dir)" "$(bindir)"
 }
 

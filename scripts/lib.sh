@@ -68,7 +68,7 @@ private_dir() {
   local at=$ROOT/.pg
   if [ -L "$at" ] && ! { [ -d "$at/" ] && [ -O "$at/" ]; }; then rm -f "$at"; fi
   [ -e "$at" ] || mkdir "$at"
-  as_server test -x "$at/." 2>/dev/null && return
+  as_server test -x "$(realpath "$at")/." && return
   local elsewhere; elsewhere=$(mktemp -d /var/tmp/sync_ext.XXXXXX)
   chmod 755 "$elsewhere"
   [ -L "$at" ] || cp -a "$at/." "$elsewhere/"
