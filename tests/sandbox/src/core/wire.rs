@@ -1,0 +1,226 @@
+//! One connection: requests in, replies and faults out.
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::clock::http_date;
+use super::control;
+use super::faults::{transform, Fault};
+use super::http::{read_body, read_head, Request, Response};
+use super::server::Hub;
+
+/// A socket that is shared with the list of connections.
+struct Shared(Arc<TcpStream>);
+
+impl Read for Shared {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buf)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+trait Duplex: Read + Write {}
+impl<T: Read + Write> Duplex for T {}
+
+/// One client, from its first byte to its last.
+struct Connection<'a> {
+    hub: &'a Hub,
+    tcp: Arc<TcpStream>,
+    stream: BufReader<Box<dyn Duplex>>,
+    site: String,
+    id: u64,
+}
+
+/// Serves requests until either side closes.
+pub fn serve(
+    hub: &Hub,
+    tcp: Arc<TcpStream>,
+    tls: Option<Arc<ServerConfig>>,
+    site: String,
+    id: u64,
+) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let shared = Shared(Arc::clone(&tcp));
+    let stream: Box<dyn Duplex> = match tls {
+        None => Box::new(shared),
+        Some(config) => {
+            let session = ServerConnection::new(config).map_err(io::Error::other)?;
+            Box::new(StreamOwned::new(session, shared))
+        }
+    };
+    let stream = BufReader::with_capacity(16 << 10, stream);
+    let mut connection = Connection {
+        hub,
+        tcp,
+        stream,
+        site,
+        id,
+    };
+    while connection.next()? {}
+    Ok(())
+}
+
+/// Whether to keep the connection.
+type Keep = bool;
+
+impl Connection<'_> {
+    fn next(&mut self) -> io::Result<Keep> {
+        let Some(mut request) = read_head(&mut self.stream)? else {
+            return Ok(false);
+        };
+        if request.header("expect").is_some() {
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        request.body = read_body(&mut self.stream, &request)?;
+        request.tls = self.site.starts_with("https");
+        request.site.clone_from(&self.site);
+        if self.hub.stopping() {
+            return Ok(false);
+        }
+        let close = request
+            .header("connection")
+            .is_some_and(|v| v.eq_ignore_ascii_case("close"));
+        let keep = match control::handle(self.hub, &request) {
+            Some(reply) => self.send(&request, &reply, None),
+            None => self.answer(&request),
+        };
+        Ok(keep? && !close)
+    }
+
+    /// Answers a request to the simulated system, with whatever fault is due.
+    fn answer(&mut self, request: &Request) -> io::Result<Keep> {
+        let hub = self.hub;
+        let number = hub.recorder.begin(request, self.id, hub.clock.now());
+        let done = self.answer_counted(request);
+        let (status, bytes) = *done.as_ref().unwrap_or(&(0, 0));
+        hub.recorder.end(number, status, bytes);
+        Ok(done?.0 != 0)
+    }
+
+    /// Returns the status that was sent (0: the connection is broken) and the body's size.
+    fn answer_counted(&mut self, request: &Request) -> io::Result<(u16, usize)> {
+        let hub = self.hub;
+        let (before, after) = hub.schedule.due(request);
+        for op in before {
+            report(hub.system.mutate(&op));
+        }
+        let fault = hub.faults.pick(request);
+        match &fault {
+            Some(Fault::Reset) => return self.reset(),
+            Some(Fault::Hang) if !hub.hang(&self.tcp) => return Ok((0, 0)),
+            Some(Fault::Slow { ms }) => std::thread::sleep(Duration::from_millis(*ms)),
+            _ => {}
+        }
+        let mut reply = hub.system.handle(request);
+        if let Some(fault) = &fault {
+            reply = transform(fault, reply);
+        }
+        for op in after {
+            report(hub.system.mutate(&op));
+        }
+        let keep = self.send(request, &reply, fault.as_ref())?;
+        Ok((if keep { reply.status } else { 0 }, reply.body.len()))
+    }
+
+    /// Drops the connection with a TCP reset.
+    fn reset(&mut self) -> io::Result<(u16, usize)> {
+        // With lingering off, closing a socket sends RST instead of FIN.
+        socket2::SockRef::from(&*self.tcp).set_linger(Some(Duration::ZERO))?;
+        self.hub.forget(self.id);
+        Ok((0, 0))
+    }
+
+    fn send(&mut self, request: &Request, reply: &Response, fault: Option<&Fault>) -> io::Result<Keep> {
+        let sized = matches!(fault, Some(Fault::CutJson { .. } | Fault::EmptyBody));
+        let sized = sized || request.path.starts_with(control::PREFIX);
+        let mut out = head(reply, self.hub.clock.now(), sized);
+        if request.method == "HEAD" {
+            self.write(&out)?;
+            return Ok(true);
+        }
+        if !sized {
+            out.extend_from_slice(format!("{:x}\r\n", reply.body.len()).as_bytes());
+        }
+        let start = out.len();
+        out.extend_from_slice(&reply.body);
+        if !sized {
+            // An empty chunk is already the end.
+            let end: &[u8] = if reply.body.is_empty() {
+                b"\r\n"
+            } else {
+                b"\r\n0\r\n\r\n"
+            };
+            out.extend_from_slice(end);
+        }
+        match fault {
+            Some(Fault::CutBody { bytes }) => {
+                self.write(&out[..out.len().min(start + bytes)])?;
+                return Ok(false);
+            }
+            Some(Fault::Trickle { bytes, ms }) => self.trickle(&out, start, *bytes, *ms)?,
+            _ => self.write(&out)?,
+        }
+        Ok(true)
+    }
+
+    fn trickle(&mut self, out: &[u8], start: usize, bytes: usize, ms: u64) -> io::Result<()> {
+        self.write(&out[..start])?;
+        for piece in out[start..].chunks(bytes.max(1)) {
+            if self.hub.stopping() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            self.write(piece)?;
+            std::thread::sleep(Duration::from_millis(ms));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes)?;
+        stream.flush()
+    }
+}
+
+/// A planned mutation that fails would make a test pass for the wrong reason: say so.
+fn report(outcome: Result<serde_json::Value, String>) {
+    if let Err(message) = outcome {
+        eprintln!("sandbox: a scheduled mutation failed: {message}");
+    }
+}
+
+fn head(reply: &Response, now: i64, sized: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024 + reply.body.len());
+    let reason = if reply.status < 400 { "OK" } else { "Error" };
+    let first = format!("HTTP/1.1 {} {reason}\r\nServer: nginx/1.22.1\r\n", reply.status);
+    out.extend_from_slice(first.as_bytes());
+    if !reply.headers.iter().any(|(k, _)| k == "Date") {
+        out.extend_from_slice(format!("Date: {}\r\n", http_date(now)).as_bytes());
+    }
+    for (name, value) in &reply.headers {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if sized {
+        out.extend_from_slice(format!("Content-Length: {}\r\n", reply.body.len()).as_bytes());
+    } else {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
