@@ -36,8 +36,8 @@ pub enum At {
     /// overlap by one record: that is how the driver proves that nothing slipped between two reads.
     /// `Offset(0)` begins a listing: the tasks for all its further windows follow from it.
     Offset(u64),
-    /// The last window that was planned for a listing. Like `Offset`, but where it comes back full
-    /// (the listing has grown), the windows after it follow from it.
+    /// The last window that was planned for a listing. Where it comes back full (the listing has grown
+    /// meanwhile), all the windows after it follow from it. A window in between is an `Offset`.
     Tail(u64),
     /// These records by id; ids that don't come back are gone (or never were).
     Ids(Vec<String>),

@@ -233,6 +233,9 @@ impl Api {
                 skew.abs() / 60
             ));
         }
+        if response.json.is_none() {
+            return error.hint("The web server itself refuses: a password on the whole site (staging), or a security plugin.");
+        }
         if error
             .detail
             .as_deref()
