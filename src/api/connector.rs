@@ -43,19 +43,8 @@ fn connect(kind: &str, base_url: &str, credentials: &Value, name: Option<&str>, 
     let id = store::id_for(&org, name)?;
     let sealed = key.seal(&job::owner(&org, &id), credentials.to_string().as_bytes())?;
     store::save(&org, &id, name, kind.name(), base_url.trim(), settings, &sealed)?;
-    uuid(&id)
-}
-
-fn uuid(text: &str) -> Result<pgrx::Uuid> {
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    let mut bytes = [0; 16];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = digits
-            .get(2 * at..2 * at + 2)
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            .ok_or_else(|| Error::new(Code::Internal, "not a uuid"))?;
-    }
-    Ok(pgrx::Uuid::from_bytes(bytes))
+    let id = uuid::Uuid::parse_str(&id).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+    Ok(pgrx::Uuid::from_bytes(id.into_bytes()))
 }
 
 /// `sync_test_connection(sync_type) → jsonb`

@@ -143,8 +143,8 @@ pub fn owner(org: &str, connector_id: &str) -> String {
 /// Reads the key from its file, which nobody but the server's user may read.
 pub fn seal_key(path: &str) -> Result<SealKey> {
     use std::os::unix::fs::PermissionsExt;
-    const HOW: &str = "As the server's user: (umask 077; openssl rand -hex 32 > /path/to/sync_ext.key), then as a superuser: \
-                       ALTER SYSTEM SET sync_ext.key_file = '/path/to/sync_ext.key'; SELECT pg_reload_conf();";
+    const HOW: &str = "As the server's user: (umask 077; openssl rand -hex 32 > /path/to/sync_ext.key), then as a superuser, and in a new session: \
+                       ALTER DATABASE ... SET sync_ext.key_file = '/path/to/sync_ext.key';";
     let not_ready = |why: String| Error::new(Code::NotReady, why).hint(HOW);
     if path.is_empty() {
         return Err(not_ready("no key to seal credentials with: sync_ext.key_file is not set".to_owned()));

@@ -123,7 +123,7 @@ fn begin(
     let pass = choose_pass(context, mode, memory);
     let (plan, memo) = pool.ask(move |source: &dyn Source| Ok((source.plan(entity, pass)?, source.memo())))?;
     let mut state = State {
-        full: plan.sweeps,
+        full: plan.tasks.iter().all(|task| task.content == Content::Full && task.since.is_none()),
         server_time: plan.server_time,
         sweeps: if plan.sweeps { plan.lists.clone() } else { Vec::new() },
         lists: plan.lists,

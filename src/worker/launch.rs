@@ -62,12 +62,15 @@ pub fn caller() -> pg_sys::Oid {
     unsafe { pg_sys::GetOuterUserId() }
 }
 
-/// The organisation as the session sets it; whether it is granted is another question.
+/// The organisation as the session sets it, in canonical spelling (credentials are bound to it); whether it is
+/// granted is another question.
 pub fn organisation() -> Result<String> {
-    setting(c"app.current_org_id").ok_or_else(|| {
-        Error::new(Code::NoOrganisation, "no organisation is set")
-            .hint("SET app.current_org_id to the id of your organisation.")
-    })
+    const HINT: &str = "SET app.current_org_id to the id of your organisation.";
+    let text = setting(c"app.current_org_id")
+        .ok_or_else(|| Error::new(Code::NoOrganisation, "no organisation is set").hint(HINT))?;
+    let id = uuid::Uuid::parse_str(text.trim())
+        .map_err(|_| Error::new(Code::Invalid, "app.current_org_id is not a uuid").hint(HINT))?;
+    Ok(id.to_string())
 }
 
 fn setting(name: &std::ffi::CStr) -> Option<String> {
