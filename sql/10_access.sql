@@ -147,6 +147,7 @@ COMMENT ON FUNCTION sync_require_admin_of(uuid) IS 'Raises 42501 unless the call
 CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate') RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+#variable_conflict use_column
 BEGIN
     IF sync_level_rank(sync_grant.level) IS NULL THEN
         RAISE EXCEPTION 'unknown level "%"', sync_grant.level USING ERRCODE = '22023',

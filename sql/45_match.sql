@@ -3,8 +3,12 @@
 -- Links what has one of these match keys once on each side. Where a key is not unique nothing is guessed:
 -- the remote records that a local row might be are marked ambiguous, and listed. A variation that only
 -- inherited its product's SKU doesn't make that SKU ambiguous.
+--
+-- The planner settings: the ledger is read by index whatever an earlier, larger call made the plan look like, while
+-- the two sets of candidates are hashed (sync_track_local, which calls this, turns that off).
 CREATE FUNCTION sync_match_keys(org uuid, connector_no int, entity_no smallint, keys text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = off
 AS $$
 DECLARE
     remote_rows bigint[];

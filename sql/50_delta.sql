@@ -144,6 +144,7 @@ COMMENT ON FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity,
 CREATE FUNCTION sync_store_preview(org uuid, sync_type text, entity_type text, computed_by text, ttl interval, meta jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+#variable_conflict use_column
 DECLARE
     c integration_connector := sync_connector_of(org, sync_store_preview.sync_type);
     e sync_entity := sync_entity_of(sync_store_preview.entity_type);
@@ -262,6 +263,7 @@ COMMENT ON FUNCTION auto_cleanup_preview_cache() IS 'Deletes expired previews of
 CREATE FUNCTION sync_select(entity_type text, include_new boolean DEFAULT true, include_updated boolean DEFAULT true, include_deleted boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+#variable_conflict use_column
 DECLARE
     org uuid := sync_require('operate');
     e sync_entity := sync_entity_of(sync_select.entity_type);

@@ -79,7 +79,13 @@ pub struct Error {
 
 impl Error {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error { code, message: message.into(), detail: None, hint: None, retry_after: None }
+        Error {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            retry_after: None,
+        }
     }
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {

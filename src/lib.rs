@@ -13,16 +13,32 @@ mod worker;
 
 ::pgrx::pg_module_magic!(name, version);
 
-extension_sql_file!("../sql/10_access.sql", name = "access", requires = [api::access::sync_caller]);
-extension_sql_file!("../sql/20_connectors.sql", name = "connectors", requires = ["access"]);
+extension_sql_file!(
+    "../sql/10_access.sql",
+    name = "access",
+    requires = [api::access::sync_caller]
+);
+extension_sql_file!(
+    "../sql/20_connectors.sql",
+    name = "connectors",
+    requires = ["access"]
+);
 extension_sql_file!("../sql/30_ledger.sql", name = "ledger", requires = ["connectors"]);
 extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
 extension_sql_file!(
     "../sql/45_match.sql",
     name = "match",
-    requires = ["local", api::record::sync_fingerprint, api::record::sync_match_key]
+    requires = [
+        "local",
+        api::record::sync_fingerprint,
+        api::record::sync_match_key
+    ]
 );
-extension_sql_file!("../sql/50_delta.sql", name = "delta", requires = ["match", api::record::sync_diff]);
+extension_sql_file!(
+    "../sql/50_delta.sql",
+    name = "delta",
+    requires = ["match", api::record::sync_diff]
+);
 extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["delta"]);
 extension_sql_file!(
     "../sql/70_progress.sql",

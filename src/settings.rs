@@ -19,11 +19,19 @@ static PULL_OVERLAP: GucSetting<i32> = GucSetting::<i32>::new(120);
 static FULL_PASS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALLOWED_HOSTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
-static ACTIVITY_RETENTION: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"12 months"));
+static ACTIVITY_RETENTION: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"12 months"));
 
 /// One integer setting: name, what it is, where it lives, least and greatest value, who may set it, unit.
-type IntSetting =
-    (&'static std::ffi::CStr, &'static std::ffi::CStr, &'static GucSetting<i32>, i32, i32, GucContext, GucFlags);
+type IntSetting = (
+    &'static std::ffi::CStr,
+    &'static std::ffi::CStr,
+    &'static GucSetting<i32>,
+    i32,
+    i32,
+    GucContext,
+    GucFlags,
+);
 
 const INTS: [IntSetting; 12] = [
     (
@@ -215,9 +223,16 @@ impl Settings {
 }
 
 fn text(setting: &GucSetting<Option<CString>>) -> String {
-    setting.get().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+    setting
+        .get()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|s| !s.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -1,10 +1,10 @@
 //! Connectors: make one, test one.
 
+use crate::job;
 use crate::report::raise;
 use crate::settings::Settings;
 use crate::store::connector as store;
 use crate::worker::{self, Job};
-use crate::job;
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::{json, Value};
@@ -25,7 +25,13 @@ fn sync_connect(
     connect(kind, base_url, &credentials.0, name, &settings).unwrap_or_else(|e| raise(e))
 }
 
-fn connect(kind: &str, base_url: &str, credentials: &Value, name: Option<&str>, settings: &Value) -> Result<pgrx::Uuid> {
+fn connect(
+    kind: &str,
+    base_url: &str,
+    credentials: &Value,
+    name: Option<&str>,
+    settings: &Value,
+) -> Result<pgrx::Uuid> {
     let org = worker::organisation()?;
     store::require(&org, worker::caller().to_u32(), "admin")?;
     let kind: ConnectorKind = kind.parse()?;
@@ -34,11 +40,14 @@ fn connect(kind: &str, base_url: &str, credentials: &Value, name: Option<&str>, 
         return Err(Error::new(Code::Invalid, "a connector's name can't be empty"));
     }
     if let Some(other) = store::kind_of(&org, name)?.filter(|k| k != kind.name()) {
-        return Err(Error::new(Code::Invalid, format!("connector \"{name}\" is of kind \"{other}\""))
-            .hint("Give the new one another name, or call sync_disconnect first."));
+        return Err(Error::new(
+            Code::Invalid,
+            format!("connector \"{name}\" is of kind \"{other}\""),
+        )
+        .hint("Give the new one another name, or call sync_disconnect first."));
     }
     let settings_now = Settings::current();
-    source::validate(kind, base_url, settings, credentials)?;
+    source::validate(kind, base_url, settings, credentials, &settings_now.allowed_hosts)?;
     let key = job::seal_key(&settings_now.key_file)?;
     let id = store::id_for(&org, name)?;
     let sealed = key.seal(&job::owner(&org, &id), credentials.to_string().as_bytes())?;

@@ -18,7 +18,9 @@ fn sync_fingerprint(entity_type: &str, record: JsonB) -> pgrx::Uuid {
 /// `sync_match_key(entity_type, record jsonb) → text`; NULL where the record has none.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_match_key(entity_type: &str, record: JsonB) -> Option<String> {
-    parse(entity_type, &record).map(|(entity, map)| engine::match_key(entity, map)).unwrap_or_else(|e| raise(e))
+    parse(entity_type, &record)
+        .map(|(entity, map)| engine::match_key(entity, map))
+        .unwrap_or_else(|e| raise(e))
 }
 
 /// `sync_diff(entity_type, old jsonb, new jsonb) → jsonb`: {field: {old, new}} of the compared fields.
@@ -33,7 +35,8 @@ fn sync_diff(entity_type: &str, old: Option<JsonB>, new: Option<JsonB>) -> JsonB
 
 fn parse<'a>(entity_type: &str, record: &'a JsonB) -> Result<(EntityType, &'a Map<String, Value>)> {
     let map = record.0.as_object().ok_or_else(|| {
-        Error::new(Code::Invalid, "a record must be a JSON object").hint("to_jsonb(row) makes one of a table's row.")
+        Error::new(Code::Invalid, "a record must be a JSON object")
+            .hint("to_jsonb(row) makes one of a table's row.")
     })?;
     Ok((entity_type.parse()?, map))
 }

@@ -30,10 +30,16 @@ impl SealKey {
     /// Seals `secret` for `owner` (organisation and connector): it opens for that owner alone.
     pub fn seal(&self, owner: &str, secret: &[u8]) -> Result<Sealed> {
         let mut nonce = [0; NONCE_LEN];
-        SystemRandom::new().fill(&mut nonce).map_err(|_| internal("no random numbers"))?;
+        SystemRandom::new()
+            .fill(&mut nonce)
+            .map_err(|_| internal("no random numbers"))?;
         let mut body = secret.to_vec();
         self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner.as_bytes()), &mut body)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(owner.as_bytes()),
+                &mut body,
+            )
             .map_err(|_| internal("sealing failed"))?;
         Ok(Sealed([nonce.as_slice(), &body].concat()))
     }
@@ -51,7 +57,10 @@ impl SealKey {
         let (nonce, body) = sealed.0.split_at_checked(NONCE_LEN).ok_or_else(refused)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| refused())?;
         let mut body = body.to_vec();
-        let opened = self.0.open_in_place(nonce, Aad::from(owner.as_bytes()), &mut body).map_err(|_| refused())?;
+        let opened = self
+            .0
+            .open_in_place(nonce, Aad::from(owner.as_bytes()), &mut body)
+            .map_err(|_| refused())?;
         Ok(opened.to_vec())
     }
 }
@@ -72,7 +81,10 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() || text.len() % 2 != 0 {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 fn internal(message: &str) -> Error {
@@ -108,7 +120,10 @@ mod tests {
 
     #[test]
     fn two_seals_of_one_secret_differ() {
-        assert_ne!(key("ab").seal("o", b"s").unwrap(), key("ab").seal("o", b"s").unwrap());
+        assert_ne!(
+            key("ab").seal("o", b"s").unwrap(),
+            key("ab").seal("o", b"s").unwrap()
+        );
     }
 
     #[test]

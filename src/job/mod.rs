@@ -42,7 +42,10 @@ pub fn run(request: &Request) -> Result<Value> {
         connector::find(&request.org, &request.sync_type)
     })?;
     if !connector.is_active {
-        return Err(Error::new(Code::NotReady, format!("connector \"{}\" is not active", connector.name)));
+        return Err(Error::new(
+            Code::NotReady,
+            format!("connector \"{}\" is not active", connector.name),
+        ));
     }
     let key = key_of(request, &connector);
     if waiting(|| runs::lock(&key))? && key.entity.is_some() {
@@ -54,7 +57,12 @@ pub fn run(request: &Request) -> Result<Value> {
             return Ok(shared);
         }
     }
-    let context = Context { request, settings: &request.settings, connector, key };
+    let context = Context {
+        request,
+        settings: &request.settings,
+        connector,
+        key,
+    };
     short(|| claim(&context))?;
     let outcome = perform(&context);
     close(&context, outcome)
@@ -83,12 +91,18 @@ fn claim(context: &Context) -> Result<()> {
     if key.kind == "preview" {
         let (recent, seconds) = runs::recent_previews(&key.org)?;
         if recent >= i64::from(settings.preview_rate) {
-            let message = format!("more than {} fresh previews within a minute", settings.preview_rate);
+            let message = format!(
+                "more than {} fresh previews within a minute",
+                settings.preview_rate
+            );
             return Err(runs::limit(message, seconds));
         }
     }
     if !runs::take_slot(&format!("sync_ext:org:{}", key.org), settings.max_runs_per_org)? {
-        let message = format!("the organisation has {} runs under way", settings.max_runs_per_org);
+        let message = format!(
+            "the organisation has {} runs under way",
+            settings.max_runs_per_org
+        );
         return Err(runs::limit(message, 10.0));
     }
     if !runs::take_slot("sync_ext:workers", settings.max_workers)? {
@@ -124,15 +138,25 @@ fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Box<dyn source::S
         },
         ..source::HttpSettings::default()
     };
-    Ok(move || source::open(kind, &connector.base_url, &connector.settings, &credentials, &connector.memo, http))
+    Ok(move || {
+        source::open(
+            kind,
+            &connector.base_url,
+            &connector.settings,
+            &credentials,
+            &connector.memo,
+            http,
+        )
+    })
 }
 
 fn unseal(context: &Context) -> Result<Value> {
     let Connector { id, credentials, .. } = &context.connector;
-    let sealed =
-        Sealed::from_hex(credentials).ok_or_else(|| Error::new(Code::Internal, "the stored credentials are damaged"))?;
+    let sealed = Sealed::from_hex(credentials)
+        .ok_or_else(|| Error::new(Code::Internal, "the stored credentials are damaged"))?;
     let opened = seal_key(&context.settings.key_file)?.open(&owner(&context.key.org, id), &sealed)?;
-    serde_json::from_slice(&opened).map_err(|_| Error::new(Code::Internal, "the stored credentials are damaged"))
+    serde_json::from_slice(&opened)
+        .map_err(|_| Error::new(Code::Internal, "the stored credentials are damaged"))
 }
 
 /// What credentials are bound to.
@@ -147,13 +171,21 @@ pub fn seal_key(path: &str) -> Result<SealKey> {
                        ALTER DATABASE ... SET sync_ext.key_file = '/path/to/sync_ext.key';";
     let not_ready = |why: String| Error::new(Code::NotReady, why).hint(HOW);
     if path.is_empty() {
-        return Err(not_ready("no key to seal credentials with: sync_ext.key_file is not set".to_owned()));
+        return Err(not_ready(
+            "no key to seal credentials with: sync_ext.key_file is not set".to_owned(),
+        ));
     }
-    let mode = std::fs::metadata(path).map_err(|e| not_ready(format!("the key file can't be read: {e}")))?.permissions().mode();
+    let mode = std::fs::metadata(path)
+        .map_err(|e| not_ready(format!("the key file can't be read: {e}")))?
+        .permissions()
+        .mode();
     if mode & 0o077 != 0 {
-        return Err(not_ready("the key file can be read by others than the server's user".to_owned()));
+        return Err(not_ready(
+            "the key file can be read by others than the server's user".to_owned(),
+        ));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| not_ready(format!("the key file can't be read: {e}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| not_ready(format!("the key file can't be read: {e}")))?;
     SealKey::from_hex(&text)
 }
 
@@ -183,6 +215,9 @@ fn check_entity(kind: &str, known: &[EntityType], entity: EntityType) -> Result<
         return Ok(());
     }
     let names: Vec<_> = known.iter().map(|e| e.name()).collect();
-    Err(Error::new(Code::Invalid, format!("a connector of kind \"{kind}\" has no {}", entity.name()))
-        .hint(format!("It has: {}.", names.join(", "))))
+    Err(Error::new(
+        Code::Invalid,
+        format!("a connector of kind \"{kind}\" has no {}", entity.name()),
+    )
+    .hint(format!("It has: {}.", names.join(", "))))
 }

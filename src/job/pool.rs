@@ -26,7 +26,10 @@ pub struct Pool {
 
 impl Pool {
     /// Opens the source on a helper thread, then starts `size` threads that share it.
-    pub fn start(size: usize, open: impl FnOnce() -> Result<Box<dyn Source>> + Send + 'static) -> Result<Self> {
+    pub fn start(
+        size: usize,
+        open: impl FnOnce() -> Result<Box<dyn Source>> + Send + 'static,
+    ) -> Result<Self> {
         let (wakeable, waker) = latch::pipe()?;
         let source: Shared = off_main(&wakeable, &waker, open)?.into();
         let (work, tasks) = channel();
@@ -34,13 +37,26 @@ impl Pool {
         let tasks = Arc::new(Mutex::new(tasks));
         for n in 0..size {
             let (source, tasks, done, waker) = (source.clone(), tasks.clone(), done.clone(), waker.clone());
-            latch::spawn(&format!("sync_ext fetch {n}"), move || fetch_all(&*source, &tasks, &done, &waker))?;
+            latch::spawn(&format!("sync_ext fetch {n}"), move || {
+                fetch_all(&*source, &tasks, &done, &waker)
+            })?;
         }
-        Ok(Pool { source, work, results, wakeable, waker, size, busy: 0 })
+        Ok(Pool {
+            source,
+            work,
+            results,
+            wakeable,
+            waker,
+            size,
+            busy: 0,
+        })
     }
 
     /// Asks the source something on a helper thread, and waits interruptibly.
-    pub fn ask<T: Send + 'static>(&self, question: impl FnOnce(&dyn Source) -> Result<T> + Send + 'static) -> Result<T> {
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Source) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let source = self.source.clone();
         off_main(&self.wakeable, &self.waker, move || question(&*source))
     }

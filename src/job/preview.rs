@@ -18,6 +18,16 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType) -> Result<Out
         "processingTime": started.elapsed().as_millis() as u64,
         "pull": pulled.result,
     });
-    short(|| runs::store_preview(&context.key, entity, context.settings.preview_ttl.as_secs_f64(), &meta))?;
-    Ok(Outcome { result: meta, count: pulled.count })
+    short(|| {
+        runs::store_preview(
+            &context.key,
+            entity,
+            context.settings.preview_ttl.as_secs_f64(),
+            &meta,
+        )
+    })?;
+    Ok(Outcome {
+        result: meta,
+        count: pulled.count,
+    })
 }

@@ -13,7 +13,7 @@ use super::{check_entity, Context, Outcome};
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::run::{self as runs, Memory};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{relaxed, short};
 use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ const STRIDE: u64 = 99;
 const LEASE: u32 = 20;
 /// Requests per second where the connector's settings say nothing.
 const DEFAULT_RATE: f64 = 20.0;
+/// Changed records from which a pull refreshes the ledger's statistics, if they are a tenth of all.
+const ANALYZE_FROM: u64 = 1000;
 /// An unfinished pull older than this is begun anew.
 const CHECKPOINT_LIFE: Duration = Duration::hours(24);
 
@@ -81,9 +83,18 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
     let (state, resumed, requests) = begin(context, pool, entity, mode, &memory)?;
     let overlap = Duration::from_std(context.settings.pull_overlap).unwrap_or(Duration::seconds(120));
     let mut pull = Pull {
-        ledger: Ledger { org: context.key.org.clone(), connector: context.key.connector, entity },
+        ledger: Ledger {
+            org: context.key.org.clone(),
+            connector: context.key.connector,
+            entity,
+        },
         recent: memory.last_sync.unwrap_or(DateTime::<Utc>::MIN_UTC + overlap) - overlap,
-        rate: context.connector.settings.get("requests_per_second").and_then(Value::as_f64).unwrap_or(DEFAULT_RATE),
+        rate: context
+            .connector
+            .settings
+            .get("requests_per_second")
+            .and_then(Value::as_f64)
+            .unwrap_or(DEFAULT_RATE),
         counts: Counts::default(),
         deleted: 0,
         requests,
@@ -121,11 +132,19 @@ fn begin(
         return Ok((state, true, 0));
     }
     let pass = choose_pass(context, mode, memory);
-    let (plan, memo) = pool.ask(move |source: &dyn Source| Ok((source.plan(entity, pass)?, source.memo())))?;
+    let (plan, memo) =
+        pool.ask(move |source: &dyn Source| Ok((source.plan(entity, pass)?, source.memo())))?;
     let mut state = State {
-        full: plan.tasks.iter().all(|task| task.content == Content::Full && task.since.is_none()),
+        full: plan
+            .tasks
+            .iter()
+            .all(|task| task.content == Content::Full && task.since.is_none()),
         server_time: plan.server_time,
-        sweeps: if plan.sweeps { plan.lists.clone() } else { Vec::new() },
+        sweeps: if plan.sweeps {
+            plan.lists.clone()
+        } else {
+            Vec::new()
+        },
         lists: plan.lists,
         totals: BTreeMap::new(),
         windows: BTreeMap::new(),
@@ -133,7 +152,11 @@ fn begin(
         processed: 0,
     };
     state.stack.push(plan.tasks);
-    let ledger = Ledger { org: context.key.org.clone(), connector: context.key.connector, entity };
+    let ledger = Ledger {
+        org: context.key.org.clone(),
+        connector: context.key.connector,
+        entity,
+    };
     short(|| {
         ledger.clear_windows()?;
         connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
@@ -182,8 +205,13 @@ impl Pull<'_> {
     fn hand_out(&mut self) -> Result<()> {
         while self.pool.free() > 0 && self.state.stack.has_open() {
             if self.tokens == 0 {
-                let lease = short(|| {
-                    connector::take_tokens(&self.context.key.org, self.context.key.connector, LEASE, self.rate)
+                let lease = relaxed(|| {
+                    connector::take_tokens(
+                        &self.context.key.org,
+                        self.context.key.connector,
+                        LEASE,
+                        self.rate,
+                    )
                 })?;
                 self.tokens = lease.granted;
                 if lease.granted == 0 && self.pool.is_idle() {
@@ -216,10 +244,11 @@ impl Pull<'_> {
         }
         self.count_progress(&mut next, &task, &batch, ids.len());
         next.stack.push(batch.more);
-        let counts = short(|| {
+        let counts = relaxed(|| {
             let counts = self.ledger.upsert(&batch.records)?;
             if let Some(position) = task.at.offset() {
-                self.ledger.note_window(&window_key(&task), position, batch.end, batch.total, &ids)?;
+                self.ledger
+                    .note_window(&window_key(&task), position, batch.end, batch.total, &ids)?;
             }
             self.ledger.note_childless("variations", &batch.childless)?;
             if !batch.stubs.is_empty() {
@@ -227,7 +256,11 @@ impl Pull<'_> {
                 next.stack.push(ask_for(&task.list, &stale));
             }
             runs::checkpoint(&self.context.key, self.ledger.entity, Some(&to_value(&next)?))?;
-            let total = next.lists.iter().filter_map(|list| known_total(&next, list)).sum();
+            let total = next
+                .lists
+                .iter()
+                .filter_map(|list| known_total(&next, list))
+                .sum();
             runs::progress(&self.context.key, "fetching", total, next.processed, &task.list)?;
             Ok(counts)
         })?;
@@ -264,35 +297,61 @@ impl Pull<'_> {
                 return Ok(());
             }
             for gap in gaps {
-                let (content, since) =
-                    self.state.windows.get(&gap.list).copied().unwrap_or((Content::Full, None));
+                let (content, since) = self
+                    .state
+                    .windows
+                    .get(&gap.list)
+                    .copied()
+                    .unwrap_or((Content::Full, None));
                 let list = gap.list.split('@').next().unwrap_or_default().to_owned();
                 let places = match gap.right {
                     // the end was not reached: go on behind the last window
                     None => vec![At::Tail(gap.left + STRIDE)],
                     // too much has moved for a window in between: read both again
-                    Some(right) if right <= gap.left + 1 => vec![At::Offset(gap.left), At::Tail(right)],
-                    Some(right) => vec![At::Tail((gap.left + right) / 2)],
+                    Some(right) if right <= gap.left + 1 => vec![At::Offset(gap.left), At::Offset(right)],
+                    Some(right) => vec![At::Offset((gap.left + right) / 2)],
                 };
-                let windows = places.into_iter().map(|at| Task { list: list.clone(), content, since, at });
+                let windows = places.into_iter().map(|at| Task {
+                    list: list.clone(),
+                    content,
+                    since,
+                    at,
+                });
                 self.state.stack.push(windows);
             }
             self.read_all()?;
         }
-        Err(Error::new(Code::Nonsense, "the remote's listing kept changing while it was read")
-            .detail(format!("Neighbouring pages still did not fit together after {GAP_ROUNDS} rounds."))
-            .hint("Try again at a quieter time; nothing was marked as deleted."))
+        Err(Error::new(
+            Code::Nonsense,
+            "the remote's listing kept changing while it was read",
+        )
+        .detail(format!(
+            "Neighbouring pages still did not fit together after {GAP_ROUNDS} rounds."
+        ))
+        .hint("Try again at a quieter time; nothing was marked as deleted."))
     }
 
     /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read.
     fn compare_counts(&mut self) -> Result<()> {
-        let unswept: Vec<String> =
-            self.state.lists.iter().filter(|l| !self.state.sweeps.contains(l)).cloned().collect();
+        let unswept: Vec<String> = self
+            .state
+            .lists
+            .iter()
+            .filter(|l| !self.state.sweeps.contains(l))
+            .cloned()
+            .collect();
         for list in unswept {
-            let first = Task { list: list.clone(), content: Content::Ids, since: None, at: At::Offset(0) };
+            let first = Task {
+                list: list.clone(),
+                content: Content::Ids,
+                since: None,
+                at: At::Offset(0),
+            };
             let entity = self.ledger.entity;
             let question = first.clone();
-            let batch = self.pool.ask(move |source: &dyn Source| source.fetch(entity, &question))?;
+            let batch = self
+                .pool
+                .ask(move |source: &dyn Source| source.fetch(entity, &question))?;
             self.requests += u64::from(batch.requests);
             let known = short(|| self.ledger.live_count(&list))?;
             if batch.total == Some(known) {
@@ -321,14 +380,20 @@ impl Pull<'_> {
         self.answered.clear();
         let mut by_list: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for record in &missing {
-            by_list.entry(&record.list).or_default().push(record.external_id.clone());
+            by_list
+                .entry(&record.list)
+                .or_default()
+                .push(record.external_id.clone());
         }
         for (list, ids) in by_list {
             self.state.stack.push(ask_for(list, &ids));
         }
         self.read_all()?;
-        let gone: Vec<String> =
-            missing.into_iter().map(|m| m.external_id).filter(|id| !self.answered.contains(id)).collect();
+        let gone: Vec<String> = missing
+            .into_iter()
+            .map(|m| m.external_id)
+            .filter(|id| !self.answered.contains(id))
+            .collect();
         self.deleted += short(|| self.ledger.mark_gone(&gone))?;
         Ok(())
     }
@@ -347,7 +412,15 @@ impl Pull<'_> {
     }
 
     fn finish(self, started: Instant, resumed: bool) -> Result<Outcome> {
-        let Pull { context, ledger, state, counts, deleted, requests, .. } = self;
+        let Pull {
+            context,
+            ledger,
+            state,
+            counts,
+            deleted,
+            requests,
+            ..
+        } = self;
         let key = &context.key;
         let (count, linked) = short(|| {
             runs::progress(key, "matching", 0, 0, "")?;
@@ -359,6 +432,10 @@ impl Pull<'_> {
             }
             Ok((count, linked))
         })?;
+        let changed = counts.inserted + counts.updated + deleted;
+        if changed >= ANALYZE_FROM && changed * 10 >= count.unsigned_abs() {
+            short(runs::analyze)?;
+        }
         let result = json!({
             "syncId": key.sync_id,
             "syncType": key.sync_type,
@@ -375,7 +452,10 @@ impl Pull<'_> {
             "requests": requests,
             "durationMs": started.elapsed().as_millis() as u64,
         });
-        Ok(Outcome { result, count: counts.inserted + counts.updated + deleted })
+        Ok(Outcome {
+            result,
+            count: changed,
+        })
     }
 }
 
@@ -388,7 +468,11 @@ fn window_key(task: &Task) -> String {
 }
 
 fn known_total(state: &State, list: &str) -> Option<u64> {
-    state.totals.iter().find(|(key, _)| key.split('@').next() == Some(list)).map(|(_, total)| *total)
+    state
+        .totals
+        .iter()
+        .find(|(key, _)| key.split('@').next() == Some(list))
+        .map(|(_, total)| *total)
 }
 
 fn ask_for(list: &str, ids: &[String]) -> Vec<Task> {

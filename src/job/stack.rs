@@ -10,7 +10,12 @@ use sync_engine::source::{At, Task};
 #[serde(rename_all = "lowercase")]
 enum Entry {
     /// The windows at `first`, `first + step`, … `last` of a listing.
-    Windows { task: Task, first: u64, last: u64, step: u64 },
+    Windows {
+        task: Task,
+        first: u64,
+        last: u64,
+        step: u64,
+    },
     One(Task),
 }
 
@@ -32,8 +37,9 @@ impl Stack {
 
     /// Adds tasks; the windows among them become ranges.
     pub fn push(&mut self, tasks: impl IntoIterator<Item = Task>) {
-        let (mut windows, rest): (Vec<_>, Vec<_>) =
-            tasks.into_iter().partition(|task| matches!(task.at, At::Offset(_)));
+        let (mut windows, rest): (Vec<_>, Vec<_>) = tasks
+            .into_iter()
+            .partition(|task| matches!(task.at, At::Offset(_)));
         windows.sort_by(|a, b| (&a.list, offset(a)).cmp(&(&b.list, offset(b))));
         for task in windows {
             self.push_window(task);
@@ -44,11 +50,18 @@ impl Stack {
     fn push_window(&mut self, task: Task) {
         let at = offset(&task);
         match self.open.last_mut() {
-            Some(Entry::Windows { task: t, last, step, .. }) if same_listing(t, &task) && at == *last + *step => *last = at,
+            Some(Entry::Windows {
+                task: t, last, step, ..
+            }) if same_listing(t, &task) && at == *last + *step => *last = at,
             Some(entry) => match entry {
                 Entry::One(t) if same_listing(t, &task) && offset(t) < at => {
                     let first = offset(t);
-                    *entry = Entry::Windows { task, first, last: at, step: at - first };
+                    *entry = Entry::Windows {
+                        task,
+                        first,
+                        last: at,
+                        step: at - first,
+                    };
                 }
                 _ => self.open.push(Entry::One(task)),
             },
@@ -60,11 +73,24 @@ impl Stack {
     pub fn take(&mut self) -> Option<Task> {
         let task = match self.open.pop()? {
             Entry::One(task) => task,
-            Entry::Windows { task, first, last, step } => {
+            Entry::Windows {
+                task,
+                first,
+                last,
+                step,
+            } => {
                 if last > first {
-                    self.open.push(Entry::Windows { task: task.clone(), first, last: last - step, step });
+                    self.open.push(Entry::Windows {
+                        task: task.clone(),
+                        first,
+                        last: last - step,
+                        step,
+                    });
                 }
-                Task { at: At::Offset(last), ..task }
+                Task {
+                    at: At::Offset(last),
+                    ..task
+                }
             }
         };
         self.under_way.push(task.clone());

@@ -1,6 +1,6 @@
 //! Kinds of connectors: which there are, and how one is opened.
 
-use super::address::parse_base_url;
+use super::address::{parse_base_url, AllowList, Guard};
 use super::http::HttpSettings;
 use super::woocommerce::WooCommerce;
 use super::Source;
@@ -79,9 +79,17 @@ pub fn open(
     }
 }
 
-/// Checks a connector's configuration without asking the remote.
-pub fn validate(kind: ConnectorKind, base_url: &str, settings: &Value, credentials: &Value) -> Result<()> {
+/// Checks a connector's configuration without asking anybody: an address that is spelt out is judged now, one
+/// that a name stands for when it is resolved.
+pub fn validate(
+    kind: ConnectorKind,
+    base_url: &str,
+    settings: &Value,
+    credentials: &Value,
+    allowed_hosts: &[String],
+) -> Result<()> {
     let base_url = parse_base_url(base_url)?;
+    Guard::new(&base_url, AllowList::parse(allowed_hosts)?).check_url(&base_url)?;
     match kind {
         ConnectorKind::WooCommerce => super::woocommerce::validate(&base_url, settings, credentials),
         ConnectorKind::Odoo => Err(unsupported(kind)),
@@ -233,6 +241,7 @@ mod tests {
             "https://erp.example",
             &Value::Null,
             &Value::Null,
+            &[],
         )
         .unwrap_err();
         assert!(error.message.contains("not supported yet"));
@@ -241,12 +250,30 @@ mod tests {
     #[test]
     fn the_address_of_the_api_is_not_that_of_the_shop() {
         let keys = json!({"consumer_key": "ck_1", "consumer_secret": "cs_1"});
-        let check = |url: &str| validate(ConnectorKind::WooCommerce, url, &Value::Null, &keys);
+        let check = |url: &str| validate(ConnectorKind::WooCommerce, url, &Value::Null, &keys, &[]);
         check("https://shop.example/sub").unwrap();
         assert_eq!(
             check("https://shop.example/wp-json/wc/v3/").unwrap_err().code,
             Code::Invalid
         );
+    }
+
+    #[test]
+    fn a_local_address_is_refused_unless_it_is_allowed() {
+        let keys = json!({"consumer_key": "ck_1", "consumer_secret": "cs_1"});
+        let check = |url: &str, allowed: &[String]| {
+            validate(ConnectorKind::WooCommerce, url, &Value::Null, &keys, allowed)
+        };
+        for url in [
+            "http://127.0.0.1",
+            "http://0177.0.0.1",
+            "http://2130706433",
+            "http://[::1]",
+            "http://169.254.169.254",
+        ] {
+            assert_eq!(check(url, &[]).unwrap_err().code, Code::Unreachable, "{url}");
+        }
+        check("http://127.0.0.1:8080", &["127.0.0.1".to_owned()]).unwrap();
     }
 
     #[test]
@@ -258,6 +285,7 @@ mod tests {
                 "https://shop.example",
                 &settings,
                 credentials,
+                &[],
             )
         };
         check(Value::Null, &keys).unwrap();

@@ -42,8 +42,11 @@ pub fn require(org: &str, role: u32, level: &str) -> Result<()> {
     if granted {
         return Ok(());
     }
-    Err(Error::new(Code::NotGranted, format!("not granted: level \"{level}\" on this organisation"))
-        .hint("An administrator of the organisation grants it with sync_grant(role, org_id, level)."))
+    Err(Error::new(
+        Code::NotGranted,
+        format!("not granted: level \"{level}\" on this organisation"),
+    )
+    .hint("An administrator of the organisation grants it with sync_grant(role, org_id, level)."))
 }
 
 /// The id that a new connector of that name will have, or has: credentials are sealed for it.
@@ -106,12 +109,20 @@ pub fn mark_ok(org: &str, number: i32, memo: &Value) -> Result<()> {
 
 /// Notes a failure; a remote that asked to wait is left alone that long, by every backend.
 pub fn mark_failed(org: &str, number: i32, error: &Error) -> Result<()> {
-    let pause = error.retry_after.filter(|_| error.code == Code::Throttled).map(|d| d.as_secs_f64());
+    let pause = error
+        .retry_after
+        .filter(|_| error.code == Code::Throttled)
+        .map(|d| d.as_secs_f64());
     run(
         "UPDATE integration_connector
          SET last_error = $3, blocked_until = coalesce(now() + make_interval(secs => $4), blocked_until)
          WHERE org_id = $1::uuid AND number = $2",
-        &[org.into(), number.into(), error.message.as_str().into(), pause.into()],
+        &[
+            org.into(),
+            number.into(),
+            error.message.as_str().into(),
+            pause.into(),
+        ],
     )
 }
 
@@ -132,6 +143,11 @@ impl Lease {
 pub fn take_tokens(org: &str, number: i32, wanted: u32, per_second: f64) -> Result<Lease> {
     row(
         "SELECT row_to_json(t)::text FROM sync_take_tokens($1::uuid, $2, $3, $4) t",
-        &[org.into(), number.into(), (wanted as i32).into(), per_second.into()],
+        &[
+            org.into(),
+            number.into(),
+            (wanted as i32).into(),
+            per_second.into(),
+        ],
     )
 }

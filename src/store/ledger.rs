@@ -54,19 +54,29 @@ impl Ledger {
     /// Writes the remote side of a page, set-based; rows that stayed as they were are not touched.
     pub fn upsert(&self, records: &[Record]) -> Result<Counts> {
         let mut seen = std::collections::HashSet::new();
-        let records: Vec<&Record> = records.iter().filter(|r| seen.insert(r.external_id.as_str())).collect();
+        let records: Vec<&Record> = records
+            .iter()
+            .filter(|r| seen.insert(r.external_id.as_str()))
+            .collect();
         if records.is_empty() {
             return Ok(Counts::default());
         }
         let ids: Vec<&str> = records.iter().map(|r| r.external_id.as_str()).collect();
         let parents: Vec<Option<&str>> = records.iter().map(|r| r.parent_id.as_deref()).collect();
         let keys: Vec<Option<&str>> = records.iter().map(|r| r.match_key.as_deref()).collect();
-        let fingerprints: Vec<String> =
-            records.iter().map(|r| fingerprint::fingerprint(self.entity, &r.data).to_string()).collect();
-        let modified: Vec<Option<String>> =
-            records.iter().map(|r| r.modified_at.map(|t| t.to_rfc3339())).collect();
-        let data: Vec<String> =
-            records.iter().map(|r| serde_json::to_string(&r.data)).collect::<Result<_, _>>().map_err(super::internal)?;
+        let fingerprints: Vec<String> = records
+            .iter()
+            .map(|r| fingerprint::fingerprint(self.entity, &r.data).to_string())
+            .collect();
+        let modified: Vec<Option<String>> = records
+            .iter()
+            .map(|r| r.modified_at.map(|t| t.to_rfc3339()))
+            .collect();
+        let data: Vec<String> = records
+            .iter()
+            .map(|r| serde_json::to_string(&r.data))
+            .collect::<Result<_, _>>()
+            .map_err(super::internal)?;
         row(
             "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9) c",
             &[
@@ -84,7 +94,14 @@ impl Ledger {
     }
 
     /// Notes which ids a window held.
-    pub fn note_window(&self, list: &str, position: u64, end: bool, total: Option<u64>, ids: &[String]) -> Result<()> {
+    pub fn note_window(
+        &self,
+        list: &str,
+        position: u64,
+        end: bool,
+        total: Option<u64>,
+        ids: &[String],
+    ) -> Result<()> {
         run(
             "INSERT INTO sync_sweep (org_id, connector, entity, list, position, is_end, total, ids)
              VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)
@@ -124,14 +141,21 @@ impl Ledger {
     pub fn clear_windows(&self) -> Result<()> {
         run(
             "DELETE FROM sync_sweep WHERE org_id = $1::uuid AND connector = $2 AND entity = $3",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+            ],
         )
     }
 
     /// Which of these must be read in full; those modified since `recent` in any case.
     pub fn stale(&self, stubs: &[Stub], recent: DateTime<Utc>) -> Result<Vec<String>> {
         let ids: Vec<&str> = stubs.iter().map(|s| s.external_id.as_str()).collect();
-        let modified: Vec<Option<String>> = stubs.iter().map(|s| s.modified_at.map(|t| t.to_rfc3339())).collect();
+        let modified: Vec<Option<String>> = stubs
+            .iter()
+            .map(|s| s.modified_at.map(|t| t.to_rfc3339()))
+            .collect();
         row(
             "SELECT coalesce(json_agg(s), '[]')::text
              FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::timestamptz) s",
@@ -150,7 +174,12 @@ impl Ledger {
     pub fn live_count(&self, list: &str) -> Result<u64> {
         row(
             "SELECT to_json(sync_live_count($1::uuid, $2, $3, $4))::text",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), list.into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list.into(),
+            ],
         )
     }
 
@@ -158,7 +187,11 @@ impl Ledger {
     pub fn gaps(&self) -> Result<Vec<Gap>> {
         row(
             "SELECT coalesce(json_agg(g), '[]')::text FROM sync_sweep_gaps($1::uuid, $2, $3) g",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+            ],
         )
     }
 
@@ -168,7 +201,12 @@ impl Ledger {
             "SELECT to_json(count(DISTINCT i.id))::text
              FROM sync_sweep s CROSS JOIN unnest(s.ids) AS i (id)
              WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), list.into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list.into(),
+            ],
         )
     }
 
@@ -177,7 +215,11 @@ impl Ledger {
         row(
             "SELECT coalesce(json_agg(DISTINCT list), '[]')::text FROM sync_sweep
              WHERE org_id = $1::uuid AND connector = $2 AND entity = $3 AND strpos(list, ':') > 0",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+            ],
         )
     }
 
@@ -201,7 +243,12 @@ impl Ledger {
         row(
             "SELECT to_json(coalesce(sync_mark_gone($1::uuid, $2, $3, array_agg(m.external_id)), 0))::text
              FROM sync_missing($1::uuid, $2, $3, $4) m",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), lists.to_vec().into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                lists.to_vec().into(),
+            ],
         )
     }
 
@@ -209,7 +256,12 @@ impl Ledger {
     pub fn mark_gone(&self, ids: &[String]) -> Result<u64> {
         row(
             "SELECT to_json(sync_mark_gone($1::uuid, $2, $3, $4))::text",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into(), ids.to_vec().into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                ids.to_vec().into(),
+            ],
         )
     }
 
@@ -217,7 +269,11 @@ impl Ledger {
     pub fn link(&self) -> Result<u64> {
         row(
             "SELECT to_json(sync_match($1::uuid, $2, $3))::text",
-            &[self.org.as_str().into(), self.connector.into(), self.entity_no().into()],
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+            ],
         )
     }
 }

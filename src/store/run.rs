@@ -24,7 +24,12 @@ impl RunKey {
     }
 
     fn lock_name(&self) -> String {
-        format!("sync_ext:run:{}:{}:{}", self.org, self.connector, self.entity_name().unwrap_or(self.kind))
+        format!(
+            "sync_ext:run:{}:{}:{}",
+            self.org,
+            self.connector,
+            self.entity_name().unwrap_or(self.kind)
+        )
     }
 }
 
@@ -32,12 +37,17 @@ impl RunKey {
 /// session, so that it spans the run's transactions and ends with the process. Returns whether it had to wait.
 pub fn lock(key: &RunKey) -> Result<bool> {
     let name = key.lock_name();
-    let free: bool =
-        row("SELECT to_json(pg_try_advisory_lock(hashtextextended($1, 0)))::text", &[name.as_str().into()])?;
+    let free: bool = row(
+        "SELECT to_json(pg_try_advisory_lock(hashtextextended($1, 0)))::text",
+        &[name.as_str().into()],
+    )?;
     if free {
         return Ok(false);
     }
-    run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.as_str().into()])?;
+    run(
+        "SELECT pg_advisory_lock(hashtextextended($1, 0))",
+        &[name.as_str().into()],
+    )?;
     Ok(true)
 }
 
@@ -220,6 +230,12 @@ pub fn maintain() -> Result<()> {
     run("SELECT sync_maintain()", &[])
 }
 
+/// Fresh statistics of the ledger after a large change: autovacuum would come a minute late, and until then plans
+/// made for an empty table read it from end to end for every row of a local statement.
+pub fn analyze() -> Result<()> {
+    run("ANALYZE (SKIP_LOCKED) sync_record", &[])
+}
+
 /// How far pulls of an entity type came.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Memory {
@@ -260,7 +276,11 @@ pub fn checkpoint(key: &RunKey, entity: EntityType, state: Option<&Value>) -> Re
 pub fn align_fingerprints(key: &RunKey, entity: EntityType, spec: &str) -> Result<()> {
     run(
         "SELECT sync_refingerprint($1::uuid, $2, e) FROM sync_entity e WHERE e.number = $3",
-        &[key.org.as_str().into(), key.connector.into(), (entity as i16).into()],
+        &[
+            key.org.as_str().into(),
+            key.connector.into(),
+            (entity as i16).into(),
+        ],
     )?;
     run(
         "UPDATE sync_metadata SET fingerprint_spec = $4 WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",

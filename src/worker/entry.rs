@@ -21,7 +21,9 @@ pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     let database = BackgroundWorker::get_extra().parse::<u32>().unwrap_or_default();
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     // the caller may have given up meanwhile: nothing to do then
-    let Some(mailbox) = Mailbox::attach(argument.value() as u32) else { return };
+    let Some(mailbox) = Mailbox::attach(argument.value() as u32) else {
+        return;
+    };
     let reply = match work(&mailbox) {
         Ok(value) => Reply::Done(value),
         Err(error) => Reply::Failed(error),

@@ -19,7 +19,10 @@ pub fn pipe() -> Result<(Wakeable, Waker)> {
     // SAFETY: `ends` has room for the two descriptors; each is owned exactly once afterwards.
     let (read, write) = unsafe {
         if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) != 0 {
-            return Err(Error::new(Code::Internal, std::io::Error::last_os_error().to_string()));
+            return Err(Error::new(
+                Code::Internal,
+                std::io::Error::last_os_error().to_string(),
+            ));
         }
         (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))
     };
@@ -36,7 +39,10 @@ impl Waker {
 impl Wakeable {
     /// Waits until a helper wakes us, the time is over, or an interrupt comes (which raises).
     pub fn wait(&self, timeout: Duration) {
-        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        let events = pg_sys::WL_LATCH_SET
+            | pg_sys::WL_SOCKET_READABLE
+            | pg_sys::WL_TIMEOUT
+            | pg_sys::WL_EXIT_ON_PM_DEATH;
         // SAFETY: main thread; the descriptor is open as long as self lives; the buffer is ours.
         unsafe {
             let happened = pg_sys::WaitLatchOrSocket(

@@ -37,9 +37,11 @@ pub fn run(sync_type: &str, job: Job) -> Result<Value> {
     match serde_json::from_slice(&mailbox.reply()) {
         Ok(Reply::Done(value)) => Ok(value),
         Ok(Reply::Failed(error)) => Err(error),
-        Err(_) => Err(Error::new(Code::Internal, "the background worker ended before it was done")
-            .detail("It was terminated, or it failed in a way that only the server log tells.")
-            .hint("The next call goes on from the last checkpoint.")),
+        Err(_) => Err(
+            Error::new(Code::Internal, "the background worker ended before it was done")
+                .detail("It was terminated, or it failed in a way that only the server log tells.")
+                .hint("The next call goes on from the last checkpoint."),
+        ),
     }
 }
 

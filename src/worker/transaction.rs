@@ -11,24 +11,36 @@ const LOCK_TIMEOUT: &str = "5s";
 
 /// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back.
 pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(Some(LOCK_TIMEOUT), body)
+    run(&[("lock_timeout", LOCK_TIMEOUT)], body)
+}
+
+/// The same, without waiting for the disk: for a page of a pull. A crash of the server may lose the last ones,
+/// records and checkpoint together, and the next pull reads them again.
+pub fn relaxed<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    run(
+        &[("lock_timeout", LOCK_TIMEOUT), ("synchronous_commit", "off")],
+        body,
+    )
 }
 
 /// The same without a lock timeout, for waiting on another run.
 pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(None, body)
+    run(&[], body)
 }
 
-fn run<T>(lock_timeout: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T> {
+fn run<T>(settings: &[(&str, &str)], body: impl FnOnce() -> Result<T>) -> Result<T> {
     // BackgroundWorker::transaction commits whatever its closure returns: an error must leave it by raising.
     let mut failed = None;
     let failure = AssertUnwindSafe(&mut failed);
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
         let AssertUnwindSafe(failed) = failure;
         Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
-            if let Some(limit) = lock_timeout {
-                Spi::run_with_args("SELECT set_config('lock_timeout', $1, true)", &[limit.into()])
-                    .unwrap_or_else(|e| error!("{e}"));
+            for (name, value) in settings {
+                Spi::run_with_args(
+                    "SELECT set_config($1, $2, true)",
+                    &[(*name).into(), (*value).into()],
+                )
+                .unwrap_or_else(|e| error!("{e}"));
             }
             match body() {
                 Ok(value) => value,
@@ -60,8 +72,10 @@ pub fn use_extension_schema() -> Result<()> {
         );
         match found {
             Ok(Some(_)) => Ok(()),
-            _ => Err(Error::new(Code::NotFound, "the extension sync_ext is not there (any more)")
-                .hint("If it was created in this transaction, commit first.")),
+            _ => Err(
+                Error::new(Code::NotFound, "the extension sync_ext is not there (any more)")
+                    .hint("If it was created in this transaction, commit first."),
+            ),
         }
     })
 }
