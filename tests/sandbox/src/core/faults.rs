@@ -103,6 +103,19 @@ pub struct Rule {
     pub fault: Fault,
 }
 
+impl Rule {
+    /// A fault for some of the requests to paths that start alike.
+    pub fn new(path: &str, when: When, fault: Fault) -> Self {
+        Self {
+            path: path.into(),
+            method: None,
+            query: None,
+            when,
+            fault,
+        }
+    }
+}
+
 fn all() -> When {
     When::All
 }

@@ -26,6 +26,28 @@ pub struct Plan {
     pub ops: Vec<Value>,
 }
 
+impl Plan {
+    /// Mutations just before the k-th request to a path is answered.
+    pub fn before(path: &str, k: u64, ops: Vec<Value>) -> Self {
+        Self {
+            path: path.into(),
+            before: Some(k),
+            ops,
+            ..Self::default()
+        }
+    }
+
+    /// Mutations just after the k-th request to a path was answered.
+    pub fn after(path: &str, k: u64, ops: Vec<Value>) -> Self {
+        Self {
+            path: path.into(),
+            after: Some(k),
+            ops,
+            ..Self::default()
+        }
+    }
+}
+
 /// Plans with how many matching requests each has seen.
 #[derive(Default)]
 pub struct Schedule {

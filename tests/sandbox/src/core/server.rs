@@ -68,7 +68,8 @@ impl Hub {
             let wait = signal.wait_timeout(count, Duration::from_millis(20));
             count = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
+        // Stopping wakes whoever waits, and that is no release.
+        !self.stopping()
     }
 
     /// Forgets a connection, so that dropping the caller's handle closes it.

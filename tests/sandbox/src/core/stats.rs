@@ -85,16 +85,21 @@ impl Recorder {
         })
     }
 
-    /// A request was answered, or its connection broken (status 0).
-    pub fn end(&self, number: u64, status: u16, bytes: usize) {
+    /// A request has its reply, which is about to be sent in full: whoever has read it finds it
+    /// noted here.
+    pub fn answered(&self, number: u64, status: u16, bytes: usize) {
         self.with(|i| {
-            i.stats.running = i.stats.running.saturating_sub(1);
             i.stats.bytes += bytes as u64;
             let index = number.checked_sub(i.first).and_then(|n| usize::try_from(n).ok());
             if let Some(seen) = index.and_then(|n| i.seen.get_mut(n)) {
                 seen.status = status;
             }
         });
+    }
+
+    /// A request is over, whether or not it was answered.
+    pub fn end(&self) {
+        self.with(|i| i.stats.running = i.stats.running.saturating_sub(1));
     }
 
     /// The counts.

@@ -104,14 +104,12 @@ impl Connection<'_> {
     fn answer(&mut self, request: &Request) -> io::Result<Keep> {
         let hub = self.hub;
         let number = hub.recorder.begin(request, self.id, hub.clock.now());
-        let done = self.answer_counted(request);
-        let (status, bytes) = *done.as_ref().unwrap_or(&(0, 0));
-        hub.recorder.end(number, status, bytes);
-        Ok(done?.0 != 0)
+        let done = self.answer_counted(request, number);
+        hub.recorder.end();
+        done
     }
 
-    /// Returns the status that was sent (0: the connection is broken) and the body's size.
-    fn answer_counted(&mut self, request: &Request) -> io::Result<(u16, usize)> {
+    fn answer_counted(&mut self, request: &Request, number: u64) -> io::Result<Keep> {
         let hub = self.hub;
         let (before, after) = hub.schedule.due(request);
         for op in before {
@@ -120,7 +118,7 @@ impl Connection<'_> {
         let fault = hub.faults.pick(request);
         match &fault {
             Some(Fault::Reset) => return self.reset(),
-            Some(Fault::Hang) if !hub.hang(&self.tcp) => return Ok((0, 0)),
+            Some(Fault::Hang) if !hub.hang(&self.tcp) => return Ok(false),
             Some(Fault::Slow { ms }) => std::thread::sleep(Duration::from_millis(*ms)),
             _ => {}
         }
@@ -131,16 +129,18 @@ impl Connection<'_> {
         for op in after {
             report(hub.system.mutate(&op));
         }
-        let keep = self.send(request, &reply, fault.as_ref())?;
-        Ok((if keep { reply.status } else { 0 }, reply.body.len()))
+        if !matches!(fault, Some(Fault::CutBody { .. })) {
+            hub.recorder.answered(number, reply.status, reply.body.len());
+        }
+        self.send(request, &reply, fault.as_ref())
     }
 
     /// Drops the connection with a TCP reset.
-    fn reset(&mut self) -> io::Result<(u16, usize)> {
+    fn reset(&mut self) -> io::Result<Keep> {
         // With lingering off, closing a socket sends RST instead of FIN.
         socket2::SockRef::from(&*self.tcp).set_linger(Some(Duration::ZERO))?;
         self.hub.forget(self.id);
-        Ok((0, 0))
+        Ok(false)
     }
 
     fn send(&mut self, request: &Request, reply: &Response, fault: Option<&Fault>) -> io::Result<Keep> {

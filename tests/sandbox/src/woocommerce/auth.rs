@@ -14,17 +14,12 @@ pub fn check<'k>(
     nonces: &Nonces,
     now: i64,
 ) -> Result<Option<&'k Key>, ApiError> {
-    let key = match request.tls {
-        true => match secure(request, keys)? {
-            Some(key) => Some(key),
-            None => oauth::check(request, keys, nonces, now)?,
-        },
-        false => oauth::check(request, keys, nonces, now)?,
-    };
-    if let Some(key) = key {
-        permitted(key, &request.method)?;
+    if request.tls {
+        if let Some(key) = secure(request, keys)? {
+            return Ok(Some(key));
+        }
     }
-    Ok(key)
+    oauth::check(request, keys, nonces, now)
 }
 
 fn secure<'k>(request: &Request, keys: &'k [Key]) -> Result<Option<&'k Key>, ApiError> {
@@ -53,7 +48,8 @@ fn basic(request: &Request) -> Option<(String, String)> {
     Some((key.into(), secret.into()))
 }
 
-fn permitted(key: &Key, method: &str) -> Result<(), ApiError> {
+/// Whether a key may do what a method does; its user is known by then.
+pub fn permitted(key: &Key, method: &str) -> Result<(), ApiError> {
     let reads = matches!(method, "GET" | "HEAD" | "OPTIONS");
     let (ok, name) = match reads {
         true => (key.permission != Permission::Write, "read"),

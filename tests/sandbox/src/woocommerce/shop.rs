@@ -83,6 +83,9 @@ impl Shop {
             signed_in: key.is_some(),
         };
         let method = method(request);
+        if let Some(Err(error)) = key.map(|k| auth::permitted(k, &request.method)) {
+            return to.error(&error, "");
+        }
         let route = route::find(inside.trim_matches('/'), self.config.version);
         let Some(route) = route.filter(|r| r.has(method)) else {
             return to.error(&ApiError::no_route(), "");

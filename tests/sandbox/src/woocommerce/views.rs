@@ -24,7 +24,8 @@ pub struct Views(Mutex<VecDeque<View>>);
 impl Views {
     /// The ids of a list, in order.
     pub fn ids(&self, data: &Data, kind: Kind, parent: Option<Id>, params: &Params) -> Arc<Vec<Id>> {
-        let small = parent.is_some() || !params.filter.include.is_empty();
+        let few = !params.filter.include.is_empty() || params.filter.email.is_some();
+        let small = parent.is_some() || few;
         if small {
             return Arc::new(compute(data, kind, parent, params));
         }
@@ -62,6 +63,10 @@ fn compute(data: &Data, kind: Kind, parent: Option<Id>, params: &Params) -> Vec<
         None if !filter.include.is_empty() => {
             let wanted = filter.include.iter().copied();
             wanted.filter(|id| data.exists(kind, *id)).filter(shown).collect()
+        }
+        None if filter.email.is_some() => {
+            let found = filter.email.as_deref().and_then(|e| data.by_email(e));
+            found.into_iter().filter(shown).collect()
         }
         None => data.live(kind).iter().copied().filter(shown).collect(),
     };
