@@ -8,7 +8,7 @@
 -- the two sets of candidates are hashed (sync_track_local, which calls this, turns that off).
 CREATE FUNCTION sync_match_keys(org uuid, connector_no int, entity_no smallint, keys text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-    SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = off
+    SET enable_hashjoin = on SET enable_mergejoin = on SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     remote_rows bigint[];
@@ -38,20 +38,20 @@ BEGIN
     FROM remote r JOIN local l USING (key)
     WHERE r.is_open AND l.is_open;
 
-    WITH pairs AS (
-        SELECT * FROM unnest(remote_rows, local_rows) AS u (remote_row, local_row)),
-    local_side AS (
-        DELETE FROM sync_record r USING pairs p
-        WHERE r.org_id = org AND r.id = p.local_row
-        RETURNING p.remote_row, r.local_id, r.local_match_key, r.local_fingerprint)
+    -- "= ANY" beside the joins: the rows are then found by index even where statistics are stale
+    WITH local_side AS (
+        DELETE FROM sync_record r
+        WHERE r.org_id = org AND r.id = ANY (local_rows)
+        RETURNING r.id, r.local_id, r.local_match_key, r.local_fingerprint)
     UPDATE sync_record r
     SET local_id = l.local_id,
         local_match_key = l.local_match_key,
         local_fingerprint = l.local_fingerprint,
         ambiguous = false,
         agreed_fingerprint = CASE WHEN r.remote_fingerprint = l.local_fingerprint THEN r.remote_fingerprint END
-    FROM local_side l
-    WHERE r.org_id = org AND r.id = l.remote_row;
+    FROM unnest(remote_rows, local_rows) AS p (remote_row, local_row)
+    JOIN local_side l ON l.id = p.local_row
+    WHERE r.org_id = org AND r.id = ANY (remote_rows) AND r.id = p.remote_row;
     GET DIAGNOSTICS linked = ROW_COUNT;
 
     UPDATE sync_record r
@@ -92,7 +92,7 @@ COMMENT ON FUNCTION sync_match(uuid, int, smallint) IS 'Links whatever can be li
 CREATE FUNCTION sync_track_local() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, @extschema@, pg_temp
-    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     entity_no smallint := TG_ARGV[0]::smallint;
@@ -104,13 +104,12 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP = 'UPDATE' THEN
-        PERFORM sync_drop_local(entity_no, array_agg(o.org_id), array_agg(o.id::text))
-        FROM old_rows o
-        WHERE NOT EXISTS (SELECT FROM new_rows n WHERE n.org_id = o.org_id AND n.id = o.id)
-        HAVING count(*) > 0;
+        -- rows whose key was changed
+        PERFORM sync_drop_local(entity_no, o.org_id, array_agg(o.id::text))
+        FROM (SELECT org_id, id FROM old_rows EXCEPT SELECT org_id, id FROM new_rows) o
+        GROUP BY o.org_id;
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM sync_drop_local(entity_no, array_agg(o.org_id), array_agg(o.id::text)) FROM old_rows o
-        HAVING count(*) > 0;
+        PERFORM sync_drop_local(entity_no, o.org_id, array_agg(o.id::text)) FROM old_rows o GROUP BY o.org_id;
         RETURN NULL;
     END IF;
 
@@ -145,40 +144,34 @@ END
 $$;
 COMMENT ON FUNCTION sync_track_local() IS 'Statement-level trigger of a local table: carries what changed to the local side of the ledger, set-based.';
 
-CREATE FUNCTION sync_drop_local(entity_no smallint, orgs uuid[], local_ids text[]) RETURNS void
+CREATE FUNCTION sync_drop_local(entity_no smallint, org uuid, local_ids text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    touched record;
+    connector_no int;
+    keys text[];
 BEGIN
-    FOR touched IN
-        WITH gone AS MATERIALIZED (
-            SELECT u.org_id, i.number AS connector, u.local_id
-            FROM unnest(orgs, local_ids) AS u (org_id, local_id)
-            JOIN integration_connector i ON i.org_id = u.org_id),
+    FOR connector_no IN SELECT i.number FROM integration_connector i WHERE i.org_id = org LOOP
         -- a row that both sides have lost, or only the local one ever had, leaves no trace
-        removed AS (
-            DELETE FROM sync_record r USING gone g
-            WHERE r.org_id = g.org_id AND r.connector = g.connector AND r.entity = entity_no
-              AND r.local_id = g.local_id AND r.remote_fingerprint IS NULL
-            RETURNING r.org_id, r.connector, r.local_match_key),
+        WITH removed AS (
+            DELETE FROM sync_record r
+            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+              AND r.local_id = ANY (local_ids) AND r.remote_fingerprint IS NULL
+            RETURNING r.local_match_key AS key),
         released AS (
             UPDATE sync_record r SET local_id = NULL, local_match_key = NULL, local_fingerprint = NULL
-            FROM gone g
-            WHERE r.org_id = g.org_id AND r.connector = g.connector AND r.entity = entity_no
-              AND r.local_id = g.local_id AND r.remote_fingerprint IS NOT NULL
-            RETURNING r.org_id, r.connector, r.match_key)
-        SELECT t.org_id, t.connector, array_agg(DISTINCT t.key) AS keys
-        FROM (SELECT * FROM removed UNION ALL SELECT * FROM released) AS t (org_id, connector, key)
-        WHERE t.key IS NOT NULL
-        GROUP BY 1, 2
-    LOOP
+            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+              AND r.local_id = ANY (local_ids) AND r.remote_fingerprint IS NOT NULL
+            RETURNING r.match_key AS key)
+        SELECT array_agg(DISTINCT t.key) INTO keys
+        FROM (SELECT key FROM removed UNION ALL SELECT key FROM released) t
+        WHERE t.key IS NOT NULL;
         -- one candidate less: what was ambiguous may be unique now
-        PERFORM sync_match_keys(touched.org_id, touched.connector, entity_no, touched.keys);
+        PERFORM sync_match_keys(org, connector_no, entity_no, keys);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_drop_local(smallint, uuid[], text[]) IS 'Takes deleted local rows out of the ledger.';
+COMMENT ON FUNCTION sync_drop_local(smallint, uuid, text[]) IS 'Takes deleted local rows out of the ledger.';
 
 CREATE FUNCTION sync_forget_local(entity_no smallint) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
