@@ -25,8 +25,9 @@ CREATE TABLE sync_record (
                 CASE WHEN ambiguous THEN 'ambiguous' ELSE 'new' END
             WHEN remote_fingerprint <> local_fingerprint THEN 'updated'
         END) STORED,
-    PRIMARY KEY (org_id, id),
-    FOREIGN KEY (org_id, connector) REFERENCES integration_connector (org_id, number) ON DELETE CASCADE
+    -- no foreign key to the connector: it would be looked up for every record of a pull; sync_disconnect, the
+    -- only way to lose a connector, takes its ledger along
+    PRIMARY KEY (org_id, id)
 ) WITH (fillfactor = 85);
 
 COMMENT ON TABLE sync_record IS 'The ledger: what the remote and the local side hold of each record, as fingerprints, so that reading the delta costs as much as there are changes.';

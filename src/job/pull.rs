@@ -38,6 +38,8 @@ const LEASE: u32 = 20;
 const DEFAULT_RATE: f64 = 20.0;
 /// Changed records from which a pull refreshes the ledger's statistics, if they are a tenth of all.
 const ANALYZE_FROM: u64 = 1000;
+/// Progress is for people: more often would only cost.
+const REPORT_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
 /// An unfinished pull older than this is begun anew.
 const CHECKPOINT_LIFE: Duration = Duration::hours(24);
 
@@ -71,6 +73,8 @@ struct Pull<'a> {
     requests: u64,
     tokens: u32,
     rate: f64,
+    /// When progress was last written.
+    reported: Option<Instant>,
     /// Ids that questions by id brought back.
     answered: HashSet<String>,
 }
@@ -99,6 +103,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         deleted: 0,
         requests,
         tokens: 0,
+        reported: None,
         answered: HashSet::new(),
         context,
         pool,
@@ -244,6 +249,7 @@ impl Pull<'_> {
         }
         self.count_progress(&mut next, &task, &batch, ids.len());
         next.stack.push(batch.more);
+        let report = self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
         let counts = relaxed(|| {
             let counts = self.ledger.upsert(&batch.records)?;
             if let Some(position) = task.at.offset() {
@@ -256,14 +262,19 @@ impl Pull<'_> {
                 next.stack.push(ask_for(&task.list, &stale));
             }
             runs::checkpoint(&self.context.key, self.ledger.entity, Some(&to_value(&next)?))?;
-            let total = next
-                .lists
-                .iter()
-                .filter_map(|list| known_total(&next, list))
-                .sum();
-            runs::progress(&self.context.key, "fetching", total, next.processed, &task.list)?;
+            if report {
+                let total = next
+                    .lists
+                    .iter()
+                    .filter_map(|list| known_total(&next, list))
+                    .sum();
+                runs::progress(&self.context.key, "fetching", total, next.processed, &task.list)?;
+            }
             Ok(counts)
         })?;
+        if report {
+            self.reported = Some(Instant::now());
+        }
         self.counts += counts;
         self.state = next;
         Ok(())
@@ -273,6 +284,10 @@ impl Pull<'_> {
         let Some(position) = task.at.offset() else { return };
         // neighbouring windows share a record
         next.processed += (met as u64).saturating_sub(u64::from(position > 0));
+        if task.list.contains(':') {
+            // one record's children: there may be thousands of such listings, and none of their own needs this
+            return;
+        }
         let key = window_key(task);
         if let Some(total) = batch.total {
             next.totals.insert(key.clone(), total);
