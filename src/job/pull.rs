@@ -38,6 +38,8 @@ const LEASE: u32 = 20;
 const DEFAULT_RATE: f64 = 20.0;
 /// Changed records from which a pull refreshes the ledger's statistics, if they are a tenth of all.
 const ANALYZE_FROM: u64 = 1000;
+/// Longest wait for the token bucket.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Progress is for people: more often would only cost.
 const REPORT_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
 /// An unfinished pull older than this is begun anew.
@@ -83,6 +85,18 @@ struct Pull<'a> {
 pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> Result<Outcome> {
     let started = Instant::now();
     check_entity(&context.connector.kind, pool.source().entities(), entity)?;
+    let rate = context
+        .connector
+        .settings
+        .get("requests_per_second")
+        .and_then(Value::as_f64)
+        .unwrap_or(DEFAULT_RATE);
+    let tokens = loop {
+        match lease(context, rate)? {
+            Ok(granted) => break granted,
+            Err(wait) => pool.pause(wait),
+        }
+    };
     let memory = short(|| prepare(context, entity))?;
     let (state, resumed, requests) = begin(context, pool, entity, mode, &memory)?;
     let overlap = Duration::from_std(context.settings.pull_overlap).unwrap_or(Duration::seconds(120));
@@ -93,16 +107,11 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
             entity,
         },
         recent: memory.last_sync.unwrap_or(DateTime::<Utc>::MIN_UTC + overlap) - overlap,
-        rate: context
-            .connector
-            .settings
-            .get("requests_per_second")
-            .and_then(Value::as_f64)
-            .unwrap_or(DEFAULT_RATE),
+        rate,
         counts: Counts::default(),
         deleted: 0,
         requests,
-        tokens: 0,
+        tokens,
         reported: None,
         answered: HashSet::new(),
         context,
@@ -112,6 +121,23 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
     pull.read_all()?;
     pull.verify()?;
     pull.finish(started, resumed)
+}
+
+/// Requests from the connector's token bucket, or how long to wait for them. A remote that asked for a longer pause
+/// than anybody would sit through is an error.
+fn lease(context: &Context, rate: f64) -> Result<std::result::Result<u32, std::time::Duration>> {
+    let lease = relaxed(|| connector::take_tokens(&context.key.org, context.key.connector, LEASE, rate))?;
+    if lease.granted > 0 {
+        return Ok(Ok(lease.granted));
+    }
+    if lease.wait() > PATIENCE {
+        return Err(
+            Error::new(Code::Throttled, "the remote asked not to be called for a while")
+                .hint(format!("Try again in {} s.", lease.wait().as_secs()))
+                .retry_after(lease.wait()),
+        );
+    }
+    Ok(Err(lease.wait()))
 }
 
 /// Marks the entity type as in progress; new fingerprints first, where their version or field list changed.
@@ -201,6 +227,8 @@ impl Pull<'_> {
             let (task, outcome) = self.pool.next()?;
             let batch = outcome?;
             self.requests += u64::from(batch.requests);
+            // repetitions have used up more than the one that was taken
+            self.tokens = self.tokens.saturating_sub(batch.requests.saturating_sub(1));
             self.store(task, batch)?;
         }
         Ok(())
@@ -210,24 +238,18 @@ impl Pull<'_> {
     fn hand_out(&mut self) -> Result<()> {
         while self.pool.free() > 0 && self.state.stack.has_open() {
             if self.tokens == 0 {
-                let lease = relaxed(|| {
-                    connector::take_tokens(
-                        &self.context.key.org,
-                        self.context.key.connector,
-                        LEASE,
-                        self.rate,
-                    )
-                })?;
-                self.tokens = lease.granted;
-                if lease.granted == 0 && self.pool.is_idle() {
-                    self.pool.pause(lease.wait());
-                }
-                if lease.granted == 0 {
-                    return Ok(());
+                match lease(self.context, self.rate)? {
+                    Ok(granted) => self.tokens = granted,
+                    // results that are under way come first
+                    Err(_) if !self.pool.is_idle() => return Ok(()),
+                    Err(wait) => {
+                        self.pool.pause(wait);
+                        continue;
+                    }
                 }
             }
             if let Some(task) = self.state.stack.take() {
-                self.tokens -= 1;
+                self.tokens = self.tokens.saturating_sub(1);
                 self.pool.submit(self.ledger.entity, task)?;
             }
         }
