@@ -4,7 +4,6 @@ mod pool;
 mod preview;
 mod probe;
 mod pull;
-mod stack;
 
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};

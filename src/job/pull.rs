@@ -8,7 +8,7 @@
 //! 4. *Match* and remember.
 
 use super::pool::Pool;
-use super::stack::Stack;
+
 use super::{check_entity, Context, Outcome};
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger};
@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 use sync_engine::core::{fingerprint, EntityType};
 use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::stack::Stack;
 use sync_engine::source::{At, Batch, Content, Pass, Source, Task};
 
 /// Records not met that are asked after one by one; beyond, the remote's own count has to prove it.

@@ -8,6 +8,7 @@ pub mod address;
 pub mod http;
 pub mod kind;
 mod ranges;
+pub mod stack;
 pub mod woocommerce;
 
 pub use http::HttpSettings;

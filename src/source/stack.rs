@@ -2,8 +2,8 @@
 //! so the stack stays short. Runs of windows are kept as ranges: the checkpoint of a pull over 1,000,000
 //! records must not be 10,000 tasks long.
 
+use super::{At, Task};
 use serde::{Deserialize, Serialize};
-use sync_engine::source::{At, Task};
 
 /// One entry: a task, or a run of windows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,4 +118,78 @@ fn offset(task: &Task) -> u64 {
 fn same_listing(a: &Task, b: &Task) -> bool {
     matches!((&a.at, &b.at), (At::Offset(_), At::Offset(_)))
         && (&a.list, a.content, a.since) == (&b.list, b.content, b.since)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::source::Content;
+
+    fn window(at: u64) -> Task {
+        Task {
+            list: "customers".into(),
+            content: Content::Full,
+            since: None,
+            at: At::Offset(at),
+        }
+    }
+
+    fn by_id(id: &str) -> Task {
+        Task {
+            at: At::Ids(vec![id.into()]),
+            ..window(0)
+        }
+    }
+
+    fn drain(stack: &mut Stack) -> Vec<Task> {
+        std::iter::from_fn(|| stack.take()).collect()
+    }
+
+    #[test]
+    fn many_windows_are_one_range_and_come_back_each_once() {
+        let mut stack = Stack::default();
+        let all: Vec<Task> = (0..10_000).rev().map(|n| window(99 * n)).collect();
+        stack.push(all.clone());
+        assert!(serde_json::to_string(&stack).unwrap().len() < 300);
+        assert_eq!(drain(&mut stack), all);
+        assert!(!stack.has_open());
+    }
+
+    #[test]
+    fn listings_steps_and_other_tasks_are_not_mixed() {
+        let mut stack = Stack::default();
+        let other = Task {
+            list: "orders".into(),
+            ..window(99)
+        };
+        let tasks = [window(0), window(99), window(150), other, by_id("7")];
+        stack.push(tasks.clone());
+        let mut taken = drain(&mut stack);
+        assert_eq!(taken.len(), tasks.len());
+        taken.retain(|task| !tasks.contains(task));
+        assert_eq!(taken, []);
+    }
+
+    #[test]
+    fn what_came_last_is_read_first() {
+        let mut stack = Stack::default();
+        stack.push([window(0)]);
+        stack.push([by_id("7")]);
+        assert_eq!(stack.take(), Some(by_id("7")));
+    }
+
+    #[test]
+    fn a_restart_does_again_what_was_under_way_and_not_what_was_done() {
+        let mut stack = Stack::default();
+        stack.push([window(0), window(99), window(198)]);
+        let (first, second) = (stack.take().unwrap(), stack.take().unwrap());
+        stack.done(&first);
+        let stored = serde_json::to_value(&stack).unwrap();
+        let mut restored: Stack = serde_json::from_value(stored).unwrap();
+        assert!(!restored.is_empty());
+        restored.restart();
+        let again = drain(&mut restored);
+        assert!(again.contains(&second) && again.contains(&window(0)) && again.len() == 2);
+    }
 }
