@@ -1,4 +1,7 @@
 -- What happened: the activity log, partitioned by month.
+--
+-- Key and index belong to each partition, and the whole has none. pg_dump restores the extension, attaches the monthly
+-- partitions and makes their indexes last, which fails where attaching had made the same ones after the whole's.
 
 CREATE TABLE sync_activity_log (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -12,14 +15,13 @@ CREATE TABLE sync_activity_log (
     record_count bigint,
     duration_seconds numeric,
     user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (org_id, id, created_at)
+    created_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (created_at);
-CREATE INDEX sync_activity_log_recent ON sync_activity_log (org_id, created_at DESC);
 COMMENT ON TABLE sync_activity_log IS 'What happened, by month (sync_activity_log_YYYY_MM). Partitions are made ahead and dropped after sync_ext.activity_retention by sync_maintain().';
 
 -- no insert ever fails for want of a partition
-CREATE TABLE sync_activity_log_default PARTITION OF sync_activity_log DEFAULT;
+CREATE TABLE sync_activity_log_default PARTITION OF sync_activity_log (PRIMARY KEY (org_id, id)) DEFAULT;
+CREATE INDEX sync_activity_log_default_recent ON sync_activity_log_default (org_id, created_at DESC);
 COMMENT ON TABLE sync_activity_log_default IS 'Entries of months that have no partition of their own.';
 
 -- Monthly partitions are made at run time and are no members of the extension: pg_dump carries them like
@@ -35,11 +37,15 @@ BEGIN
     IF to_regclass(format('%I.%I', '@extschema@', part)) IS NOT NULL THEN
         RETURN false;
     END IF;
+    -- nobody may write entries of that month there between the move and the attaching
+    LOCK TABLE sync_activity_log_default IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('CREATE TABLE %I.%I (LIKE %I.sync_activity_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                    '@extschema@', part, '@extschema@');
     -- entries that the default partition has taken in meanwhile would forbid the new one: they move
     EXECUTE format('WITH moved AS (DELETE FROM sync_activity_log_default d WHERE d.created_at >= %L AND d.created_at < %L RETURNING d.*)
                     INSERT INTO %I.%I SELECT * FROM moved', low, high, '@extschema@', part);
+    EXECUTE format('ALTER TABLE %I.%I ADD PRIMARY KEY (org_id, id)', '@extschema@', part);
+    EXECUTE format('CREATE INDEX %I ON %I.%I (org_id, created_at DESC)', part || '_recent', '@extschema@', part);
     EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', '@extschema@', part);
     EXECUTE format('COMMENT ON TABLE %I.%I IS %L', '@extschema@', part, 'Activity of ' || to_char(month, 'YYYY-MM') || ' (UTC).');
     EXECUTE format('ALTER TABLE %I.sync_activity_log ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
@@ -50,7 +56,7 @@ $$;
 COMMENT ON FUNCTION sync_make_activity_partition(date) IS 'Makes the partition of a month (UTC), taking over what the default partition holds of it; false when it exists.';
 
 CREATE FUNCTION sync_roll_activity(keep interval) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET lock_timeout = '500ms'
 AS $$
 DECLARE
     today date := (now() AT TIME ZONE 'UTC')::date;
@@ -77,9 +83,12 @@ BEGIN
     DELETE FROM sync_activity_log_default d WHERE d.created_at < now() - keep;
     GET DIAGNOSTICS old_rows = ROW_COUNT;
     RETURN jsonb_build_object('partitionsMade', made, 'partitionsDropped', dropped, 'rowsDeleted', old_rows);
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    -- somebody's open transaction has written to the log: nothing is urgent, the default partition takes what comes
+    RETURN jsonb_build_object('partitionsMade', 0, 'partitionsDropped', 0, 'rowsDeleted', 0, 'busy', true);
 END
 $$;
-COMMENT ON FUNCTION sync_roll_activity(interval) IS 'Makes the partitions of this month and the next two, drops those older than the interval.';
+COMMENT ON FUNCTION sync_roll_activity(interval) IS 'Makes the partitions of this month and the next two, drops those older than the interval. Does nothing (busy: true) while another transaction is in the way.';
 
 CREATE FUNCTION sync_maintain() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

@@ -46,6 +46,23 @@ extension_sql_file!(
     requires = ["activity", api::access::sync_worker_alive]
 );
 extension_sql_file!("../sql/80_health.sql", name = "health", requires = ["progress"]);
+extension_sql_file!(
+    "../sql/85_comments.sql",
+    name = "comments",
+    requires = [
+        "health",
+        api::access::sync_caller,
+        api::access::sync_worker_alive,
+        api::connector::sync_connect,
+        api::connector::sync_test_connection,
+        api::pull::sync_pull,
+        api::pull::sync_refresh_preview,
+        api::record::sync_fingerprint,
+        api::record::sync_match_key,
+        api::record::sync_diff
+    ]
+);
+extension_sql_file!("../sql/86_dump.sql", name = "dump", requires = ["comments"]);
 extension_sql_file!("../sql/90_policies.sql", name = "policies", finalize);
 
 #[pg_guard]
