@@ -1,0 +1,85 @@
+//! Many calls that end early, one after the other: nothing may be left of them.
+
+use std::time::Duration;
+
+use postgres::NoTls;
+use sync_ext_tests::{wait_until, Server, TestDb};
+
+use crate::worker_shop::*;
+
+/// Segments of dynamic shared memory that the server holds; with `MMAP` they are files.
+fn segments(server: &Server) -> usize {
+    std::fs::read_dir(server.dir().join("data/pg_dynshmem"))
+        .unwrap()
+        .count()
+}
+
+const MMAP: &str = "dynamic_shared_memory_type = mmap\n";
+
+/// A generator of its own, so that a failure can be repeated.
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn forty_random_endings_leave_no_worker_no_memory_and_no_crash() {
+    // of its own: other tests' segments would be counted
+    let server = Server::separate_with(MMAP);
+    let db = TestDb::on(&server);
+    let shop = ConnectedShop::new(&db);
+    shop.pull();
+    let before = segments(&server);
+    let mark = server.log_mark();
+    let mut state = 0x5eed;
+    for round in 0..40 {
+        let (moment, way) = (random(&mut state) % 60, random(&mut state) % 4);
+        if round % 3 == 0 {
+            shop.hang();
+        }
+        let statement = match random(&mut state) % 3 {
+            0 => "SELECT sync_test_connection('woocommerce')",
+            1 => "SELECT sync_pull('woocommerce', 'customers', 'full')",
+            _ => "SELECT sync_pull('woocommerce', 'products', 'full')",
+        };
+        let call = Call::start(shop.client(), statement);
+        // the moment itself is what is random; nothing is asserted on it
+        std::thread::sleep(Duration::from_millis(moment));
+        match way {
+            0 => call.token.cancel_query(NoTls).unwrap(),
+            1 => drop(db.psql(&format!("SELECT pg_terminate_backend({})", call.pid))),
+            2 => drop(db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'sync_ext worker'")),
+            _ => drop(db.psql(&format!("SELECT pg_cancel_backend({})", call.pid))),
+        }
+        // whoever was ended before there was a worker to end goes on: the shop lets him
+        shop.recover();
+        let _ = call.finish();
+    }
+    wait_for_workers(&db, 0);
+    wait_until(PATIENCE, || segments(&server) <= before);
+    assert_no_crash(&db, mark);
+    shop.assert_nothing_lost();
+}
+
+#[test]
+fn a_hundred_calls_from_one_session_leave_no_shared_memory() {
+    let server = Server::separate_with(MMAP);
+    let db = TestDb::on(&server);
+    let shop = ConnectedShop::new(&db);
+    let mut client = shop.client();
+    client.batch_execute(CUSTOMERS).unwrap();
+    let before = segments(&server);
+    for round in 0..100 {
+        // calls that fail, within a transaction that goes on, too
+        let entity = if round % 2 == 0 { "customers" } else { "purchases" };
+        let _ = client.batch_execute(&format!("SELECT sync_pull('woocommerce', '{entity}')"));
+    }
+    assert!(
+        segments(&server) <= before,
+        "{} segments, {before} before",
+        segments(&server)
+    );
+    assert_eq!(workers(&db), 0);
+}
