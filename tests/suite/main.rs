@@ -1,5 +1,6 @@
 //! The extension, used by SQL as an app uses it, on a real server.
 
+mod address;
 mod crash;
 mod smoke;
 mod worker_cancel;
