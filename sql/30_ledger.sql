@@ -164,26 +164,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], timestamptz) IS 'Which of these remote records must be read in full.';
 
--- The part of the ledger that a listing covers: a listing "children:7" holds the children of 7, one that is named in
--- child_lists holds all children, any other one the records without a parent.
-CREATE FUNCTION sync_list_covers(list text, parent_id text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE
-        WHEN strpos(list, ':') > 0 THEN coalesce(parent_id = substr(list, strpos(list, ':') + 1), false)
-        WHEN list = 'variations' THEN parent_id IS NOT NULL
-        ELSE parent_id IS NULL
-    END;
-COMMENT ON FUNCTION sync_list_covers(text, text) IS 'Whether a ledger row with this parent belongs to a listing (all variations, the variations of one product, everything else).';
-
 CREATE FUNCTION sync_live_count(org uuid, connector_no int, entity_no smallint, list text) RETURNS bigint
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT count(*) FROM sync_record r
     WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
       AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
-      AND sync_list_covers(list, r.parent_id)
+      AND (r.parent_id IS NOT NULL) = (list = 'variations')
 $$;
-COMMENT ON FUNCTION sync_live_count(uuid, int, smallint, text) IS 'How many records the ledger believes a listing holds.';
+COMMENT ON FUNCTION sync_live_count(uuid, int, smallint, text) IS 'How many records the ledger believes a listing holds: all variations, or what has no parent.';
 
 -- Neighbouring windows must share an id: then nothing can have slipped between the two reads.
 CREATE FUNCTION sync_sweep_gaps(org uuid, connector_no int, entity_no smallint)
@@ -209,22 +198,34 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_sweep_gaps(uuid, int, smallint) IS 'Places where two neighbouring windows of a listing share no record, or where the listing''s end was not reached.';
 
+-- Without statistics (a first pull has just filled the ledger) a nested loop would be planned, and read the whole
+-- sweep for every record; the hash join spills to disk where a million ids don't fit work_mem.
 CREATE FUNCTION sync_missing(org uuid, connector_no int, entity_no smallint, swept text[])
     RETURNS TABLE (external_id text, list text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET enable_nestloop = off SET jit = off
 AS $$
     WITH seen AS (
-        SELECT DISTINCT unnest(s.ids) AS id
+        SELECT unnest(s.ids) AS id
         FROM sync_sweep s
-        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no)
-    SELECT r.external_id, l.list
-    FROM unnest(swept) AS l (list)
-    JOIN sync_record r ON r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-                      AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
-                      AND sync_list_covers(l.list, r.parent_id)
-    LEFT JOIN seen ON seen.id = r.external_id
-    WHERE seen.id IS NULL
-    ORDER BY r.id
+        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no),
+    held AS (
+        SELECT r.id, r.external_id, r.parent_id
+        FROM sync_record r
+        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+          AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
+          AND NOT EXISTS (SELECT FROM seen WHERE seen.id = r.external_id))
+    SELECT m.external_id, m.list
+    FROM (
+        SELECT h.id, h.external_id, l.list
+        FROM held h
+        JOIN unnest(swept) AS l (list)
+          ON l.list = CASE WHEN h.parent_id IS NULL THEN (SELECT e.name FROM sync_entity e WHERE e.number = entity_no)
+                           ELSE 'variations' END
+        UNION
+        SELECT h.id, h.external_id, l.list
+        FROM held h
+        JOIN unnest(swept) AS l (list) ON l.list = 'variations:' || h.parent_id) m
+    ORDER BY m.id
 $$;
 COMMENT ON FUNCTION sync_missing(uuid, int, smallint, text[]) IS 'Records that the ledger holds and a sweep of these listings did not meet.';
 
@@ -233,16 +234,17 @@ CREATE FUNCTION sync_mark_gone(org uuid, connector_no int, entity_no smallint, i
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
+    parts text[] := ids;
     unlinked bigint;
     linked bigint;
 BEGIN
     -- what belonged to a record goes with it
-    WITH RECURSIVE gone AS (
-        SELECT unnest(ids) AS external_id
-        UNION
-        SELECT r.external_id FROM sync_record r JOIN gone g ON r.parent_id = g.external_id
-        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no)
-    SELECT array_agg(external_id) INTO ids FROM gone;
+    LOOP
+        SELECT array_agg(r.external_id) INTO parts FROM sync_record r
+        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.parent_id = ANY (parts);
+        EXIT WHEN parts IS NULL;
+        ids := ids || parts;
+    END LOOP;
 
     DELETE FROM sync_record r
     WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no

@@ -412,8 +412,7 @@ impl Pull<'_> {
         }
         if missing.len() as i64 > ASK_AT_MOST {
             self.prove_by_count()?;
-            self.deleted += short(|| self.ledger.mark_missing_gone(swept))?;
-            return Ok(());
+            return self.mark_all_missing(swept);
         }
         self.answered.clear();
         let mut by_list: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -434,6 +433,21 @@ impl Pull<'_> {
             .collect();
         self.deleted += short(|| self.ledger.mark_gone(&gone))?;
         Ok(())
+    }
+
+    /// Piece by piece, so that memory stays flat even where everything is gone.
+    fn mark_all_missing(&mut self, swept: &[String]) -> Result<()> {
+        loop {
+            let gone = short(|| {
+                let missing = self.ledger.missing(swept, 10 * ASK_AT_MOST)?;
+                let ids: Vec<String> = missing.into_iter().map(|m| m.external_id).collect();
+                self.ledger.mark_gone(&ids)
+            })?;
+            if gone == 0 {
+                return Ok(());
+            }
+            self.deleted += gone;
+        }
     }
 
     fn prove_by_count(&self) -> Result<()> {

@@ -238,20 +238,6 @@ impl Ledger {
         )
     }
 
-    /// Marks everything a proven sweep of these listings did not meet as gone.
-    pub fn mark_missing_gone(&self, lists: &[String]) -> Result<u64> {
-        row(
-            "SELECT to_json(coalesce(sync_mark_gone($1::uuid, $2, $3, array_agg(m.external_id)), 0))::text
-             FROM sync_missing($1::uuid, $2, $3, $4) m",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                lists.to_vec().into(),
-            ],
-        )
-    }
-
     /// Marks these records as gone.
     pub fn mark_gone(&self, ids: &[String]) -> Result<u64> {
         row(
