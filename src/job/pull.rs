@@ -61,6 +61,9 @@ struct State {
     /// How each windowed listing is read, by window key.
     windows: BTreeMap<String, (Content, Option<DateTime<Utc>>)>,
     stack: Stack,
+    /// Ids that must be read in full, by listing, until there are enough for a request.
+    #[serde(default)]
+    pending: BTreeMap<String, Vec<String>>,
     processed: u64,
 }
 
@@ -181,6 +184,7 @@ fn begin(
         totals: BTreeMap::new(),
         windows: BTreeMap::new(),
         stack: Stack::default(),
+        pending: BTreeMap::new(),
         processed: 0,
     };
     state.stack.push(plan.tasks);
@@ -217,10 +221,36 @@ fn choose_pass(context: &Context, mode: Mode, memory: &Memory) -> Pass {
     }
 }
 
+impl State {
+    /// Adds ids to read in full; as soon as they fill a request, it is on the stack.
+    fn pend(&mut self, list: &str, ids: Vec<String>) {
+        let pending = self.pending.entry(list.to_owned()).or_default();
+        pending.extend(ids);
+        while pending.len() >= IDS_PER_TASK {
+            let rest = pending.split_off(IDS_PER_TASK);
+            let full = std::mem::replace(pending, rest);
+            self.stack.push(ask_for(list, &full));
+        }
+    }
+
+    /// Whatever is left.
+    fn flush(&mut self) {
+        for (list, ids) in std::mem::take(&mut self.pending) {
+            self.stack.push(ask_for(&list, &ids));
+        }
+    }
+}
+
 impl Pull<'_> {
     /// Works the stack off.
     fn read_all(&mut self) -> Result<()> {
-        while !self.state.stack.is_empty() {
+        loop {
+            if self.state.stack.is_empty() {
+                self.state.flush();
+            }
+            if self.state.stack.is_empty() {
+                return Ok(());
+            }
             self.hand_out()?;
             if self.pool.is_idle() {
                 continue;
@@ -232,7 +262,6 @@ impl Pull<'_> {
             self.tokens = self.tokens.saturating_sub(batch.requests.saturating_sub(1));
             self.store(task, batch)?;
         }
-        Ok(())
     }
 
     /// Gives out as many tasks as there are free threads and tokens.
@@ -282,7 +311,7 @@ impl Pull<'_> {
             self.ledger.note_childless("variations", &batch.childless)?;
             if !batch.stubs.is_empty() {
                 let stale = self.ledger.stale(&batch.stubs, self.recent)?;
-                next.stack.push(ask_for(&task.list, &stale));
+                next.pend(&task.list, stale);
             }
             runs::checkpoint(&self.context.key, self.ledger.entity, Some(&to_value(&next)?))?;
             if report {
