@@ -1,0 +1,215 @@
+//! A pull: from the remote's pages to the ledger.
+//!
+//! 1. *Plan*: full pass or what changed, as the source can tell; or the checkpoint of an unfinished pull.
+//! 2. *Fetch*: tasks from a stack, several at a time; each result is one short transaction that holds the
+//!    records, what the window proves and the checkpoint together.
+//! 3. *Verify*: close gaps between windows, compare counts, sweep ids where they differ, and ask by id after
+//!    every record that was not met. Only what is proven gone is marked so.
+//! 4. *Match* and remember.
+
+mod read;
+mod state;
+mod verify;
+
+use super::pool::Pool;
+use super::{check_entity, Context, Outcome};
+use crate::store::connector;
+use crate::store::ledger::{Counts, Ledger};
+use crate::store::run::{self as runs, Memory};
+use crate::worker::transaction::short;
+use crate::worker::Mode;
+use chrono::{DateTime, Duration, Utc};
+use serde_json::json;
+use state::{to_value, State};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+use sync_engine::core::{fingerprint, EntityType};
+use sync_engine::error::Result;
+use sync_engine::source::stack::Stack;
+use sync_engine::source::{Content, Pass, Source};
+
+/// Changed records from which a pull refreshes the ledger's statistics, if they are a tenth of all.
+const ANALYZE_FROM: u64 = 1000;
+/// An unfinished pull older than this is begun anew.
+const CHECKPOINT_LIFE: Duration = Duration::hours(24);
+
+struct Pull<'a> {
+    context: &'a Context<'a>,
+    pool: &'a mut Pool,
+    ledger: Ledger,
+    state: State,
+    /// Modified since then: perhaps twice within one second, so read again.
+    recent: DateTime<Utc>,
+    counts: Counts,
+    deleted: u64,
+    requests: u64,
+    tokens: u32,
+    rate: f64,
+    /// When progress was last written.
+    reported: Option<Instant>,
+    /// Ids that questions by id brought back.
+    answered: HashSet<String>,
+}
+
+/// Pulls one entity type.
+pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> Result<Outcome> {
+    let started = Instant::now();
+    check_entity(&context.connector.kind, pool.source().entities(), entity)?;
+    let rate = read::rate(context);
+    let tokens = loop {
+        match read::lease(context, rate)? {
+            Ok(granted) => break granted,
+            Err(wait) => pool.pause(wait),
+        }
+    };
+    let memory = short(|| prepare(context, entity))?;
+    let (state, resumed, requests) = begin(context, pool, entity, mode, &memory)?;
+    let overlap = Duration::from_std(context.settings.pull_overlap).unwrap_or(Duration::seconds(120));
+    let mut pull = Pull {
+        ledger: Ledger {
+            org: context.key.org.clone(),
+            connector: context.key.connector,
+            entity,
+        },
+        recent: memory.last_sync.unwrap_or(DateTime::<Utc>::MIN_UTC + overlap) - overlap,
+        rate,
+        counts: Counts::default(),
+        deleted: 0,
+        requests,
+        tokens,
+        reported: None,
+        answered: HashSet::new(),
+        context,
+        pool,
+        state,
+    };
+    pull.read_all()?;
+    pull.verify()?;
+    pull.finish(started, resumed)
+}
+
+/// Marks the entity type as in progress; new fingerprints first, where their version or field list changed.
+fn prepare(context: &Context, entity: EntityType) -> Result<Memory> {
+    let memory = runs::recall(&context.key, entity)?;
+    let spec = fingerprint::spec(entity);
+    if memory.fingerprint_spec.as_deref() != Some(spec.as_str()) {
+        runs::align_fingerprints(&context.key, entity, &spec)?;
+    }
+    Ok(memory)
+}
+
+/// The checkpoint of an unfinished pull, if it serves, or a new plan.
+fn begin(
+    context: &Context,
+    pool: &Pool,
+    entity: EntityType,
+    mode: Mode,
+    memory: &Memory,
+) -> Result<(State, bool, u64)> {
+    if let Some(mut state) = resumable(memory, mode) {
+        state.stack.restart();
+        return Ok((state, true, 0));
+    }
+    let pass = choose_pass(context, mode, memory);
+    let (plan, memo) =
+        pool.ask(move |source: &dyn Source| Ok((source.plan(entity, pass)?, source.memo())))?;
+    let mut state = State {
+        full: plan
+            .tasks
+            .iter()
+            .all(|task| task.content == Content::Full && task.since.is_none()),
+        server_time: plan.server_time,
+        sweeps: if plan.sweeps {
+            plan.lists.clone()
+        } else {
+            Vec::new()
+        },
+        lists: plan.lists,
+        totals: BTreeMap::new(),
+        windows: BTreeMap::new(),
+        stack: Stack::default(),
+        pending: BTreeMap::new(),
+        processed: 0,
+    };
+    state.stack.push(plan.tasks);
+    let ledger = Ledger {
+        org: context.key.org.clone(),
+        connector: context.key.connector,
+        entity,
+    };
+    short(|| {
+        ledger.clear_windows()?;
+        connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
+        runs::checkpoint(&context.key, entity, Some(&to_value(&state)?))
+    })?;
+    Ok((state, false, plan.requests.into()))
+}
+
+fn resumable(memory: &Memory, mode: Mode) -> Option<State> {
+    let state: State = serde_json::from_value(memory.checkpoint.clone()?).ok()?;
+    let young = Utc::now() - state.server_time < CHECKPOINT_LIFE;
+    (young && (state.full || mode == Mode::Incremental)).then_some(state)
+}
+
+/// What changed since the last pull, with an overlap; everything where there was none, or none for too long.
+fn choose_pass(context: &Context, mode: Mode, memory: &Memory) -> Pass {
+    let settings = context.settings;
+    let fresh = |last: DateTime<Utc>| {
+        Duration::from_std(settings.full_pass_interval).is_ok_and(|interval| Utc::now() - last < interval)
+    };
+    match (mode, memory.last_sync) {
+        (Mode::Incremental, Some(last)) if memory.last_full.is_some_and(fresh) => {
+            Pass::Since(last - Duration::from_std(settings.pull_overlap).unwrap_or_default())
+        }
+        _ => Pass::Full,
+    }
+}
+
+impl Pull<'_> {
+    fn finish(self, started: Instant, resumed: bool) -> Result<Outcome> {
+        let Pull {
+            context,
+            ledger,
+            state,
+            counts,
+            deleted,
+            requests,
+            ..
+        } = self;
+        let key = &context.key;
+        let (count, linked) = short(|| {
+            runs::progress(key, "matching", 0, 0, "")?;
+            let linked = ledger.link()?;
+            ledger.clear_windows()?;
+            let count = runs::remember(key, ledger.entity, state.server_time, state.full)?;
+            if counts.inserted + counts.updated + deleted + linked > 0 {
+                runs::drop_previews(key, ledger.entity)?;
+            }
+            Ok((count, linked))
+        })?;
+        let changed = counts.inserted + counts.updated + deleted;
+        if changed >= ANALYZE_FROM && changed * 10 >= count.unsigned_abs() {
+            short(runs::analyze)?;
+        }
+        let result = json!({
+            "syncId": key.sync_id,
+            "syncType": key.sync_type,
+            "entityType": ledger.entity.name(),
+            "status": "success",
+            "pass": if state.full { "full" } else { "incremental" },
+            "resumed": resumed,
+            "records": count,
+            "inserted": counts.inserted,
+            "updated": counts.updated,
+            "unchanged": counts.unchanged,
+            "deleted": deleted,
+            "linked": linked,
+            "requests": requests,
+            "durationMs": started.elapsed().as_millis() as u64,
+        });
+        Ok(Outcome {
+            result,
+            count: changed,
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Verifying: what a pass has proven, and what it has not.
+
+use super::state::ask_for;
+use super::Pull;
+use crate::worker::transaction::short;
+use std::collections::BTreeMap;
+use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::{At, Content, Source, Task};
+
+/// Records not met that are asked after one by one; beyond, the remote's own count has to prove it.
+const ASK_AT_MOST: i64 = 10_000;
+/// Rounds of closing gaps before a listing is given up as one that never stands still.
+const GAP_ROUNDS: usize = 12;
+/// From one window of a listing to the next; less than a window, so that neighbours overlap.
+const STRIDE: u64 = 99;
+
+impl Pull<'_> {
+    /// Proves that everything was met, or finds what was not.
+    pub(super) fn verify(&mut self) -> Result<()> {
+        self.close_gaps()?;
+        self.compare_counts()?;
+        let mut swept = self.state.sweeps.clone();
+        swept.extend(short(|| self.ledger.child_lists())?);
+        self.settle_missing(&swept)
+    }
+
+    /// Reads between windows that don't overlap until all do.
+    fn close_gaps(&mut self) -> Result<()> {
+        for _ in 0..GAP_ROUNDS {
+            let gaps = short(|| self.ledger.gaps())?;
+            if gaps.is_empty() {
+                return Ok(());
+            }
+            for gap in gaps {
+                let (content, since) = self
+                    .state
+                    .windows
+                    .get(&gap.list)
+                    .copied()
+                    .unwrap_or((Content::Full, None));
+                let list = gap.list.split('@').next().unwrap_or_default().to_owned();
+                let places = match gap.right {
+                    // the end was not reached: go on behind the last window
+                    None => vec![At::Tail(gap.left + STRIDE)],
+                    // too much has moved for a window in between: read both again
+                    Some(right) if right <= gap.left + 1 => vec![At::Offset(gap.left), At::Offset(right)],
+                    Some(right) => vec![At::Offset((gap.left + right) / 2)],
+                };
+                let windows = places.into_iter().map(|at| Task {
+                    list: list.clone(),
+                    content,
+                    since,
+                    at,
+                });
+                self.state.stack.push(windows);
+            }
+            self.read_all()?;
+        }
+        Err(Error::new(
+            Code::Nonsense,
+            "the remote's listing kept changing while it was read",
+        )
+        .detail(format!(
+            "Neighbouring pages still did not fit together after {GAP_ROUNDS} rounds."
+        ))
+        .hint("Try again at a quieter time; nothing was marked as deleted."))
+    }
+
+    /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read.
+    fn compare_counts(&mut self) -> Result<()> {
+        let unswept: Vec<String> = self
+            .state
+            .lists
+            .iter()
+            .filter(|l| !self.state.sweeps.contains(l))
+            .cloned()
+            .collect();
+        for list in unswept {
+            let first = Task {
+                list: list.clone(),
+                content: Content::Ids,
+                since: None,
+                at: At::Offset(0),
+            };
+            let entity = self.ledger.entity;
+            let question = first.clone();
+            let batch = self
+                .pool
+                .ask(move |source: &dyn Source| source.fetch(entity, &question))?;
+            self.requests += u64::from(batch.requests);
+            let known = short(|| self.ledger.live_count(&list))?;
+            if batch.total == Some(known) {
+                continue;
+            }
+            self.state.sweeps.push(list);
+            self.store(first, batch)?;
+            self.read_all()?;
+            self.close_gaps()?;
+        }
+        Ok(())
+    }
+
+    /// Marks what is gone: proven by the remote itself, id by id, or, where that would be too many questions,
+    /// by its count.
+    fn settle_missing(&mut self, swept: &[String]) -> Result<()> {
+        let missing = short(|| self.ledger.missing(swept, ASK_AT_MOST + 1))?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if missing.len() as i64 > ASK_AT_MOST {
+            self.prove_by_count()?;
+            return self.mark_all_missing(swept);
+        }
+        self.answered.clear();
+        let mut by_list: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for record in &missing {
+            by_list
+                .entry(&record.list)
+                .or_default()
+                .push(record.external_id.clone());
+        }
+        for (list, ids) in by_list {
+            self.state.stack.push(ask_for(list, &ids));
+        }
+        self.read_all()?;
+        let gone: Vec<String> = missing
+            .into_iter()
+            .map(|m| m.external_id)
+            .filter(|id| !self.answered.contains(id))
+            .collect();
+        self.deleted += short(|| self.ledger.mark_gone(&gone))?;
+        Ok(())
+    }
+
+    /// Piece by piece, so that memory stays flat even where everything is gone.
+    fn mark_all_missing(&mut self, swept: &[String]) -> Result<()> {
+        loop {
+            let gone = short(|| {
+                let missing = self.ledger.missing(swept, 10 * ASK_AT_MOST)?;
+                let ids: Vec<String> = missing.into_iter().map(|m| m.external_id).collect();
+                self.ledger.mark_gone(&ids)
+            })?;
+            if gone == 0 {
+                return Ok(());
+            }
+            self.deleted += gone;
+        }
+    }
+
+    fn prove_by_count(&self) -> Result<()> {
+        for list in &self.state.sweeps {
+            let seen = short(|| self.ledger.seen_count(list))?;
+            let told = self.state.totals.get(list).copied();
+            if told != Some(seen) {
+                return Err(Error::new(Code::Nonsense, format!("the listing of {list} is incomplete"))
+                    .detail(format!("{seen} records came, {} were announced.", told.unwrap_or_default()))
+                    .hint("Nothing was marked as deleted. Look for plugins that filter the API's replies, then pull again."));
+            }
+        }
+        Ok(())
+    }
+}
