@@ -1,7 +1,13 @@
 //! The extension, used by SQL as an app uses it, on a real server.
 
+mod activity;
 mod address;
+mod contract;
+mod contract_app;
+mod contract_dump;
 mod crash;
+mod progress;
+mod progress_live;
 mod smoke;
 mod worker_cancel;
 mod worker_limits;
