@@ -63,7 +63,7 @@ BEGIN
     NEW.elapsed_seconds := greatest(0, round(seconds::numeric, 3));
     NEW.percent_complete := CASE
         WHEN NEW.total_items > 0 THEN round(100.0 * done / NEW.total_items, 2)
-        WHEN NEW.completed_at IS NOT NULL THEN 100
+        WHEN NEW.completed_at IS NOT NULL AND NEW.status NOT IN ('failed', 'interrupted', 'cancelled') THEN 100
         ELSE 0 END;
     -- two anchors, moved on every 15 s, make a window of 15 to 30 s
     IF moment - NEW.next_window_at > interval '15 seconds' THEN

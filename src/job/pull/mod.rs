@@ -178,7 +178,8 @@ impl Pull<'_> {
         } = self;
         let key = &context.key;
         let (count, linked) = short(|| {
-            runs::progress(key, "matching", 0, 0, "")?;
+            // the last pages may have come within the interval in which progress is not written
+            runs::progress(key, "matching", state.processed, state.processed, "")?;
             let linked = ledger.link()?;
             ledger.clear_windows()?;
             let count = runs::remember(key, ledger.entity, state.server_time, state.full)?;
