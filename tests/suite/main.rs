@@ -8,6 +8,7 @@ mod contract_dump;
 mod crash;
 mod progress;
 mod progress_live;
+mod readme;
 mod smoke;
 mod worker_cancel;
 mod worker_limits;

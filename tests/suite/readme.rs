@@ -1,0 +1,103 @@
+//! The README's and the guide's statements run as they are printed.
+//!
+//! Replaced are only the shop's address and the key (`https://shop.example.com`, `ck_...`, `cs_...`), by the sandbox's.
+//! Blocks marked ```sql run in the order of the page, in one session of a role with the level `admin` on the
+//! organisation that the page names; other blocks (a superuser's work, pg_cron) are not run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sync_ext_tests::{server, TestDb};
+use sync_sandbox::{Config, Sandbox};
+use uuid::Uuid;
+
+const ORG: &str = "7b0e4f0a-3f5c-4b56-9d0e-2f6b1c9e8a11";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn blocks(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for line in text.lines() {
+        match (&mut block, line) {
+            (None, "```sql") => block = Some(String::new()),
+            (Some(sql), "```") => {
+                blocks.push(std::mem::take(sql));
+                block = None;
+            }
+            (Some(sql), line) => {
+                sql.push_str(line);
+                sql.push('\n');
+            }
+            _ => {}
+        }
+    }
+    blocks
+}
+
+fn run_page(page: &str, least: usize) {
+    let config = Config {
+        customers: 60,
+        products: 30,
+        orders: 30,
+        ..Config::default()
+    };
+    let shop = Sandbox::start(config).unwrap();
+    let db = TestDb::new();
+    let org: Uuid = ORG.parse().unwrap();
+    let mut session = db.connect_as(&db.role("admin", org), None);
+    let blocks = blocks(page);
+    assert!(blocks.len() >= least, "{page} has {} blocks", blocks.len());
+    for block in blocks {
+        let sql = block
+            .replace("https://shop.example.com", &shop.url())
+            .replace("ck_...", "ck_rw")
+            .replace("cs_...", "cs_rw");
+        session
+            .batch_execute(&sql)
+            .unwrap_or_else(|error| panic!("{page}:\n{block}\n{error:?}"));
+    }
+    let drift = "SELECT count(*) FROM sync_verify('woocommerce', 'customers')";
+    assert_eq!(crate::contract_app::text(&mut session, drift), "0");
+}
+
+#[test]
+fn the_readme_runs_as_printed() {
+    run_page("README.md", 6);
+}
+
+#[test]
+fn the_guide_runs_as_printed() {
+    run_page("docs/guide.md", 10);
+}
+
+#[test]
+fn the_reference_is_what_the_catalog_says() {
+    let db = TestDb::new();
+    let psql = server().program("psql", db.name());
+    let mut script = Command::new("bash");
+    script.arg(root().join("scripts/reference.sh")).arg("--print");
+    // the script asks the server it is told about instead of starting one
+    for (name, value) in psql.get_envs() {
+        if let Some(value) = value {
+            script.env(name, value);
+        }
+    }
+    script.env("SYNC_EXT_PSQL", psql.get_program());
+    let output = script.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let fresh = String::from_utf8(output.stdout).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference.md")).unwrap();
+    assert!(
+        page == fresh,
+        "docs/reference.md is outdated: run scripts/reference.sh"
+    );
+}
