@@ -1,12 +1,13 @@
 //! The README's and the guide's statements run as they are printed.
 //!
 //! Replaced are only the shop's address and the key (`https://shop.example.com`, `ck_...`, `cs_...`), by the sandbox's.
-//! Blocks marked ```sql run in the order of the page, in one session of a role with the level `admin` on the
+//! Blocks marked ```sql run in the order of the page, by psql in one session of a role with the level `admin` on the
 //! organisation that the page names; other blocks (a superuser's work, pg_cron) are not run.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use sync_ext_tests::{server, TestDb};
 use sync_sandbox::{Config, Sandbox};
@@ -49,20 +50,32 @@ fn run_page(page: &str, least: usize) {
     let shop = Sandbox::start(config).unwrap();
     let db = TestDb::new();
     let org: Uuid = ORG.parse().unwrap();
-    let mut session = db.connect_as(&db.role("admin", org), None);
+    let role = db.role("admin", org);
     let blocks = blocks(page);
     assert!(blocks.len() >= least, "{page} has {} blocks", blocks.len());
-    for block in blocks {
-        let sql = block
-            .replace("https://shop.example.com", &shop.url())
-            .replace("ck_...", "ck_rw")
-            .replace("cs_...", "cs_rw");
-        session
-            .batch_execute(&sql)
-            .unwrap_or_else(|error| panic!("{page}:\n{block}\n{error:?}"));
-    }
-    let drift = "SELECT count(*) FROM sync_verify('woocommerce', 'customers')";
-    assert_eq!(crate::contract_app::text(&mut session, drift), "0");
+    let mut session = blocks
+        .join("\n")
+        .replace("https://shop.example.com", &shop.url())
+        .replace("ck_...", "ck_rw")
+        .replace("cs_...", "cs_rw");
+    session.push_str(
+        "SELECT count(*) AS drift FROM sync_verify('woocommerce', 'customers') \\gset\n\\echo drift :drift\n",
+    );
+
+    // by psql, statement by statement, as a reader would paste it
+    let mut psql = server().program("psql", db.name());
+    psql.args(["-X", "-e", "-v", "ON_ERROR_STOP=1", "-U", &role])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = psql.spawn().unwrap();
+    // psql stops reading where a statement fails
+    let _ = child.stdin.take().unwrap().write_all(session.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{page}:\n{printed}\n{error}");
+    assert!(printed.ends_with("drift 0\n"), "{page}:\n{printed}");
 }
 
 #[test]
