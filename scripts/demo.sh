@@ -13,9 +13,10 @@ ORG=0c8f2f6e-5a51-4f3c-9d3a-7d2b6a1f4e10
 private_paths
 eval "$("$ROOT/scripts/cluster.sh" env)"
 
-work=$(mktemp -d) shop=
+work=$(mktemp -d) shop='' pull=''
 finish() {
-  [ -z "$shop" ] || { kill "$shop" && wait "$shop"; } 2>/dev/null || true
+  local process
+  for process in $pull $shop; do { kill "$process" && wait "$process"; } 2>/dev/null || true; done
   rm -rf "$work"
 }
 trap finish EXIT
@@ -103,6 +104,7 @@ while kill -0 "$pull" 2>/dev/null; do
 done
 [ ! -t 1 ] || echo
 wait "$pull" || die "the demo failed: $(cat "$work/first.err")"
+pull=
 [ "$seen" -ge 3 ] || die "the demo failed: its progress was seen $seen times"
 expect "customers known" "$CUSTOMERS" "SELECT count(*) FROM compute_delta('woocommerce', 'customers')"
 [ "$(cat "$work/first")" = "$CUSTOMERS" ] || die "the demo failed: the preview counts $(cat "$work/first") new customers"
