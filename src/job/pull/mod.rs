@@ -49,6 +49,8 @@ struct Pull<'a> {
     reported: Option<Instant>,
     /// Ids that questions by id brought back.
     answered: HashSet<String>,
+    /// Records are asked for that no listing has shown.
+    asks_unlisted: bool,
 }
 
 /// Pulls one entity type.
@@ -79,6 +81,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         tokens,
         reported: None,
         answered: HashSet::new(),
+        asks_unlisted: false,
         context,
         pool,
         state,

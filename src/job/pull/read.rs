@@ -64,7 +64,7 @@ impl Pull<'_> {
     }
 
     /// One result, one transaction: records, proof and checkpoint.
-    pub(super) fn store(&mut self, task: Task, batch: Batch) -> Result<()> {
+    pub(super) fn store(&mut self, task: Task, mut batch: Batch) -> Result<()> {
         let ids: Vec<String> = batch
             .records
             .iter()
@@ -75,6 +75,14 @@ impl Pull<'_> {
         next.stack.done(&task);
         if let At::Ids(_) = task.at {
             self.answered.extend(ids.iter().cloned());
+            if self.asks_unlisted {
+                // Without its date it is read again once a listing shows it: what brings it back bumps none
+                // (a customer's role that was another for a while).
+                batch
+                    .records
+                    .iter_mut()
+                    .for_each(|record| record.modified_at = None);
+            }
         }
         self.count_progress(&mut next, &task, &batch, ids.len());
         next.stack.push(batch.more);

@@ -2,8 +2,9 @@
 
 use super::state::ask_for;
 use super::Pull;
+use crate::store::ledger::Gap;
 use crate::worker::transaction::short;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Content, Source, Task};
 
@@ -26,11 +27,12 @@ impl Pull<'_> {
 
     /// Reads between windows that don't overlap until all do.
     fn close_gaps(&mut self) -> Result<()> {
-        for _ in 0..GAP_ROUNDS {
+        for round in 0..GAP_ROUNDS {
             let gaps = short(|| self.ledger.gaps())?;
             if gaps.is_empty() {
                 return Ok(());
             }
+            let mut tasks = HashSet::new();
             for gap in gaps {
                 let (content, since) = self
                     .state
@@ -38,22 +40,15 @@ impl Pull<'_> {
                     .get(&gap.list)
                     .copied()
                     .unwrap_or((Content::Full, None));
-                let list = gap.list.split('@').next().unwrap_or_default().to_owned();
-                let places = match gap.right {
-                    // the end was not reached: go on behind the last window
-                    None => vec![At::Tail(gap.left + STRIDE)],
-                    // too much has moved for a window in between: read both again
-                    Some(right) if right <= gap.left + 1 => vec![At::Offset(gap.left), At::Offset(right)],
-                    Some(right) => vec![At::Offset((gap.left + right) / 2)],
-                };
-                let windows = places.into_iter().map(|at| Task {
-                    list: list.clone(),
+                let list = gap.list.split('@').next().unwrap_or_default();
+                tasks.extend(places(&gap, round).into_iter().map(|at| Task {
+                    list: list.to_owned(),
                     content,
                     since,
                     at,
-                });
-                self.state.stack.push(windows);
+                }));
             }
+            self.state.stack.push(tasks);
             self.read_all()?;
         }
         Err(Error::new(
@@ -122,6 +117,7 @@ impl Pull<'_> {
         for (list, ids) in by_list {
             self.state.stack.push(ask_for(list, &ids));
         }
+        self.asks_unlisted = true;
         self.read_all()?;
         let gone: Vec<String> = missing
             .into_iter()
@@ -159,4 +155,24 @@ impl Pull<'_> {
         }
         Ok(())
     }
+}
+
+/// Where to read so that a gap closes. One window in between does, unless more has moved than a window holds: then
+/// the windows on the left are older than the change, nobody knows how many, and twice as many are read anew in each
+/// round.
+fn places(gap: &Gap, round: usize) -> Vec<At> {
+    let Some(right) = gap.right else {
+        // the end was not reached: go on behind the last window
+        return vec![At::Tail(gap.left + STRIDE)];
+    };
+    if round == 0 && right > gap.left + 1 {
+        return vec![At::Offset((gap.left + right) / 2)];
+    }
+    let reach = STRIDE * ((1 << round.saturating_sub(1)) - 1);
+    if gap.left <= reach {
+        // all further windows follow from the first
+        return vec![At::Offset(0)];
+    }
+    let left = (gap.left - reach..=gap.left).step_by(STRIDE as usize);
+    left.chain([right]).map(At::Offset).collect()
 }
