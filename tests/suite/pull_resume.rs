@@ -1,0 +1,174 @@
+//! Pulls that break off, and pulls that meet.
+
+use std::time::Duration;
+
+use serde_json::{json, Value};
+use sync_ext_tests::{sqlstate, wait_until};
+use sync_sandbox::{Config, Fault, Rule, Version, When};
+
+use crate::shop::{small, Shop};
+
+fn large(version: Version) -> Config {
+    Config {
+        customers: 1100,
+        products: 350,
+        orders: 730,
+        ..small(version)
+    }
+}
+
+/// What goes wrong for good at a place of a listing.
+fn broken(path: &str, query: &str) -> Rule {
+    Rule {
+        query: Some(query.into()),
+        ..Rule::new(path, When::All, Fault::PhpFatal)
+    }
+}
+
+#[track_caller]
+fn goes_on(version: Version, entity: &str, query: &str) {
+    let mut shop = Shop::with(large(version), json!({}));
+    let path = format!("/wp-json/wc/v3/{entity}");
+    shop.sandbox.fault(broken(&path, query));
+    assert_eq!(sqlstate(shop.try_pull(entity)), "08P01");
+    let health: Value = shop.sql.query_one("SELECT sync_health()", &[]).unwrap().get(0);
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["entityTypes"][0]["resumable"], true, "{health}");
+    let first = shop.ledger(entity).len();
+    assert!(first > 100, "{first} records were kept");
+
+    shop.sandbox.clear_faults(None);
+    shop.sandbox.reset_stats();
+    let pulled = shop.pull(entity);
+    let requests = shop.sandbox.stats().requests;
+    assert_eq!(pulled["resumed"], true, "{pulled}");
+    assert_eq!(pulled["inserted"], shop.truth(entity).len() - first, "{pulled}");
+    shop.assert_mirrored(entity);
+
+    shop.sandbox.reset_stats();
+    assert_eq!(shop.pull_full(entity)["resumed"], false);
+    let all = shop.sandbox.stats().requests;
+    assert!(
+        requests < all,
+        "{requests} requests to finish, {all} for everything"
+    );
+    assert_eq!(shop.pull(entity)["resumed"], false);
+}
+
+#[test]
+fn a_pull_of_customers_goes_on_where_it_broke_off() {
+    goes_on(Version::V11, "customers", "offset=693");
+}
+
+#[test]
+fn a_pull_of_orders_goes_on_where_it_broke_off() {
+    goes_on(Version::V8, "orders", "offset=396");
+}
+
+#[test]
+fn a_pull_of_products_goes_on_where_it_broke_off() {
+    goes_on(Version::V11, "products", "offset=198");
+    goes_on(Version::V8, "products", "offset=198");
+}
+
+#[test]
+fn a_pull_that_breaks_off_marks_nothing_as_deleted() {
+    let mut shop = Shop::with(large(Version::V11), json!({}));
+    shop.pull("customers");
+    shop.fill("customers");
+    let gone = shop.listed("customers")[..7].to_vec();
+    shop.change(json!({ "op": "delete", "entity": "customers", "ids": gone }));
+    shop.sandbox
+        .fault(broken("/wp-json/wc/v3/customers", "offset=990"));
+    assert_eq!(sqlstate(shop.try_pull("customers")), "08P01");
+    assert!(shop.delta("customers").is_empty());
+
+    shop.sandbox.clear_faults(None);
+    let pulled = shop.pull("customers");
+    assert_eq!(
+        (&pulled["resumed"], &pulled["deleted"]),
+        (&json!(true), &json!(7)),
+        "{pulled}"
+    );
+    assert_eq!(shop.delta("customers").len(), 7);
+    shop.assert_mirrored("customers");
+}
+
+#[test]
+fn a_full_pull_is_not_answered_by_the_rest_of_an_incremental_one() {
+    let mut shop = Shop::with(large(Version::V11), json!({ "compare_limit": 0 }));
+    shop.pull("orders");
+    let fault = broken("/wp-json/wc/v3/orders", "modified_after");
+    shop.sandbox.fault(fault);
+    assert_eq!(sqlstate(shop.try_pull("orders")), "08P01");
+    shop.sandbox.clear_faults(None);
+    let pulled = shop.pull_full("orders");
+    assert_eq!(
+        (&pulled["pass"], &pulled["resumed"]),
+        (&json!("full"), &json!(false))
+    );
+    shop.assert_mirrored("orders");
+}
+
+#[test]
+fn after_a_reset_nothing_is_resumed() {
+    let mut shop = Shop::with(large(Version::V11), json!({}));
+    shop.sandbox
+        .fault(broken("/wp-json/wc/v3/customers", "offset=297"));
+    assert_eq!(sqlstate(shop.try_pull("customers")), "08P01");
+    shop.sandbox.clear_faults(None);
+    shop.ask("SELECT sync_reset($1, $2)", "customers");
+    assert_eq!(shop.pull("customers")["resumed"], false);
+    shop.assert_mirrored("customers");
+}
+
+/// The statements of a second user that wait for the first one's pull.
+fn waiting(shop: &mut Shop) -> i64 {
+    shop.root
+        .query_one(
+            "SELECT count(*) FROM pg_locks
+             WHERE locktype = 'advisory' AND NOT granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            &[],
+        )
+        .unwrap()
+        .get(0)
+}
+
+#[test]
+fn who_asks_for_a_pull_that_is_under_way_gets_its_result() {
+    let mut shop = Shop::new(Version::V11);
+    shop.pull("categories");
+    shop.pull("customers");
+    shop.sandbox.reset_stats();
+    shop.pull("customers");
+    let alone = shop.sandbox.stats().requests;
+
+    let path = "/wp-json/wc/v3/customers";
+    shop.sandbox.reset_stats();
+    shop.sandbox.fault(Rule::new(path, When::Next(1), Fault::Hang));
+    let role = shop.db.role("operate", shop.org);
+    let callers: Vec<_> = (0..3).map(|_| shop.db.connect_as(&role, shop.org)).collect();
+    let results: Vec<Value> = std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (n, mut caller) in callers.into_iter().enumerate() {
+            threads.push(scope.spawn(move || {
+                let call = "SELECT sync_pull('woocommerce', 'customers')";
+                caller.query_one(call, &[]).unwrap().get::<_, Value>(0)
+            }));
+            match n {
+                0 => wait_until(Duration::from_secs(20), || shop.sandbox.stats().running == 1),
+                _ => wait_until(Duration::from_secs(20), || waiting(&mut shop) == n as i64),
+            }
+        }
+        shop.sandbox.release();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(shop.sandbox.stats().requests, alone);
+    let shared = results.iter().filter(|result| result["shared"] == true).count();
+    assert_eq!(shared, 2, "{results:?}");
+    assert!(results
+        .iter()
+        .all(|result| result["syncId"] == results[0]["syncId"]));
+    shop.assert_mirrored("customers");
+}
