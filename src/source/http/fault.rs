@@ -84,6 +84,9 @@ pub(super) fn from_reqwest(error: reqwest::Error, secrets: &Secrets) -> Fault {
         return timed_out();
     }
     let error = Error::new(Code::TimedOut, "the remote broke the connection").detail(cause);
+    let error = error.hint(
+        "Its web server, or a proxy or firewall on the way, may have restarted or had enough: try again.",
+    );
     Fault {
         error,
         again: true,
@@ -207,18 +210,20 @@ pub(super) fn status_error(response: &Response, secrets: &Secrets) -> Error {
             .hint("Check the credentials of the connector, and that they were not revoked."),
         403 => forbidden(response),
         404 => not_found(response),
-        408 => Error::new(Code::TimedOut, "the remote gave up waiting (408)"),
+        408 => Error::new(Code::TimedOut, "the remote gave up waiting (408)").hint("Try again."),
         429 => Error::new(Code::Throttled, "the remote throttles this connector (429)")
             .hint("Wait, or lower requests_per_second in the connector's settings."),
         503 => Error::new(Code::Nonsense, "the remote is unavailable (503)")
             .hint("It may be in maintenance (an update that runs, or one that broke off): try again later."),
         500..=599 => Error::new(Code::Nonsense, format!("the remote failed ({status})"))
             .hint("The remote's own error log says why."),
-        300..=399 => Error::new(Code::Nonsense, format!("the remote redirects nowhere ({status})")),
+        300..=399 => Error::new(Code::Nonsense, format!("the remote redirects nowhere ({status})"))
+            .hint("Use the address that a browser ends up at as base_url."),
         _ => Error::new(
             Code::Nonsense,
             format!("the remote refuses the request ({status})"),
-        ),
+        )
+        .hint("A plugin or firewall of the remote may be the cause; its own error log may say more."),
     };
     let error = match remote_detail(response, secrets) {
         Some(detail) => error.detail(detail),
