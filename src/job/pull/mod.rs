@@ -172,6 +172,7 @@ impl Pull<'_> {
     fn finish(self, started: Instant, resumed: bool) -> Result<Outcome> {
         let Pull {
             context,
+            pool,
             ledger,
             state,
             counts,
@@ -180,7 +181,9 @@ impl Pull<'_> {
             ..
         } = self;
         let key = &context.key;
+        let memo = pool.source().memo();
         let (count, linked) = short(|| {
+            connector::mark_ok(&key.org, key.connector, &memo)?;
             // the last pages may have come within the interval in which progress is not written
             runs::progress(key, "matching", state.processed, state.processed, "")?;
             let linked = ledger.link()?;
