@@ -6,6 +6,7 @@ mod contract;
 mod contract_app;
 mod contract_dump;
 mod crash;
+mod faults;
 mod matching;
 mod preview;
 mod progress;
