@@ -107,11 +107,12 @@ DECLARE
 BEGIN
     IF verb = 'GRANT' THEN
         -- never revoked: the schema may hold more than this extension
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', '@extschema@', role);
+        -- the schema's name comes quoted where it has to be
+        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
     END IF;
     FOR p IN
         SELECT CASE object_kind
-                   WHEN 'table' THEN format('TABLE %I.%I', '@extschema@', object_name)
+                   WHEN 'table' THEN format('TABLE %s.%I', '@extschema@', object_name)
                    ELSE format('FUNCTION %s', f.oid::regprocedure)
                END AS target,
                privilege
