@@ -34,7 +34,6 @@ BEGIN
         WHERE c.relkind IN ('r', 'p')
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t);
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', t);
         IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t AND a.attname = 'org_id') AND t <> 'sync_access'::regclass THEN
             -- the sub-select makes the planner ask once per statement, not once per row
             EXECUTE format('CREATE POLICY sync_read ON %s FOR SELECT USING (org_id = (SELECT sync_current_org()))', t);
@@ -47,16 +46,29 @@ BEGIN
 END
 $$;
 
+-- Whatever the creating role's default privileges gave away: TRUNCATE asks no policy, and who may write a connector's
+-- base_url gets its credentials sent.
 DO $$
 DECLARE
-    f regprocedure;
+    o record;
 BEGIN
-    FOR f IN
-        SELECT p.oid FROM pg_proc p
-        JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    FOR o IN
+        SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass AS target, a.grantee
+        FROM pg_depend d
         JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
+        JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'p', 'v', 'S'),
+             aclexplode(c.relacl) a
+        WHERE d.deptype = 'e' AND a.grantee <> c.relowner
+        UNION
+        SELECT 'FUNCTION ' || p.oid::regprocedure, a.grantee
+        FROM pg_depend d
+        JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
+        JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid,
+             aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE d.deptype = 'e' AND a.grantee <> p.proowner
     LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+        EXECUTE format('REVOKE ALL ON %s FROM %s', o.target,
+                       CASE o.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o.grantee)) END);
     END LOOP;
 END
 $$;
