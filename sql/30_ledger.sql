@@ -109,6 +109,16 @@ CREATE INDEX sync_run_recent ON sync_run (org_id, kind, started_at DESC);
 CREATE INDEX sync_run_open ON sync_run (org_id, connector, entity_type) WHERE status = 'running';
 COMMENT ON TABLE sync_run IS 'One row per execution of a worker: who, what, since when, and how it ended.';
 
+-- By what it is, not by its pid alone: after a crash another process may have got that.
+CREATE FUNCTION sync_worker_alive(pid int) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_stat_get_activity(pid) a
+                   WHERE a.backend_type = 'sync_ext worker'
+                     AND a.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+$$;
+COMMENT ON FUNCTION sync_worker_alive(int) IS 'Whether a worker of this extension and database has that pid.';
+
 CREATE TYPE sync_upsert_counts AS (inserted bigint, updated bigint, unchanged bigint);
 COMMENT ON TYPE sync_upsert_counts IS 'What sync_upsert_remote did.';
 

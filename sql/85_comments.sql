@@ -8,4 +8,3 @@ COMMENT ON FUNCTION sync_fingerprint(text, jsonb) IS 'Fingerprint of a record''s
 COMMENT ON FUNCTION sync_match_key(text, jsonb) IS 'What a record is matched by (e-mail, SKU, number), normalised; NULL where it has none.';
 COMMENT ON FUNCTION sync_diff(text, jsonb, jsonb) IS 'The compared fields in which two records differ: {field: {old, new}}.';
 COMMENT ON FUNCTION sync_caller() IS 'The role that the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don''t.';
-COMMENT ON FUNCTION sync_worker_alive(int) IS 'Whether a server process with that pid exists.';

@@ -43,7 +43,7 @@ extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["de
 extension_sql_file!(
     "../sql/70_progress.sql",
     name = "progress",
-    requires = ["activity", api::access::sync_worker_alive]
+    requires = ["activity"]
 );
 extension_sql_file!("../sql/80_health.sql", name = "health", requires = ["progress"]);
 extension_sql_file!(
@@ -52,7 +52,6 @@ extension_sql_file!(
     requires = [
         "health",
         api::access::sync_caller,
-        api::access::sync_worker_alive,
         api::connector::sync_connect,
         api::connector::sync_test_connection,
         api::pull::sync_pull,

@@ -1,4 +1,4 @@
-//! Who is calling, and who is at work.
+//! Who is calling.
 
 use crate::worker;
 use pgrx::prelude::*;
@@ -7,10 +7,4 @@ use pgrx::prelude::*;
 #[pg_extern(stable, parallel_safe)]
 fn sync_caller() -> pg_sys::Oid {
     worker::caller()
-}
-
-/// Whether a server process with that pid exists.
-#[pg_extern(stable)]
-fn sync_worker_alive(pid: i32) -> bool {
-    worker::alive(pid)
 }

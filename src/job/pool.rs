@@ -3,6 +3,7 @@
 //! Work goes in by one channel, results come out by another, and a pipe wakes the main thread. The main thread
 //! never has more under way than there are threads: so memory stays flat however much there is to read.
 
+use crate::store::ledger::Row;
 use crate::worker::latch::{self, Wakeable, Waker};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex};
@@ -13,11 +14,29 @@ use sync_engine::source::{Batch, Source, Task};
 
 type Shared = Arc<dyn Source>;
 
+/// What a task brought, ready to be written: everything that needs no database is done on the fetching thread.
+pub struct Fetched {
+    pub rows: Vec<Row>,
+    /// The rest; its records are in `rows`.
+    pub batch: Batch,
+}
+
+impl Fetched {
+    pub fn new(entity: EntityType, mut batch: Batch) -> Result<Self> {
+        let records = std::mem::take(&mut batch.records);
+        let rows = records
+            .into_iter()
+            .map(|record| Row::new(entity, record))
+            .collect::<Result<_>>()?;
+        Ok(Fetched { rows, batch })
+    }
+}
+
 /// Threads with a source.
 pub struct Pool {
     source: Shared,
     work: Sender<(EntityType, Task)>,
-    results: Receiver<(Task, Result<Batch>)>,
+    results: Receiver<(Task, Result<Fetched>)>,
     wakeable: Wakeable,
     waker: Waker,
     size: usize,
@@ -81,7 +100,7 @@ impl Pool {
     }
 
     /// The next result; waits for it interruptibly.
-    pub fn next(&mut self) -> Result<(Task, Result<Batch>)> {
+    pub fn next(&mut self) -> Result<(Task, Result<Fetched>)> {
         loop {
             match self.results.try_recv() {
                 Ok(result) => {
@@ -103,7 +122,7 @@ impl Pool {
 fn fetch_all(
     source: &dyn Source,
     tasks: &Mutex<Receiver<(EntityType, Task)>>,
-    done: &Sender<(Task, Result<Batch>)>,
+    done: &Sender<(Task, Result<Fetched>)>,
     waker: &Waker,
 ) {
     loop {
@@ -112,8 +131,8 @@ fn fetch_all(
             Err(_) => return,
         };
         let Ok((entity, task)) = next else { return };
-        let batch = guarded(|| source.fetch(entity, &task));
-        if done.send((task, batch)).is_err() {
+        let fetched = guarded(|| Fetched::new(entity, source.fetch(entity, &task)?));
+        if done.send((task, fetched)).is_err() {
             return;
         }
         waker.wake();

@@ -15,6 +15,17 @@ pub struct Ledger {
     pub entity: EntityType,
 }
 
+/// A record as it is written.
+#[derive(Debug)]
+pub struct Row {
+    pub external_id: String,
+    pub parent_id: Option<String>,
+    pub match_key: Option<String>,
+    pub modified_at: Option<String>,
+    pub fingerprint: String,
+    pub json: String,
+}
+
 /// What writing records did.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Counts {
@@ -46,49 +57,49 @@ pub struct Missing {
     pub list: String,
 }
 
+impl Row {
+    /// Fingerprint and JSON of a record. Pure, so that the fetching threads can do it.
+    pub fn new(entity: EntityType, record: Record) -> Result<Self> {
+        Ok(Row {
+            fingerprint: fingerprint::fingerprint(entity, &record.data).to_string(),
+            json: serde_json::to_string(&record.data).map_err(super::internal)?,
+            external_id: record.external_id,
+            parent_id: record.parent_id,
+            match_key: record.match_key,
+            modified_at: record.modified_at.map(|t| t.to_rfc3339()),
+        })
+    }
+}
+
 impl Ledger {
     fn entity_no(&self) -> i16 {
         self.entity as i16
     }
 
     /// Writes the remote side of a page, set-based; rows that stayed as they were are not touched.
-    pub fn upsert(&self, records: &[Record]) -> Result<Counts> {
+    pub fn upsert(&self, rows: &[Row]) -> Result<Counts> {
         let mut seen = std::collections::HashSet::new();
-        let records: Vec<&Record> = records
+        let rows: Vec<&Row> = rows
             .iter()
             .filter(|r| seen.insert(r.external_id.as_str()))
             .collect();
-        if records.is_empty() {
+        if rows.is_empty() {
             return Ok(Counts::default());
         }
-        let ids: Vec<&str> = records.iter().map(|r| r.external_id.as_str()).collect();
-        let parents: Vec<Option<&str>> = records.iter().map(|r| r.parent_id.as_deref()).collect();
-        let keys: Vec<Option<&str>> = records.iter().map(|r| r.match_key.as_deref()).collect();
-        let fingerprints: Vec<String> = records
-            .iter()
-            .map(|r| fingerprint::fingerprint(self.entity, &r.data).to_string())
-            .collect();
-        let modified: Vec<Option<String>> = records
-            .iter()
-            .map(|r| r.modified_at.map(|t| t.to_rfc3339()))
-            .collect();
-        let data: Vec<String> = records
-            .iter()
-            .map(|r| serde_json::to_string(&r.data))
-            .collect::<Result<_, _>>()
-            .map_err(super::internal)?;
+        let required = |field: fn(&Row) -> &str| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
+        let optional = |field: fn(&Row) -> Option<&str>| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         row(
             "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9) c",
             &[
                 self.org.as_str().into(),
                 self.connector.into(),
                 self.entity_no().into(),
-                ids.into(),
-                parents.into(),
-                keys.into(),
-                fingerprints.into(),
-                modified.into(),
-                data.into(),
+                required(|r| &r.external_id).into(),
+                optional(|r| r.parent_id.as_deref()).into(),
+                optional(|r| r.match_key.as_deref()).into(),
+                required(|r| &r.fingerprint).into(),
+                optional(|r| r.modified_at.as_deref()).into(),
+                required(|r| &r.json).into(),
             ],
         )
     }

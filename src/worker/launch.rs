@@ -94,12 +94,6 @@ fn new_id() -> String {
     uuid.map(|u| u.to_string()).unwrap_or_default()
 }
 
-/// Whether a process of this server has that id and works for this extension.
-pub fn alive(pid: i32) -> bool {
-    // SAFETY: looks the pid up in the process array, under its lock.
-    !unsafe { pg_sys::BackendPidGetProc(pid) }.is_null()
-}
-
 /// A started worker. Ends it when dropped early: on ERROR (cancel, timeout) by unwinding, on FATAL
 /// (pg_terminate_backend), which doesn't unwind, by `before_shmem_exit`.
 struct Worker(*mut pg_sys::BackgroundWorkerHandle);

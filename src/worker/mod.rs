@@ -9,7 +9,7 @@ mod launch;
 mod mailbox;
 pub mod transaction;
 
-pub use launch::{alive, caller, organisation, run};
+pub use launch::{caller, organisation, run};
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use super::state::{known_total, to_value, window_key, State};
 use super::{Context, Pull};
+use crate::job::pool::Fetched;
 use crate::store::{connector, run as runs};
 use crate::worker::transaction::relaxed;
 use serde_json::Value;
@@ -33,11 +34,12 @@ impl Pull<'_> {
                 continue;
             }
             let (task, outcome) = self.pool.next()?;
-            let batch = outcome?;
-            self.requests += u64::from(batch.requests);
+            let fetched = outcome?;
+            let requests = fetched.batch.requests;
+            self.requests += u64::from(requests);
             // repetitions have used up more than the one that was taken
-            self.tokens = self.tokens.saturating_sub(batch.requests.saturating_sub(1));
-            self.store(task, batch)?;
+            self.tokens = self.tokens.saturating_sub(requests.saturating_sub(1));
+            self.store(task, fetched)?;
         }
     }
 
@@ -64,9 +66,9 @@ impl Pull<'_> {
     }
 
     /// One result, one transaction: records, proof and checkpoint.
-    pub(super) fn store(&mut self, task: Task, mut batch: Batch) -> Result<()> {
-        let ids: Vec<String> = batch
-            .records
+    pub(super) fn store(&mut self, task: Task, fetched: Fetched) -> Result<()> {
+        let Fetched { mut rows, batch } = fetched;
+        let ids: Vec<String> = rows
             .iter()
             .map(|r| r.external_id.clone())
             .chain(batch.stubs.iter().map(|s| s.external_id.clone()))
@@ -78,17 +80,14 @@ impl Pull<'_> {
             if self.asks_unlisted {
                 // Without its date it is read again once a listing shows it: what brings it back bumps none
                 // (a customer's role that was another for a while).
-                batch
-                    .records
-                    .iter_mut()
-                    .for_each(|record| record.modified_at = None);
+                rows.iter_mut().for_each(|row| row.modified_at = None);
             }
         }
         self.count_progress(&mut next, &task, &batch, ids.len());
         next.stack.push(batch.more);
         let report = self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
         let counts = relaxed(|| {
-            let counts = self.ledger.upsert(&batch.records)?;
+            let counts = self.ledger.upsert(&rows)?;
             if let Some(position) = task.at.offset() {
                 self.ledger
                     .note_window(&window_key(&task), position, batch.end, batch.total, &ids)?;

@@ -2,6 +2,7 @@
 
 use super::state::ask_for;
 use super::Pull;
+use crate::job::pool::Fetched;
 use crate::store::ledger::Gap;
 use crate::worker::transaction::short;
 use std::collections::{BTreeMap, HashSet};
@@ -88,7 +89,7 @@ impl Pull<'_> {
                 continue;
             }
             self.state.sweeps.push(list);
-            self.store(first, batch)?;
+            self.store(first, Fetched::new(entity, batch)?)?;
             self.read_all()?;
             self.close_gaps()?;
         }
