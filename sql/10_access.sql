@@ -49,7 +49,7 @@ $$;
 COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset.';
 
 CREATE FUNCTION sync_current_org() RETURNS uuid
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     org uuid := sync_raw_org();
@@ -60,7 +60,7 @@ $$;
 COMMENT ON FUNCTION sync_current_org() IS 'The organisation of this session (app.current_org_id) if the calling role may read it, else NULL.';
 
 CREATE FUNCTION sync_writable_org() RETURNS uuid
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     org uuid := sync_raw_org();
@@ -71,7 +71,7 @@ $$;
 COMMENT ON FUNCTION sync_writable_org() IS 'The organisation of this session if the calling role may operate on it, else NULL.';
 
 CREATE FUNCTION sync_require(needed text) RETURNS uuid
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     org uuid := sync_raw_org();

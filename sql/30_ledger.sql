@@ -248,10 +248,17 @@ DECLARE
     unlinked bigint;
     linked bigint;
 BEGIN
-    -- what belonged to a record goes with it
+    -- What belonged to a record goes with it, unless the sweep has met it all the same.
     LOOP
-        SELECT array_agg(r.external_id) INTO parts FROM sync_record r
-        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.parent_id = ANY (parts);
+        SELECT array_agg(p.external_id) INTO parts
+        FROM (
+            SELECT r.external_id FROM sync_record r
+            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.parent_id = ANY (parts)
+            EXCEPT
+            (SELECT unnest(ids)
+             UNION ALL
+             SELECT unnest(s.ids) FROM sync_sweep s
+             WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no)) p;
         EXIT WHEN parts IS NULL;
         ids := ids || parts;
     END LOOP;

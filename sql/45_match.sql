@@ -198,7 +198,7 @@ BEGIN
         EXECUTE format(
             'INSERT INTO sync_record (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
              SELECT $1, $2, $3, l.id::text, sync_match_key($4, to_jsonb(l)), sync_fingerprint($4, to_jsonb(l))
-             FROM %I.%I l WHERE l.org_id = $1
+             FROM %s.%I l WHERE l.org_id = $1
              ON CONFLICT DO NOTHING', '@extschema@', e.local_table)
         USING org, connector_no, e.number, e.name;
         GET DIAGNOSTICS written = ROW_COUNT;

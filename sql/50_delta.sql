@@ -63,7 +63,7 @@ BEGIN
               AND $5 AND ($6 IS NULL OR $6 = 'deleted')
             ORDER BY 2, 1
             LIMIT $7) d
-        LEFT JOIN %I.%I l ON l.org_id = $1 AND l.id = d.local_id::uuid
+        LEFT JOIN %s.%I l ON l.org_id = $1 AND l.id = d.local_id::uuid
         ORDER BY d.change, d.id$query$, '@extschema@', e.local_table)
     USING org, c.number, e.number, e.name, mirror, class, row_limit;
 END

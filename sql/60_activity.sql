@@ -33,22 +33,31 @@ DECLARE
     low timestamptz := date_trunc('month', month::timestamp) AT TIME ZONE 'UTC';
     high timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
     part text := 'sync_activity_log_' || to_char(month, 'YYYY_MM');
+    given text;
 BEGIN
-    IF to_regclass(format('%I.%I', '@extschema@', part)) IS NOT NULL THEN
+    IF to_regclass(format('%s.%I', '@extschema@', part)) IS NOT NULL THEN
         RETURN false;
     END IF;
     -- nobody may write entries of that month there between the move and the attaching
     LOCK TABLE sync_activity_log_default IN ACCESS EXCLUSIVE MODE;
-    EXECUTE format('CREATE TABLE %I.%I (LIKE %I.sync_activity_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+    EXECUTE format('CREATE TABLE %s.%I (LIKE %s.sync_activity_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                    '@extschema@', part, '@extschema@');
     -- entries that the default partition has taken in meanwhile would forbid the new one: they move
     EXECUTE format('WITH moved AS (DELETE FROM sync_activity_log_default d WHERE d.created_at >= %L AND d.created_at < %L RETURNING d.*)
-                    INSERT INTO %I.%I SELECT * FROM moved', low, high, '@extschema@', part);
-    EXECUTE format('ALTER TABLE %I.%I ADD PRIMARY KEY (org_id, id)', '@extschema@', part);
-    EXECUTE format('CREATE INDEX %I ON %I.%I (org_id, created_at DESC)', part || '_recent', '@extschema@', part);
-    EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', '@extschema@', part);
-    EXECUTE format('COMMENT ON TABLE %I.%I IS %L', '@extschema@', part, 'Activity of ' || to_char(month, 'YYYY-MM') || ' (UTC).');
-    EXECUTE format('ALTER TABLE %I.sync_activity_log ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                    INSERT INTO %s.%I SELECT * FROM moved', low, high, '@extschema@', part);
+    EXECUTE format('ALTER TABLE %s.%I ADD PRIMARY KEY (org_id, id)', '@extschema@', part);
+    EXECUTE format('CREATE INDEX %I ON %s.%I (org_id, created_at DESC)', part || '_recent', '@extschema@', part);
+    EXECUTE format('ALTER TABLE %s.%I ENABLE ROW LEVEL SECURITY', '@extschema@', part);
+    -- what default privileges give away: TRUNCATE asks no policy
+    FOR given IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+        FROM pg_class c, aclexplode(c.relacl) a
+        WHERE c.oid = to_regclass(format('%s.%I', '@extschema@', part)) AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON TABLE %s.%I FROM %s', '@extschema@', part, given);
+    END LOOP;
+    EXECUTE format('COMMENT ON TABLE %s.%I IS %L', '@extschema@', part, 'Activity of ' || to_char(month, 'YYYY-MM') || ' (UTC).');
+    EXECUTE format('ALTER TABLE %s.sync_activity_log ATTACH PARTITION %s.%I FOR VALUES FROM (%L) TO (%L)',
                    '@extschema@', '@extschema@', part, low, high);
     RETURN true;
 END
@@ -74,10 +83,10 @@ BEGIN
     END LOOP;
     FOR part IN
         SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
-        WHERE h.inhparent = to_regclass(format('%I.sync_activity_log', '@extschema@'))
+        WHERE h.inhparent = to_regclass(format('%s.sync_activity_log', '@extschema@'))
           AND c.relname ~ '^sync_activity_log_\d{4}_\d{2}$' AND c.relname < oldest
     LOOP
-        EXECUTE format('DROP TABLE %I.%I', '@extschema@', part);
+        EXECUTE format('DROP TABLE %s.%I', '@extschema@', part);
         dropped := dropped + 1;
     END LOOP;
     DELETE FROM sync_activity_log_default d WHERE d.created_at < now() - keep;

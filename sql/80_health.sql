@@ -69,7 +69,7 @@ BEGIN
         actual AS (
             SELECT l.id::text COLLATE "C" AS local_id, sync_fingerprint($4, to_jsonb(l)) AS fingerprint,
                    sync_match_key($4, to_jsonb(l)) COLLATE "C" AS key
-            FROM %I.%I l WHERE l.org_id = $1)
+            FROM %s.%I l WHERE l.org_id = $1)
         SELECT 'remote fingerprint differs from the stored record', r.external_id::text, r.local_id::text,
                r.remote_fingerprint, sync_fingerprint($4, r.remote)
         FROM ledger r
@@ -89,11 +89,6 @@ BEGIN
                r.agreed_fingerprint, r.remote_fingerprint
         FROM ledger r
         WHERE r.remote_fingerprint = r.local_fingerprint AND r.agreed_fingerprint IS DISTINCT FROM r.remote_fingerprint
-        UNION ALL
-        SELECT 'a record without its parent', r.external_id::text, r.local_id::text, r.remote_fingerprint, NULL
-        FROM ledger r
-        WHERE r.parent_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
-          AND NOT EXISTS (SELECT FROM ledger p WHERE p.external_id = r.parent_id AND p.remote_fingerprint IS NOT NULL)
         UNION ALL
         SELECT 'a row that stands for neither side', r.external_id::text, r.local_id::text, NULL, NULL
         FROM ledger r
@@ -116,7 +111,7 @@ BEGIN
             SELECT r.id, CASE WHEN r.remote_fingerprint IS NOT NULL THEN sync_fingerprint($4, r.remote) END AS remote_fingerprint,
                    CASE WHEN l.id IS NOT NULL THEN sync_fingerprint($4, to_jsonb(l)) END AS local_fingerprint
             FROM sync_record r
-            LEFT JOIN %I.%I l ON l.org_id = r.org_id AND l.id = r.local_id::uuid
+            LEFT JOIN %s.%I l ON l.org_id = r.org_id AND l.id = r.local_id::uuid
             WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3)
         UPDATE sync_record r
         SET remote_fingerprint = f.remote_fingerprint,

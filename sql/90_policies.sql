@@ -12,7 +12,7 @@ FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_pr
      unnest('{INSERT,UPDATE,DELETE}'::text[]) p
 UNION ALL
 SELECT 'read', 'function', f, 'EXECUTE'
-FROM unnest('{sync_current_org,sync_writable_org,sync_raw_org,sync_caller,sync_role_has,sync_level_rank,sync_worker_alive,
+FROM unnest('{sync_current_org,sync_writable_org,sync_worker_alive,
               sync_fingerprint,sync_match_key,sync_diff,sync_preview,compute_delta,
               detect_customer_delta,detect_product_delta,detect_order_delta,sync_health,sync_verify}'::text[]) f
 UNION ALL

@@ -76,7 +76,6 @@ fn the_extension_works_in_a_schema_outside_the_search_path() {
 }
 
 #[test]
-#[ignore = "the log's partitions, the delta and sync_verify quote a quoted name again"]
 fn the_extension_works_in_a_schema_whose_name_must_be_quoted() {
     works_in("\"My Shop, 2\"");
 }

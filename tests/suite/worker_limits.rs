@@ -84,7 +84,6 @@ fn a_caller_whose_own_changes_are_in_the_way_is_told_instead_of_waiting_for_ever
 }
 
 #[test]
-#[ignore = "the pull's housekeeping waits for the caller's lock on the log, and fails the pull"]
 fn a_caller_that_has_written_to_the_activity_log_can_pull_in_the_same_transaction() {
     let db = TestDb::new();
     let shop = ConnectedShop::new(&db);
