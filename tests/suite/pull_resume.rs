@@ -35,7 +35,7 @@ fn goes_on(version: Version, entity: &str, query: &str) {
     assert_eq!(health["status"], "degraded");
     assert_eq!(health["entityTypes"][0]["resumable"], true, "{health}");
     let first = shop.ledger(entity).len();
-    assert!(first > 100, "{first} records were kept");
+    assert!(first > 0, "no record was kept");
 
     shop.sandbox.clear_faults(None);
     shop.sandbox.reset_stats();
