@@ -38,7 +38,9 @@ BEGIN
     IF to_regclass(format('%s.%I', '@extschema@', part)) IS NOT NULL THEN
         RETURN false;
     END IF;
-    -- nobody may write entries of that month there between the move and the attaching
+    -- Nobody may write entries of that month there between the move and the attaching. The whole first: an INSERT that
+    -- has chosen the default partition already, and waits for its lock only, would fail once that is no longer its place.
+    LOCK TABLE ONLY sync_activity_log IN SHARE ROW EXCLUSIVE MODE;
     LOCK TABLE sync_activity_log_default IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('CREATE TABLE %s.%I (LIKE %s.sync_activity_log INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                    '@extschema@', part, '@extschema@');
@@ -108,9 +110,11 @@ DECLARE
     done jsonb := sync_roll_activity(keep);
     runs bigint;
 BEGIN
+    PERFORM sync_note_interrupted(o.org_id)
+    FROM (SELECT DISTINCT r.org_id FROM sync_run r WHERE r.status = 'running') o;
     DELETE FROM sync_run r WHERE r.status <> 'running' AND r.started_at < now() - least(keep, interval '30 days');
     GET DIAGNOSTICS runs = ROW_COUNT;
     RETURN done || jsonb_build_object('runsDeleted', runs);
 END
 $$;
-COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention. Workers do it after each run.';
+COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention; marks what a crash left in progress. Workers do it after each run.';

@@ -1,23 +1,118 @@
 -- Health, resets, and the proof that the ledger is right.
 
-CREATE FUNCTION sync_reset(sync_type text, entity_type text) RETURNS jsonb
+-- One row per connector and entity type of its kind. What a crash or a cancel left in progress shows as interrupted.
+CREATE VIEW sync_state WITH (security_barrier) AS
+SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
+       CASE
+           WHEN run.pid IS NOT NULL THEN 'in_progress'
+           WHEN m.sync_status = 'in_progress' THEN 'interrupted'
+           ELSE coalesce(m.sync_status, 'pending')
+       END AS status,
+       m.last_sync_timestamp AS last_sync_at,
+       m.last_full_at,
+       m.last_full_at + current_setting('sync_ext.full_pass_interval', true)::interval AS next_full_at,
+       coalesce(m.last_sync_count, 0) AS records,
+       m.error_message AS error,
+       open.new, open.updated, open.deleted, open.ambiguous,
+       m.checkpoint IS NOT NULL AS resumable,
+       run.pid
+FROM integration_connector c
+CROSS JOIN LATERAL unnest(sync_kind_entities(c.kind)) WITH ORDINALITY AS t (entity_type, place)
+JOIN sync_entity e ON e.name = t.entity_type
+LEFT JOIN sync_metadata m ON m.org_id = c.org_id AND m.sync_type = c.name AND m.data_type = t.entity_type
+LEFT JOIN LATERAL (
+    SELECT r.pid FROM sync_run r
+    WHERE r.org_id = c.org_id AND r.connector = c.number AND r.entity_type = t.entity_type
+      AND r.kind IN ('pull', 'preview') AND r.status = 'running' AND sync_worker_alive(r.pid)
+    LIMIT 1) run ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE r.change = 'new') AS new,
+           count(*) FILTER (WHERE r.change = 'updated') AS updated,
+           count(*) FILTER (WHERE r.change = 'deleted') AS deleted,
+           count(*) FILTER (WHERE r.change = 'ambiguous') AS ambiguous
+    FROM sync_record r
+    WHERE r.org_id = c.org_id AND r.connector = c.number AND r.entity = e.number AND r.change IS NOT NULL) open
+WHERE c.org_id = (SELECT sync_current_org())
+ORDER BY c.name, t.place;
+COMMENT ON VIEW sync_state IS 'Every entity type of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
+COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success or failed.';
+COMMENT ON COLUMN sync_state.last_sync_at IS 'The remote''s clock when the last complete pull began: what changed until then has been read.';
+COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';
+COMMENT ON COLUMN sync_state.records IS 'Records that the last complete pull left in the ledger.';
+COMMENT ON COLUMN sync_state.new IS 'Open changes, as compute_delta lists them.';
+COMMENT ON COLUMN sync_state.resumable IS 'The next pull goes on from a checkpoint.';
+COMMENT ON COLUMN sync_state.pid IS 'The worker that is at it.';
+
+-- What is no longer under way must not say so. The join on updated_at leaves alone what a new run has taken up
+-- since this statement began.
+CREATE FUNCTION sync_note_interrupted(org uuid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    UPDATE sync_run r SET status = 'interrupted', finished_at = clock_timestamp()
+    WHERE r.org_id = org AND r.status = 'running' AND NOT sync_worker_alive(r.pid);
+
+    UPDATE sync_progress p SET status = 'interrupted'
+    FROM sync_run r
+    WHERE r.org_id = org AND r.status = 'interrupted' AND r.finished_at > now() - interval '1 day'
+      AND p.org_id = r.org_id AND p.sync_id = r.sync_id AND p.completed_at IS NULL;
+
+    UPDATE sync_metadata m
+    SET sync_status = 'failed', updated_at = clock_timestamp(),
+        error_message = 'the last pull ended before it was done; the next one goes on from its checkpoint'
+    FROM (SELECT x.sync_type, x.data_type, x.updated_at
+          FROM sync_metadata x
+          WHERE x.org_id = org AND x.sync_status = 'in_progress'
+            AND NOT EXISTS (SELECT FROM sync_run r
+                            WHERE r.org_id = org AND r.sync_type = x.sync_type AND r.entity_type = x.data_type
+                              AND r.status = 'running')) left_over
+    WHERE m.org_id = org AND m.sync_type = left_over.sync_type AND m.data_type = left_over.data_type
+      AND m.sync_status = 'in_progress' AND m.updated_at = left_over.updated_at;
+END
+$$;
+COMMENT ON FUNCTION sync_note_interrupted(uuid) IS 'Marks runs, progress and entity types of an organisation that a crash or a cancel left in progress.';
+
+CREATE FUNCTION sync_reset(sync_type text, entity_type text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     org uuid := sync_require('operate');
     c integration_connector := sync_connector_of(org, sync_reset.sync_type);
-    e sync_entity := sync_entity_of(sync_reset.entity_type);
+    wanted text[] := sync_kind_entities(c.kind);
+    asked text;
+    busy text;
 BEGIN
-    DELETE FROM sync_sweep s WHERE s.org_id = org AND s.connector = c.number AND s.entity = e.number;
-    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type IN (e.name, 'all');
+    IF sync_reset.entity_type IS NOT NULL THEN
+        SELECT e.name INTO asked FROM sync_entity e
+        WHERE lower(btrim(sync_reset.entity_type)) IN (e.name, e.singular) AND e.name = ANY (wanted);
+        IF asked IS NULL THEN
+            RAISE EXCEPTION 'connector "%" has no entity type "%"', c.name, sync_reset.entity_type USING ERRCODE = '22023',
+                HINT = format('It has: %s.', array_to_string(wanted, ', '));
+        END IF;
+        wanted := ARRAY[asked];
+    END IF;
+    -- a worker would write its checkpoint anew, and remember a pull of which half the proof is gone
+    SELECT r.entity_type INTO busy FROM sync_run r
+    WHERE r.org_id = org AND r.connector = c.number AND r.entity_type = ANY (wanted)
+      AND r.kind IN ('pull', 'preview') AND r.status = 'running' AND sync_worker_alive(r.pid)
+    LIMIT 1;
+    IF busy IS NOT NULL THEN
+        RAISE EXCEPTION 'a pull of % is under way', busy USING ERRCODE = '55006',
+            HINT = 'Wait until it has ended (sync_workers shows it), or cancel it, then call sync_reset again.';
+    END IF;
+    DELETE FROM sync_sweep s USING sync_entity e
+    WHERE s.org_id = org AND s.connector = c.number AND s.entity = e.number AND e.name = ANY (wanted);
+    DELETE FROM sync_preview_cache p
+    WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = ANY (wanted || 'all'::text);
     UPDATE sync_metadata m
     SET sync_status = 'pending', last_sync_timestamp = NULL, last_sync_count = 0, error_message = NULL,
         checkpoint = NULL, last_full_at = NULL, updated_at = now()
-    WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = e.name;
-    RETURN jsonb_build_object('syncType', c.name, 'entityType', e.name, 'status', 'pending');
+    WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = ANY (wanted);
+    RETURN jsonb_build_object('syncType', c.name, 'entityType', coalesce(asked, 'all'), 'entityTypes', to_jsonb(wanted),
+                              'status', 'pending');
 END
 $$;
-COMMENT ON FUNCTION sync_reset(text, text) IS 'Forgets how far pulls came: the next one reads everything. Records, links and local tables stay.';
+COMMENT ON FUNCTION sync_reset(text, text) IS 'Forgets how far pulls of an entity type came, or of all (NULL): the next one reads everything. Records, links and local tables stay. Refused while such a pull is under way (55006).';
 
 CREATE FUNCTION sync_health() RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -27,6 +122,7 @@ DECLARE
     connectors jsonb;
     types jsonb;
     unhealthy bigint;
+    ill bigint;
 BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('syncType', c.name, 'kind', c.kind, 'isActive', c.is_active,
                                                  'lastOkAt', c.last_ok_at, 'lastError', c.last_error) ORDER BY c.name), '[]'),
@@ -35,15 +131,17 @@ BEGIN
     FROM integration_connector c WHERE c.org_id = org;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-               'syncType', m.sync_type, 'entityType', m.data_type, 'status', m.sync_status,
-               'lastSync', m.last_sync_timestamp, 'lastFull', m.last_full_at, 'records', m.last_sync_count,
-               'error', m.error_message, 'resumable', m.checkpoint IS NOT NULL) ORDER BY m.sync_type, m.data_type), '[]'),
-           unhealthy + count(*) FILTER (WHERE m.sync_status = 'failed')
-    INTO types, unhealthy
-    FROM sync_metadata m WHERE m.org_id = org;
+               'syncType', s.sync_type, 'entityType', s.entity_type, 'status', s.status,
+               'lastSync', s.last_sync_at, 'lastFull', s.last_full_at, 'nextFull', s.next_full_at,
+               'records', s.records, 'error', s.error, 'resumable', s.resumable,
+               'changes', jsonb_build_object('new', s.new, 'updated', s.updated, 'deleted', s.deleted,
+                                             'ambiguous', s.ambiguous))), '[]'),
+           count(*) FILTER (WHERE s.status IN ('failed', 'interrupted'))
+    INTO types, ill
+    FROM sync_state s WHERE s.org_id = org;
 
     RETURN jsonb_build_object(
-        'status', CASE WHEN unhealthy = 0 THEN 'ok' ELSE 'degraded' END,
+        'status', CASE WHEN unhealthy + ill = 0 THEN 'ok' ELSE 'degraded' END,
         'connectors', connectors,
         'entityTypes', types,
         'workers', (SELECT count(*) FROM sync_run r WHERE r.org_id = org AND r.status = 'running' AND sync_worker_alive(r.pid)),
@@ -51,7 +149,7 @@ BEGIN
         'checkedAt', now());
 END
 $$;
-COMMENT ON FUNCTION sync_health() IS 'State of the connectors, the pulls and the workers of the organisation: ok or degraded, with the reasons.';
+COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the workers of the organisation: ok or degraded, with the reasons.';
 
 -- Everything is computed anew from the records themselves and compared with what the ledger says.
 CREATE FUNCTION sync_verify(sync_type text, entity_type text)

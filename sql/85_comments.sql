@@ -3,6 +3,8 @@
 COMMENT ON FUNCTION sync_connect(text, text, jsonb, text, jsonb) IS 'Makes a connector, or gives the one of that name another address, other credentials and settings; seals the credentials. Asks nobody: sync_test_connection does. Returns its id.';
 COMMENT ON FUNCTION sync_test_connection(text) IS 'Asks the remote who it is and what the key may read: {ok, syncType, kind, version, authMode, clockSkewSeconds, latencyMs, entities, warnings}.';
 COMMENT ON FUNCTION sync_pull(text, text, text) IS 'Reads a remote entity type into the ledger through a worker: what changed (incremental), or everything (full). Local tables stay as they are. Returns counts.';
+COMMENT ON FUNCTION sync_all(text, text) IS 'Pulls every entity type of a connector, up to three at once, each in a worker of its own: {syncType, status: completed, partial or failed, entityTypes: {name: what sync_pull returns, or error}, startedAt, durationMs}. A failure that passes is repeated; one entity type''s failure leaves the others alone and raises nothing.';
+COMMENT ON FUNCTION sync_kind_entities(text) IS 'The entity types that connectors of a kind have, in the order in which they are pulled.';
 COMMENT ON FUNCTION sync_refresh_preview(text, text) IS 'Pulls what changed and computes the preview anew; what sync_preview calls where the cache has none. Returns its meta.';
 COMMENT ON FUNCTION sync_fingerprint(text, jsonb) IS 'Fingerprint of a record''s compared fields, the same for both sides: equal fingerprints mean equal records. The first byte is the version.';
 COMMENT ON FUNCTION sync_match_key(text, jsonb) IS 'What a record is matched by (e-mail, SKU, number), normalised; NULL where it has none.';

@@ -45,13 +45,18 @@ extension_sql_file!(
     name = "progress",
     requires = ["activity"]
 );
-extension_sql_file!("../sql/80_health.sql", name = "health", requires = ["progress"]);
+extension_sql_file!(
+    "../sql/80_health.sql",
+    name = "health",
+    requires = ["progress", api::all::sync_kind_entities]
+);
 extension_sql_file!(
     "../sql/85_comments.sql",
     name = "comments",
     requires = [
         "health",
         api::access::sync_caller,
+        api::all::sync_all,
         api::connector::sync_connect,
         api::connector::sync_test_connection,
         api::pull::sync_pull,

@@ -1,6 +1,7 @@
 //! The functions of SQL: parse, call, report. Each is a shell of a few lines.
 
 pub mod access;
+pub mod all;
 pub mod connector;
 pub mod pull;
 pub mod record;

@@ -31,7 +31,7 @@ fn sync_refresh_preview(sync_type: &str, entity_type: &str) -> JsonB {
     )
 }
 
-fn parse_mode(mode: &str) -> Result<Mode> {
+pub(super) fn parse_mode(mode: &str) -> Result<Mode> {
     match mode.trim().to_ascii_lowercase().as_str() {
         "incremental" => Ok(Mode::Incremental),
         "full" => Ok(Mode::Full),

@@ -30,6 +30,18 @@ impl EntityType {
         EntityType::Transfers,
     ];
 
+    /// What others refer to comes first: the order in which all types of a connector are pulled.
+    pub const IN_ORDER: [EntityType; 8] = [
+        EntityType::Categories,
+        EntityType::Products,
+        EntityType::Customers,
+        EntityType::Warehouses,
+        EntityType::Orders,
+        EntityType::Sales,
+        EntityType::Purchases,
+        EntityType::Transfers,
+    ];
+
     /// Plural, lower case: as users write it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -94,6 +106,13 @@ mod tests {
                 "{form}"
             );
         }
+    }
+
+    #[test]
+    fn the_order_of_pulling_has_every_type_once() {
+        let mut sorted = EntityType::IN_ORDER;
+        sorted.sort();
+        assert_eq!(sorted, EntityType::ALL);
     }
 
     #[test]

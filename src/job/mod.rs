@@ -46,6 +46,10 @@ pub fn run(request: &Request) -> Result<Value> {
             format!("connector \"{}\" is not active", connector.name),
         ));
     }
+    if let Job::Entities = request.job {
+        let names = connector.kind.parse::<ConnectorKind>()?.entities();
+        return Ok(names.iter().map(|entity| entity.name()).collect());
+    }
     let key = key_of(request, &connector);
     if waiting(|| runs::lock(&key))? && key.entity.is_some() {
         // another run was busy with the same records: what it found is what this one would find
@@ -69,7 +73,7 @@ pub fn run(request: &Request) -> Result<Value> {
 
 fn key_of(request: &Request, connector: &Connector) -> RunKey {
     let (kind, entity) = match request.job {
-        Job::Probe => ("probe", None),
+        Job::Probe | Job::Entities => ("probe", None),
         Job::Pull { entity, .. } => ("pull", Some(entity)),
         Job::Preview { entity } => ("preview", Some(entity)),
     };
@@ -114,7 +118,7 @@ fn claim(context: &Context) -> Result<()> {
 fn perform(context: &Context) -> Result<Outcome> {
     let mut pool = Pool::start(context.settings.fetch_concurrency, opener(context)?)?;
     match context.request.job {
-        Job::Probe => probe::run(context, &mut pool),
+        Job::Probe | Job::Entities => probe::run(context, &mut pool),
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
         Job::Preview { entity } => preview::run(context, &mut pool, entity),
     }

@@ -4,6 +4,7 @@ use super::address::{parse_base_url, AllowList, Guard};
 use super::http::HttpSettings;
 use super::woocommerce::WooCommerce;
 use super::Source;
+use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -25,6 +26,14 @@ impl ConnectorKind {
         match self {
             ConnectorKind::WooCommerce => "woocommerce",
             ConnectorKind::Odoo => "odoo",
+        }
+    }
+
+    /// The entity types that systems of this kind have: what their [`Source::entities`] says.
+    pub const fn entities(self) -> &'static [EntityType] {
+        match self {
+            ConnectorKind::WooCommerce => super::woocommerce::ENTITIES,
+            ConnectorKind::Odoo => &[],
         }
     }
 }

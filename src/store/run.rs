@@ -96,15 +96,7 @@ pub fn recent_previews(org: &str) -> Result<(i64, f64)> {
 /// Enters the run, after marking those that a crash left behind.
 pub fn begin(key: &RunKey) -> Result<()> {
     run(
-        "UPDATE sync_run SET status = 'interrupted', finished_at = clock_timestamp()
-         WHERE org_id = $1::uuid AND status = 'running' AND NOT sync_worker_alive(pid)",
-        &[key.org.as_str().into()],
-    )?;
-    run(
-        "UPDATE sync_progress p SET status = 'interrupted'
-         FROM sync_run r
-         WHERE r.org_id = $1::uuid AND r.status = 'interrupted' AND r.finished_at > now() - interval '1 day'
-           AND p.org_id = r.org_id AND p.sync_id = r.sync_id AND p.completed_at IS NULL",
+        "SELECT sync_note_interrupted($1::uuid)",
         &[key.org.as_str().into()],
     )?;
     run(

@@ -8,41 +8,82 @@ use pgrx::prelude::*;
 use pgrx::PgMemoryContexts;
 use serde_json::Value;
 use std::cell::Cell;
+use std::time::Duration;
 use sync_engine::error::{Code, Error, Result};
 
+type Handle = *mut pg_sys::BackgroundWorkerHandle;
+
 thread_local! {
-    /// The worker this backend is waiting for, for `end_worker_at_exit`. A backend waits for one at a time.
-    static AWAITED: Cell<*mut pg_sys::BackgroundWorkerHandle> = const { Cell::new(std::ptr::null_mut()) };
+    /// The workers this backend is waiting for, for `end_workers_at_exit`.
+    static AWAITED: Cell<Vec<Handle>> = const { Cell::new(Vec::new()) };
     static EXIT_HOOK_SET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Carries out `job` in a background worker and returns its result. Waits interruptibly: cancel, timeout and
 /// termination end the worker too.
 pub fn run(sync_type: &str, job: Job) -> Result<Value> {
-    refuse_old_snapshots()?;
-    let request = Request {
-        sync_id: new_id(),
-        org: organisation()?,
-        role: caller().to_u32(),
-        user_id: setting(c"app.current_user_id"),
-        sync_type: sync_type.to_owned(),
-        settings: Settings::current(),
-        job,
-    };
-    let bytes = serde_json::to_vec(&request).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
-    let mailbox = Mailbox::create(&bytes)?;
-    let worker = Worker::start(mailbox.handle())?;
-    worker.wait();
-    drop(worker);
-    match serde_json::from_slice(&mailbox.reply()) {
-        Ok(Reply::Done(value)) => Ok(value),
-        Ok(Reply::Failed(error)) => Err(error),
-        Err(_) => Err(
-            Error::new(Code::Internal, "the background worker ended before it was done")
-                .detail("It was terminated, or it failed in a way that only the server log tells.")
-                .hint("The next call goes on from the last checkpoint."),
-        ),
+    let running = Running::start(sync_type, job)?;
+    running.worker.wait();
+    running.reply()
+}
+
+/// A job under way in a worker of its own, which ends when this is dropped.
+pub struct Running {
+    worker: Worker,
+    mailbox: Mailbox,
+}
+
+impl Running {
+    pub fn start(sync_type: &str, job: Job) -> Result<Self> {
+        refuse_old_snapshots()?;
+        let request = Request {
+            sync_id: new_id(),
+            org: organisation()?,
+            role: caller().to_u32(),
+            user_id: setting(c"app.current_user_id"),
+            sync_type: sync_type.to_owned(),
+            settings: Settings::current(),
+            job,
+        };
+        let bytes = serde_json::to_vec(&request).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+        let mailbox = Mailbox::create(&bytes)?;
+        let worker = Worker::start(mailbox.handle())?;
+        Ok(Running { worker, mailbox })
     }
+
+    /// Whether the worker has ended.
+    pub fn is_over(&self) -> bool {
+        self.worker.is_over()
+    }
+
+    /// What it answered, once it has ended.
+    pub fn reply(self) -> Result<Value> {
+        match serde_json::from_slice(&self.mailbox.reply()) {
+            Ok(Reply::Done(value)) => Ok(value),
+            Ok(Reply::Failed(error)) => Err(error),
+            Err(_) => Err(
+                Error::new(Code::Internal, "the background worker ended before it was done")
+                    .detail("It was terminated, or it failed in a way that only the server log tells.")
+                    .hint("The next call goes on from the last checkpoint."),
+            ),
+        }
+    }
+}
+
+/// Waits interruptibly until a worker starts or ends, at most that long.
+pub fn pause(timeout: Duration) {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: main thread of a backend; MyLatch is its own.
+    unsafe {
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            events as i32,
+            timeout.as_millis().min(60_000) as libc::c_long,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
 }
 
 /// What a worker commits is invisible to a transaction that keeps its first snapshot.
@@ -96,7 +137,7 @@ fn new_id() -> String {
 
 /// A started worker. Ends it when dropped early: on ERROR (cancel, timeout) by unwinding, on FATAL
 /// (pg_terminate_backend), which doesn't unwind, by `before_shmem_exit`.
-struct Worker(*mut pg_sys::BackgroundWorkerHandle);
+struct Worker(Handle);
 
 impl Worker {
     fn start(mailbox: u32) -> Result<Self> {
@@ -122,8 +163,7 @@ impl Worker {
             return Err(Error::new(Code::LocalLimit, "no background worker slot is free")
                 .hint("Try again when another run has ended, or raise max_worker_processes."));
         }
-        hook_exit();
-        AWAITED.set(handle);
+        await_too(handle);
         Ok(Worker(handle))
     }
 
@@ -131,11 +171,20 @@ impl Worker {
         // SAFETY: self.0 is a live handle; the call checks interrupts and may raise, which unwinds through Drop.
         unsafe { pg_sys::WaitForBackgroundWorkerShutdown(self.0) };
     }
+
+    fn is_over(&self) -> bool {
+        let mut pid = 0;
+        // SAFETY: self.0 is a live handle; the pid is ours to write.
+        let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &mut pid) };
+        status == pg_sys::BgwHandleStatus::BGWH_STOPPED
+    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        AWAITED.set(std::ptr::null_mut());
+        let mut awaited = AWAITED.take();
+        awaited.retain(|handle| *handle != self.0);
+        AWAITED.set(awaited);
         // SAFETY: a live handle of ours; terminating one that has ended is harmless.
         unsafe {
             pg_sys::TerminateBackgroundWorker(self.0);
@@ -144,17 +193,19 @@ impl Drop for Worker {
     }
 }
 
-fn hook_exit() {
+fn await_too(handle: Handle) {
+    let mut awaited = AWAITED.take();
+    awaited.push(handle);
+    AWAITED.set(awaited);
     if !EXIT_HOOK_SET.replace(true) {
         // SAFETY: registers a function that stays loaded as long as the process lives.
-        unsafe { pg_sys::before_shmem_exit(Some(end_worker_at_exit), pg_sys::Datum::from(0)) };
+        unsafe { pg_sys::before_shmem_exit(Some(end_workers_at_exit), pg_sys::Datum::from(0)) };
     }
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn end_worker_at_exit(_code: libc::c_int, _arg: pg_sys::Datum) {
-    let handle = AWAITED.replace(std::ptr::null_mut());
-    if !handle.is_null() {
+unsafe extern "C-unwind" fn end_workers_at_exit(_code: libc::c_int, _arg: pg_sys::Datum) {
+    for handle in AWAITED.take() {
         // SAFETY: AWAITED holds only handles that Worker keeps alive.
         unsafe { pg_sys::TerminateBackgroundWorker(handle) };
     }

@@ -2,14 +2,17 @@
 //!
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`.
+//! Several workers of one call are in `together`.
 
 mod entry;
 pub mod latch;
 mod launch;
 mod mailbox;
+mod together;
 pub mod transaction;
 
 pub use launch::{caller, organisation, run};
+pub use together::{run_patiently, run_together, Finished};
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,8 @@ use sync_engine::error::Error;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Job {
+    /// What entity types the connector has: asks nobody, takes no place
+    Entities,
     /// `sync_test_connection`
     Probe,
     /// `sync_pull`

@@ -1,8 +1,9 @@
 //! The activity log and its partitions.
 
-use sync_ext_tests::{sqlstate, TestDb};
+use sync_ext_tests::{sqlstate, wait_until, TestDb};
 
 use crate::contract_app::{text, App};
+use crate::worker_shop::{Call, PATIENCE};
 
 const PARTITIONS: &str = "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'sync_activity_log'::regclass";
 const AHEAD: &str = "SELECT string_agg('sync_activity_log_' || to_char((now() AT TIME ZONE 'UTC') + make_interval(months => n), 'YYYY_MM'), ' ' ORDER BY n)
@@ -125,6 +126,31 @@ fn an_open_transaction_that_has_logged_something_stops_nobody() {
     busy.batch_execute("COMMIT").unwrap();
     assert_eq!(app.one("SELECT sync_maintain() ->> 'partitionsMade'"), "3");
     assert_eq!(app.one("SELECT count(*) FROM sync_activity_log"), "3");
+}
+
+#[test]
+fn an_entry_that_comes_while_its_partition_is_made_finds_it() {
+    let db = TestDb::new();
+    let org = db.org();
+    let mut maker = db.client();
+    maker
+        .batch_execute("BEGIN; SELECT sync_make_activity_partition(((now() AT TIME ZONE 'UTC')::date))")
+        .unwrap();
+    let writer = Call::start(
+        db.connect_as(&db.role("operate", org), org),
+        "INSERT INTO sync_activity_log (activity_type) VALUES ('note')",
+    );
+    wait_until(PATIENCE, || {
+        let waits = format!(
+            "SELECT count(*) FROM pg_locks WHERE pid = {} AND NOT granted",
+            writer.pid
+        );
+        db.psql(&waits) == "1"
+    });
+    maker.batch_execute("COMMIT").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(db.psql("SELECT count(*) FROM sync_activity_log_default"), "0");
+    assert_eq!(db.psql("SELECT count(*) FROM sync_activity_log"), "1");
 }
 
 #[test]

@@ -42,6 +42,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_pull", "sync_type,entity_type,mode"),
     ("sync_reset", "sync_type,entity_type"),
     ("sync_health", ""),
+    ("sync_all", "sync_type,mode"),
     (
         "sync_verify",
         "sync_type,entity_type,problem,external_id,local_id,stored,actual",

@@ -2,6 +2,7 @@
 
 mod activity;
 mod address;
+mod all;
 mod contract;
 mod contract_app;
 mod contract_dump;
@@ -23,6 +24,7 @@ mod security_schema;
 mod security_tenants;
 mod shop;
 mod smoke;
+mod state;
 mod worker_cancel;
 mod worker_limits;
 mod worker_shop;

@@ -15,8 +15,9 @@ const RELATIONS: &str = "SELECT quote_ident(relname) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY 1";
 
 /// One call of each function that asks which organisation it works for.
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 17] = [
     "sync_pull('mine', 'customers')",
+    "sync_all('mine')",
     "sync_refresh_preview('mine', 'customers')",
     "sync_preview('mine', 'customers')",
     "sync_preview('mine', 'customers', true)",
@@ -216,6 +217,7 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_fingerprint",
         "sync_match_key",
         "sync_diff",
+        "sync_kind_entities",
         "auto_cleanup_preview_cache",
         "sync_maintain",
         "sync_grant",

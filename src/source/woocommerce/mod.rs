@@ -31,7 +31,8 @@ use reqwest::Url;
 use serde_json::Value;
 use variations::Skus;
 
-const ENTITIES: &[EntityType] = &[
+/// The entity types that every shop has.
+pub const ENTITIES: &[EntityType] = &[
     EntityType::Customers,
     EntityType::Products,
     EntityType::Orders,

@@ -1,0 +1,207 @@
+//! Several jobs of one call, each in a worker of its own: a few at a time, with repetitions, interruptible as a whole.
+
+use super::launch::{pause, run, Running};
+use super::Job;
+use crate::settings::Settings;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use sync_engine::core::Backoff;
+use sync_engine::error::{Code, Error, Result};
+
+/// Longest wait that a remote may ask for before a repetition.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// First and longest wait for a place among the workers.
+const PLACE: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+
+/// How a job ended.
+pub struct Finished {
+    pub outcome: Result<Value>,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// From the first beginning to the end, waits included.
+    pub took: Duration,
+}
+
+/// A job, and what became of it so far.
+struct Errand {
+    /// Its place in the answer.
+    number: usize,
+    job: Job,
+    attempts: u32,
+    begun: Option<Instant>,
+    /// Not before then.
+    due: Instant,
+}
+
+/// All errands of a call.
+struct Errands<'a> {
+    sync_type: &'a str,
+    at_most: usize,
+    retries: u32,
+    backoff: Backoff,
+    waiting: VecDeque<Errand>,
+    running: Vec<(Errand, Running)>,
+    /// All places are taken: when to look again, and how often we have.
+    full: Option<(Instant, u32)>,
+    finished: Vec<(usize, Finished)>,
+}
+
+/// Carries out jobs in their order, at most so many at once and no more than there are places for. One that fails in a
+/// way that passes is repeated; none stands in another's way. Returns how each ended, in the order of `jobs`.
+pub fn run_together(sync_type: &str, jobs: Vec<Job>, at_most: usize) -> Vec<Finished> {
+    let settings = Settings::current();
+    let limits = [settings.max_workers, settings.max_runs_per_org].map(|n| n.unsigned_abs() as usize);
+    let now = Instant::now();
+    let errand = |(number, job)| Errand {
+        number,
+        job,
+        attempts: 0,
+        begun: None,
+        due: now,
+    };
+    let mut errands = Errands {
+        sync_type,
+        at_most: limits.into_iter().fold(at_most, usize::min).max(1),
+        retries: settings.max_retries,
+        backoff: Backoff::new(settings.retry_backoff, settings.retry_backoff_max),
+        waiting: jobs.into_iter().enumerate().map(errand).collect(),
+        running: Vec::new(),
+        full: None,
+        finished: Vec::new(),
+    };
+    while errands.are_left() {
+        errands.start_due();
+        errands.collect();
+        if errands.are_left() && errands.nothing_due() {
+            pause(errands.next_wait());
+        }
+    }
+    errands.finished.sort_by_key(|(number, _)| *number);
+    errands
+        .finished
+        .into_iter()
+        .map(|(_, finished)| finished)
+        .collect()
+}
+
+/// The same for one job that is not repeated: waits for a place, at most that long where a time is given.
+pub fn run_patiently(sync_type: &str, job: &Job, patience: Option<Duration>) -> Result<Value> {
+    let begun = Instant::now();
+    let mut tries = 0;
+    loop {
+        match run(sync_type, job.clone()) {
+            Err(error) if error.code == Code::LocalLimit && patience.is_none_or(|p| begun.elapsed() < p) => {
+                pause(PLACE.ceiling(tries));
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+impl Errands<'_> {
+    fn are_left(&self) -> bool {
+        !self.waiting.is_empty() || !self.running.is_empty()
+    }
+
+    fn may_start(&self, now: Instant) -> bool {
+        self.running.len() < self.at_most && self.full.is_none_or(|(until, _)| until <= now)
+    }
+
+    fn nothing_due(&self) -> bool {
+        let now = Instant::now();
+        let due = self.may_start(now) && self.waiting.iter().any(|errand| errand.due <= now);
+        !due && !self.running.iter().any(|(_, running)| running.is_over())
+    }
+
+    fn start_due(&mut self) {
+        loop {
+            let now = Instant::now();
+            let next = self.waiting.iter().position(|errand| errand.due <= now);
+            let Some(mut errand) = next
+                .filter(|_| self.may_start(now))
+                .and_then(|at| self.waiting.remove(at))
+            else {
+                return;
+            };
+            errand.begun.get_or_insert(now);
+            match Running::start(self.sync_type, errand.job.clone()) {
+                Ok(running) => self.running.push((errand, running)),
+                Err(error) => self.ended(errand, Err(error)),
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(at) = self.running.iter().position(|(_, running)| running.is_over()) {
+            let (errand, running) = self.running.swap_remove(at);
+            self.ended(errand, running.reply());
+        }
+    }
+
+    fn ended(&mut self, mut errand: Errand, outcome: Result<Value>) {
+        match outcome {
+            Err(error) if error.code == Code::LocalLimit => self.wait_for_place(errand),
+            outcome => {
+                self.full = None;
+                errand.attempts += 1;
+                match outcome
+                    .as_ref()
+                    .err()
+                    .and_then(|error| self.wait_before_repeating(&errand, error))
+                {
+                    Some(wait) => {
+                        errand.due = Instant::now() + wait;
+                        self.waiting.push_back(errand);
+                    }
+                    None => self.finish(errand, outcome),
+                }
+            }
+        }
+    }
+
+    /// Somebody else has the places: nothing of ours starts until one is free, and nothing fails.
+    fn wait_for_place(&mut self, errand: Errand) {
+        let tries = self.full.map_or(0, |(_, tries)| tries + 1);
+        self.full = Some((Instant::now() + PLACE.ceiling(tries), tries));
+        self.waiting.push_front(errand);
+    }
+
+    fn finish(&mut self, errand: Errand, outcome: Result<Value>) {
+        let finished = Finished {
+            outcome,
+            attempts: errand.attempts,
+            took: errand.begun.map(|begun| begun.elapsed()).unwrap_or_default(),
+        };
+        self.finished.push((errand.number, finished));
+    }
+
+    /// How long to wait before another attempt; None where there is none to make.
+    fn wait_before_repeating(&self, errand: &Errand, error: &Error) -> Option<Duration> {
+        let asked = error.retry_after.unwrap_or_default();
+        let again = passes(error.code) && errand.attempts <= self.retries && asked <= PATIENCE;
+        again.then(|| self.backoff.ceiling(errand.attempts - 1).max(asked))
+    }
+
+    fn next_wait(&self) -> Duration {
+        let now = Instant::now();
+        let due = self.waiting.iter().map(|errand| errand.due).min();
+        let wake = match (self.running.len() < self.at_most, self.full) {
+            (false, _) => None,
+            (true, Some((until, _))) => due.map(|due| due.max(until)),
+            (true, None) => due,
+        };
+        // the end of a worker wakes us as well
+        wake.map_or(Duration::from_secs(10), |at| at.saturating_duration_since(now))
+            .max(Duration::from_millis(1))
+    }
+}
+
+/// Failures of the remote that may be gone a moment later; what is wrong with the call or the key stays wrong.
+fn passes(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unreachable | Code::TimedOut | Code::Nonsense | Code::Throttled
+    )
+}
