@@ -3,7 +3,7 @@
 use super::address::{parse_base_url, AllowList, Guard};
 use super::http::HttpSettings;
 use super::woocommerce::WooCommerce;
-use super::Source;
+use super::{odoo, woocommerce, Source};
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use reqwest::Url;
@@ -32,8 +32,17 @@ impl ConnectorKind {
     /// The entity types that systems of this kind have: what their [`Source::entities`] says.
     pub const fn entities(self) -> &'static [EntityType] {
         match self {
-            ConnectorKind::WooCommerce => super::woocommerce::ENTITIES,
+            ConnectorKind::WooCommerce => woocommerce::ENTITIES,
             ConnectorKind::Odoo => &[],
+        }
+    }
+
+    /// The compared fields that records of this type from such a system can hold. What it can't hold is no
+    /// difference: the local side may keep what it likes there.
+    pub const fn fields(self, entity: EntityType) -> &'static [&'static str] {
+        match self {
+            ConnectorKind::WooCommerce => woocommerce::delivers::fields(entity),
+            ConnectorKind::Odoo => odoo::delivers::fields(entity),
         }
     }
 }
@@ -100,7 +109,7 @@ pub fn validate(
     let base_url = parse_base_url(base_url)?;
     Guard::new(&base_url, AllowList::parse(allowed_hosts)?).check_url(&base_url)?;
     match kind {
-        ConnectorKind::WooCommerce => super::woocommerce::validate(&base_url, settings, credentials),
+        ConnectorKind::WooCommerce => woocommerce::validate(&base_url, settings, credentials),
         ConnectorKind::Odoo => Err(unsupported(kind)),
     }
 }
@@ -254,6 +263,23 @@ mod tests {
         )
         .unwrap_err();
         assert!(error.message.contains("not supported yet"));
+    }
+
+    #[test]
+    fn what_a_kind_delivers_is_compared_and_named_once() {
+        for kind in ConnectorKind::ALL {
+            for entity in EntityType::ALL {
+                let compared = crate::core::schema::compared(entity);
+                let mut names = kind.fields(entity).to_vec();
+                for name in &names {
+                    assert!(compared.iter().any(|f| f.name == *name), "{name}");
+                }
+                let all = names.len();
+                names.sort_unstable();
+                names.dedup();
+                assert_eq!(names.len(), all);
+            }
+        }
     }
 
     #[test]

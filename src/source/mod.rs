@@ -7,6 +7,7 @@
 pub mod address;
 pub mod http;
 pub mod kind;
+mod odoo;
 mod ranges;
 pub mod stack;
 pub mod woocommerce;

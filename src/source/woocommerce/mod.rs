@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod config;
+pub(super) mod delivers;
 mod list;
 mod map;
 mod map_order;

@@ -1,0 +1,166 @@
+//! Which of the compared fields Odoo delivers, where its version and apps have them.
+
+use crate::core::EntityType;
+
+const CUSTOMERS: &[&str] = &[
+    "email",
+    "name",
+    "company",
+    "phone",
+    "is_company",
+    "tax_number",
+    "role",
+    "billing_company",
+    "billing_address_1",
+    "billing_address_2",
+    "billing_city",
+    "billing_state",
+    "billing_postcode",
+    "billing_country",
+    "billing_email",
+    "billing_phone",
+    "is_active",
+];
+
+const PRODUCTS: &[&str] = &[
+    "sku",
+    "name",
+    "type",
+    "description",
+    "price",
+    "regular_price",
+    "currency",
+    "manage_stock",
+    "stock_quantity",
+    "weight",
+    "barcode",
+    "parent_external_id",
+    "attributes",
+    "category_ids",
+    "is_active",
+];
+
+const ORDERS: &[&str] = &[
+    "number",
+    "status",
+    "currency",
+    "customer_external_id",
+    "total",
+    "total_tax",
+    "ordered_at",
+    "lines",
+];
+
+const CATEGORIES: &[&str] = &["name", "parent_external_id"];
+
+const WAREHOUSES: &[&str] = &[
+    "code",
+    "name",
+    "company_external_id",
+    "company_name",
+    "partner_external_id",
+    "partner_name",
+    "stock_location_external_id",
+    "stock_location_name",
+    "reception_steps",
+    "delivery_steps",
+    "is_active",
+];
+
+const PURCHASES: &[&str] = &[
+    "number",
+    "status",
+    "currency",
+    "partner_external_id",
+    "partner_name",
+    "partner_reference",
+    "origin",
+    "company_external_id",
+    "company_name",
+    "warehouse_external_id",
+    "responsible_external_id",
+    "responsible_name",
+    "subtotal",
+    "total_tax",
+    "total",
+    "ordered_at",
+    "approved_at",
+    "expected_at",
+    "invoice_status",
+    "receipt_status",
+    "payment_term",
+    "note",
+    "lines",
+    "is_active",
+];
+
+const SALES: &[&str] = &[
+    "number",
+    "status",
+    "currency",
+    "partner_external_id",
+    "partner_name",
+    "partner_reference",
+    "invoice_partner_external_id",
+    "shipping_partner_external_id",
+    "origin",
+    "company_external_id",
+    "company_name",
+    "warehouse_external_id",
+    "responsible_external_id",
+    "responsible_name",
+    "team_name",
+    "subtotal",
+    "total_tax",
+    "total",
+    "ordered_at",
+    "valid_until",
+    "expected_at",
+    "invoice_status",
+    "delivery_status",
+    "payment_term",
+    "note",
+    "lines",
+    "is_active",
+];
+
+const TRANSFERS: &[&str] = &[
+    "number",
+    "status",
+    "direction",
+    "partner_external_id",
+    "partner_name",
+    "origin",
+    "company_external_id",
+    "company_name",
+    "warehouse_external_id",
+    "source_location_external_id",
+    "source_location_name",
+    "destination_location_external_id",
+    "destination_location_name",
+    "backorder_of_external_id",
+    "responsible_external_id",
+    "responsible_name",
+    "priority",
+    "tracking_reference",
+    "scheduled_at",
+    "deadline_at",
+    "completed_at",
+    "note",
+    "lines",
+    "is_active",
+];
+
+/// The compared fields that Odoo's records of this type can hold.
+pub(in crate::source) const fn fields(entity: EntityType) -> &'static [&'static str] {
+    match entity {
+        EntityType::Customers => CUSTOMERS,
+        EntityType::Products => PRODUCTS,
+        EntityType::Orders => ORDERS,
+        EntityType::Categories => CATEGORIES,
+        EntityType::Warehouses => WAREHOUSES,
+        EntityType::Purchases => PURCHASES,
+        EntityType::Sales => SALES,
+        EntityType::Transfers => TRANSFERS,
+    }
+}

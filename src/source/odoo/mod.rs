@@ -1,0 +1,3 @@
+//! Odoo, by its external API.
+
+pub(super) mod delivers;
