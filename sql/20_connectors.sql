@@ -93,8 +93,10 @@ BEGIN
     DELETE FROM sync_sweep s WHERE s.org_id = org AND s.connector = c.number;
     DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;
     DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name;
+    UPDATE sync_list l SET is_active = false, error_message = format('the connector "%s" was removed', c.name)
+    WHERE l.org_id = org AND c.name IN (l.source_platform, l.target_platform) AND l.is_active;
     DELETE FROM integration_connector i WHERE i.org_id = org AND i.id = c.id;
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger. Local tables stay as they are.';
+COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it. Local tables stay as they are.';

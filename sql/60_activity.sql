@@ -109,12 +109,15 @@ DECLARE
     keep interval := current_setting('sync_ext.activity_retention')::interval;
     done jsonb := sync_roll_activity(keep);
     runs bigint;
+    history bigint;
 BEGIN
     PERFORM sync_note_interrupted(o.org_id)
     FROM (SELECT DISTINCT r.org_id FROM sync_run r WHERE r.status = 'running') o;
     DELETE FROM sync_run r WHERE r.status <> 'running' AND r.started_at < now() - least(keep, interval '30 days');
     GET DIAGNOSTICS runs = ROW_COUNT;
-    RETURN done || jsonb_build_object('runsDeleted', runs);
+    DELETE FROM sync_history h WHERE h.created_at < now() - current_setting('sync_ext.history_retention')::interval;
+    GET DIAGNOSTICS history = ROW_COUNT;
+    RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);
 END
 $$;
-COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention; marks what a crash left in progress. Workers do it after each run.';
+COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress. Workers do it after each run.';

@@ -9,4 +9,5 @@ COMMENT ON FUNCTION sync_refresh_preview(text, text) IS 'Pulls what changed and 
 COMMENT ON FUNCTION sync_fingerprint(text, jsonb) IS 'Fingerprint of a record''s compared fields, the same for both sides: equal fingerprints mean equal records. The first byte is the version.';
 COMMENT ON FUNCTION sync_match_key(text, jsonb) IS 'What a record is matched by (e-mail, SKU, number), normalised; NULL where it has none.';
 COMMENT ON FUNCTION sync_diff(text, jsonb, jsonb) IS 'The compared fields in which two records differ: {field: {old, new}}.';
+COMMENT ON FUNCTION sync_plain(text) IS 'A text as it is compared and searched: trimmed, entities decoded, Unicode NFC, in lower case.';
 COMMENT ON FUNCTION sync_caller() IS 'The role that the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don''t.';

@@ -3,22 +3,25 @@
 INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
 SELECT 'read', 'table', t, 'SELECT'
 FROM unnest('{sync_record,sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_metadata,sync_run,
+              sync_history,saved_search_patterns,sync_list,
               sync_customers,sync_products,sync_orders,sync_categories,
               sync_connectors,sync_changes,sync_progress_live,sync_workers,sync_state}'::text[]) t
 UNION ALL
 SELECT 'operate', 'table', t, p
 FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,
+              saved_search_patterns,sync_list,
               sync_customers,sync_products,sync_orders,sync_categories}'::text[]) t,
      unnest('{INSERT,UPDATE,DELETE}'::text[]) p
 UNION ALL
 SELECT 'read', 'function', f, 'EXECUTE'
 FROM unnest('{sync_current_org,sync_writable_org,sync_worker_alive,
               sync_fingerprint,sync_match_key,sync_diff,sync_kind_entities,sync_preview,compute_delta,
-              detect_customer_delta,detect_product_delta,detect_order_delta,sync_health,sync_verify}'::text[]) f
+              detect_customer_delta,detect_product_delta,detect_order_delta,sync_health,sync_verify,
+              sync_pattern_preview,sync_plain}'::text[]) f
 UNION ALL
 SELECT 'operate', 'function', f, 'EXECUTE'
 FROM unnest('{sync_pull,sync_all,sync_refresh_preview,sync_test_connection,sync_invalidate_preview,auto_cleanup_preview_cache,sync_select,sync_reset,
-              sync_maintain}'::text[]) f
+              sync_maintain,sync_list_add_from_pattern}'::text[]) f
 UNION ALL
 SELECT 'admin', 'function', f, 'EXECUTE'
 FROM unnest('{sync_connect,sync_disconnect,sync_grant,sync_revoke}'::text[]) f;

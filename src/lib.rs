@@ -50,11 +50,18 @@ extension_sql_file!(
     name = "health",
     requires = ["progress", api::all::sync_kind_entities]
 );
+extension_sql_file!("../sql/82_history.sql", name = "history", requires = ["health"]);
+extension_sql_file!(
+    "../sql/83_patterns.sql",
+    name = "patterns",
+    requires = ["history", api::record::sync_plain]
+);
+extension_sql_file!("../sql/84_lists.sql", name = "lists", requires = ["patterns"]);
 extension_sql_file!(
     "../sql/85_comments.sql",
     name = "comments",
     requires = [
-        "health",
+        "lists",
         api::access::sync_caller,
         api::all::sync_all,
         api::connector::sync_connect,
@@ -63,7 +70,8 @@ extension_sql_file!(
         api::pull::sync_refresh_preview,
         api::record::sync_fingerprint,
         api::record::sync_match_key,
-        api::record::sync_diff
+        api::record::sync_diff,
+        api::record::sync_plain
     ]
 );
 extension_sql_file!("../sql/86_dump.sql", name = "dump", requires = ["comments"]);

@@ -21,6 +21,8 @@ static ALLOWED_HOSTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static ACTIVITY_RETENTION: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"12 months"));
+static HISTORY_RETENTION: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"24 months"));
 
 /// One integer setting: name, what it is, where it lives, least and greatest value, who may set it, unit.
 type IntSetting = (
@@ -170,6 +172,14 @@ pub fn register() {
         c"How long the activity log is kept (an interval).",
         c"",
         &ACTIVITY_RETENTION,
+        GucContext::Suset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_string_guc(
+        c"sync_ext.history_retention",
+        c"How long the history of applies and list runs is kept (an interval).",
+        c"",
+        &HISTORY_RETENTION,
         GucContext::Suset,
         GucFlags::empty(),
     );

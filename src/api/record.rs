@@ -33,6 +33,15 @@ fn sync_diff(entity_type: &str, old: Option<JsonB>, new: Option<JsonB>) -> JsonB
     JsonB(Value::Object(diff.unwrap_or_else(|e| raise(e))))
 }
 
+/// `sync_plain(text) → text`: as records are compared, and in lower case; what searches look through.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_plain(text: &str) -> String {
+    match engine::normalise_value(engine::Kind::Email, &Value::from(text)) {
+        Some(Value::String(plain)) => plain,
+        _ => String::new(),
+    }
+}
+
 fn parse<'a>(entity_type: &str, record: &'a JsonB) -> Result<(EntityType, &'a Map<String, Value>)> {
     let map = record.0.as_object().ok_or_else(|| {
         Error::new(Code::Invalid, "a record must be a JSON object")

@@ -15,6 +15,9 @@ const COLUMNS: &[(&str, &str)] = &[
     ("sync_activity_log", "id org_id sync_id entity_type activity_type status details error_message record_count duration_seconds user_id created_at"),
     ("sync_progress", "id org_id sync_id entity_type source_system status phase total_items processed_count failed_count skipped_count current_item initiated_by started_at updated_at completed_at elapsed_seconds speed_items_per_min eta_seconds percent_complete"),
     ("sync_metadata", "org_id sync_type data_type last_sync_timestamp last_sync_count sync_status error_message checkpoint created_at updated_at"),
+    ("saved_search_patterns", "id org_id user_id name description direction filter_config created_at updated_at"),
+    ("sync_list", "id org_id user_id item_type source_platform target_platform source_id target_id sync_mode is_active priority last_synced_at last_sync_status error_message filter_config metadata created_at updated_at"),
+    ("sync_history", "id org_id user_id sync_type status items_processed items_created items_updated items_deleted items_failed duration_ms metadata created_at"),
     ("sync_customers", "id org_id email name custom"),
     ("sync_products", "id org_id sku name price custom"),
     ("sync_orders", "id org_id number status total lines custom"),
@@ -51,6 +54,11 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_grant", "role,org_id,level"),
     ("sync_revoke", "role,org_id"),
     ("sync_maintain", ""),
+    ("sync_pattern_preview", "pattern_id,sync_type,entity_type"),
+    (
+        "sync_list_add_from_pattern",
+        "pattern_id,sync_type,entity_type,target_platform,sync_mode,priority,schedule_interval",
+    ),
 ];
 
 #[test]
@@ -65,8 +73,8 @@ fn tables_have_the_columns_that_apps_use() {
             let expected = match column {
                 "org_id" => "uuid",
                 "computed_by" | "user_id" | "initiated_by" => "text",
-                "settings" | "delta_data" | "config" | "details" | "checkpoint" | "remote" | "custom"
-                | "lines" => "jsonb",
+                "settings" | "delta_data" | "filter_config" | "metadata" | "config" | "details"
+                | "checkpoint" | "remote" | "custom" | "lines" => "jsonb",
                 _ => &found,
             };
             assert!(!found.is_empty(), "{table}.{column} is missing");

@@ -8,7 +8,8 @@ use crate::contract_app::{text, App};
 use sync_ext_tests::server;
 
 const TABLES: &str = "integration_connector sync_record sync_metadata sync_sweep sync_run sync_access sync_customers sync_products \
-                      sync_preview_cache sync_selective_config sync_progress sync_activity_log";
+                      sync_preview_cache sync_selective_config sync_progress sync_activity_log \
+                      saved_search_patterns sync_list sync_history";
 
 #[track_caller]
 fn finish(mut command: Command) {
@@ -48,7 +49,16 @@ fn a_dump_is_restored_as_it_was() {
              INSERT INTO sync_progress (sync_id, entity_type, total_items) VALUES ('app', 'orders', 3);
              UPDATE sync_progress SET processed_count = 3 WHERE sync_id = 'app';
              INSERT INTO sync_progress (sync_id, entity_type, total_items) VALUES ('open', 'orders', 3);
-             INSERT INTO sync_activity_log (activity_type, created_at) VALUES ('old', '2001-01-01')",
+             INSERT INTO sync_activity_log (activity_type, created_at) VALUES ('old', '2001-01-01');
+             INSERT INTO saved_search_patterns (name) VALUES ('all');
+             SELECT sync_list_add_from_pattern(id, 'woocommerce', 'products') FROM saved_search_patterns",
+        )
+        .unwrap();
+    app.db
+        .client()
+        .execute(
+            "INSERT INTO sync_history (org_id, sync_type, status) VALUES ($1, 'manual', 'completed')",
+            &[&app.org],
         )
         .unwrap();
     let linked: Vec<u64> = app

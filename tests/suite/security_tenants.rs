@@ -15,7 +15,7 @@ const RELATIONS: &str = "SELECT quote_ident(relname) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY 1";
 
 /// One call of each function that asks which organisation it works for.
-const CALLS: [&str; 17] = [
+const CALLS: [&str; 19] = [
     "sync_pull('mine', 'customers')",
     "sync_all('mine')",
     "sync_refresh_preview('mine', 'customers')",
@@ -31,6 +31,8 @@ const CALLS: [&str; 17] = [
     "sync_invalidate_preview()",
     "sync_select('customers')",
     "sync_reset('mine', 'customers')",
+    "sync_pattern_preview('00000000-0000-4000-8000-000000000000', 'mine', 'customers')",
+    "sync_list_add_from_pattern('00000000-0000-4000-8000-000000000000', 'mine', 'customers')",
     "sync_connect('woocommerce', 'https://shop.example.com', '{\"consumer_key\": \"ck_x\", \"consumer_secret\": \"cs_x\"}', 'mine')",
     "sync_disconnect('mine')",
 ];
@@ -58,6 +60,8 @@ fn two_shops<'a>(db: &'a TestDb<'a>) -> (ConnectedShop<'a>, ConnectedShop<'a>) {
              INSERT INTO sync_progress (sync_id, entity_type, total_items) VALUES ('{THEIRS}', 'customer', 10);
              INSERT INTO sync_activity_log (activity_type, details) VALUES ('{THEIRS}', '{{\"of\": \"{THEIRS}\"}}');
              SELECT sync_select('customers');
+             INSERT INTO saved_search_patterns (name) VALUES ('{THEIRS}');
+             INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customers', '{THEIRS}', '{THEIRS}');
              SELECT sync_preview('{THEIRS}', 'customers');
              SELECT sync_pull('{THEIRS}', 'categories')",
         ))
@@ -218,6 +222,7 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_match_key",
         "sync_diff",
         "sync_kind_entities",
+        "sync_plain",
         "auto_cleanup_preview_cache",
         "sync_maintain",
         "sync_grant",

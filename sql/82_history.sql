@@ -1,0 +1,25 @@
+-- What runs did to items: one row for each apply, delta, full and scheduled run.
+
+CREATE TABLE sync_history (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
+    sync_type text NOT NULL CHECK (sync_type IN ('manual', 'delta', 'full', 'scheduled')),
+    status text NOT NULL CHECK (status IN ('completed', 'failed', 'partial_success')),
+    items_processed bigint NOT NULL DEFAULT 0 CHECK (items_processed >= 0),
+    items_created bigint NOT NULL DEFAULT 0 CHECK (items_created >= 0),
+    items_updated bigint NOT NULL DEFAULT 0 CHECK (items_updated >= 0),
+    items_deleted bigint NOT NULL DEFAULT 0 CHECK (items_deleted >= 0),
+    items_failed bigint NOT NULL DEFAULT 0 CHECK (items_failed >= 0),
+    duration_ms bigint NOT NULL DEFAULT 0 CHECK (duration_ms >= 0),
+    metadata jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id)
+);
+CREATE INDEX sync_history_recent ON sync_history (org_id, created_at DESC);
+-- retention goes over all organisations
+CREATE INDEX sync_history_age ON sync_history (created_at);
+COMMENT ON TABLE sync_history IS 'What runs did to items: one row for each apply, delta, full and scheduled run. Kept for sync_ext.history_retention.';
+COMMENT ON COLUMN sync_history.sync_type IS 'manual: called for by somebody; delta, full: of sync lists; scheduled: by sync_scheduled().';
+COMMENT ON COLUMN sync_history.status IS 'completed; partial_success: some items failed; failed: all did, or the run itself.';
+COMMENT ON COLUMN sync_history.metadata IS 'What explains the run: connector, entity type, arguments, errors by item.';
