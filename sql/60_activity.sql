@@ -115,6 +115,7 @@ BEGIN
     FROM (SELECT DISTINCT r.org_id FROM sync_run r WHERE r.status = 'running') o;
     DELETE FROM sync_run r WHERE r.status <> 'running' AND r.started_at < now() - least(keep, interval '30 days');
     GET DIAGNOSTICS runs = ROW_COUNT;
+    DELETE FROM sync_webhook_delivery w WHERE w.received_at < now() - least(keep, interval '30 days');
     DELETE FROM sync_history h WHERE h.created_at < now() - current_setting('sync_ext.history_retention')::interval;
     GET DIAGNOSTICS history = ROW_COUNT;
     RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);

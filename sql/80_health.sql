@@ -15,7 +15,9 @@ SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
        m.error_message AS error,
        open.new, open.updated, open.deleted, open.ambiguous,
        m.checkpoint IS NOT NULL AS resumable,
-       run.pid
+       run.pid,
+       (SELECT count(*) FROM sync_webhook_delivery w
+        WHERE w.org_id = c.org_id AND w.connector = c.number AND w.entity = e.number AND w.status = 'noted') AS hints
 FROM integration_connector c
 CROSS JOIN LATERAL unnest(sync_kind_entities(c.kind)) WITH ORDINALITY AS t (entity_type, place)
 JOIN sync_entity e ON e.name = t.entity_type
@@ -41,6 +43,7 @@ COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads 
 COMMENT ON COLUMN sync_state.records IS 'Records that the last complete pull left in the ledger.';
 COMMENT ON COLUMN sync_state.new IS 'Open changes, as compute_delta lists them.';
 COMMENT ON COLUMN sync_state.resumable IS 'The next pull goes on from a checkpoint.';
+COMMENT ON COLUMN sync_state.hints IS 'Records that webhooks have named and no pull has read yet.';
 COMMENT ON COLUMN sync_state.pid IS 'The worker that is at it.';
 
 -- What is no longer under way must not say so. The join on updated_at leaves alone what a new run has taken up
@@ -133,7 +136,7 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object(
                'syncType', s.sync_type, 'entityType', s.entity_type, 'status', s.status,
                'lastSync', s.last_sync_at, 'lastFull', s.last_full_at, 'nextFull', s.next_full_at,
-               'records', s.records, 'error', s.error, 'resumable', s.resumable,
+               'records', s.records, 'error', s.error, 'resumable', s.resumable, 'hints', s.hints,
                'changes', jsonb_build_object('new', s.new, 'updated', s.updated, 'deleted', s.deleted,
                                              'ambiguous', s.ambiguous))), '[]'),
            count(*) FILTER (WHERE s.status IN ('failed', 'interrupted'))

@@ -10,6 +10,7 @@ SELECT pg_extension_config_dump('sync_record', '');
 SELECT pg_extension_config_dump('sync_record_id_seq', '');
 SELECT pg_extension_config_dump('sync_metadata', '');
 SELECT pg_extension_config_dump('sync_sweep', '');
+SELECT pg_extension_config_dump('sync_webhook_delivery', '');
 SELECT pg_extension_config_dump('sync_customers', '');
 SELECT pg_extension_config_dump('sync_products', '');
 SELECT pg_extension_config_dump('sync_orders', '');

@@ -20,7 +20,7 @@ FROM unnest('{sync_current_org,sync_writable_org,sync_worker_alive,
               sync_pattern_preview,sync_plain}'::text[]) f
 UNION ALL
 SELECT 'operate', 'function', f, 'EXECUTE'
-FROM unnest('{sync_pull,sync_all,sync_refresh_preview,sync_test_connection,sync_invalidate_preview,auto_cleanup_preview_cache,sync_select,sync_reset,
+FROM unnest('{sync_pull,sync_all,sync_ingest_webhook,sync_refresh_preview,sync_test_connection,sync_invalidate_preview,auto_cleanup_preview_cache,sync_select,sync_reset,
               sync_maintain,sync_list_add_from_pattern}'::text[]) f
 UNION ALL
 SELECT 'admin', 'function', f, 'EXECUTE'

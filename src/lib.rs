@@ -46,9 +46,14 @@ extension_sql_file!(
     requires = ["activity"]
 );
 extension_sql_file!(
+    "../sql/75_webhooks.sql",
+    name = "webhooks",
+    requires = ["progress"]
+);
+extension_sql_file!(
     "../sql/80_health.sql",
     name = "health",
-    requires = ["progress", api::all::sync_kind_entities]
+    requires = ["webhooks", api::all::sync_kind_entities]
 );
 extension_sql_file!("../sql/82_history.sql", name = "history", requires = ["health"]);
 extension_sql_file!(
@@ -71,7 +76,8 @@ extension_sql_file!(
         api::record::sync_fingerprint,
         api::record::sync_match_key,
         api::record::sync_diff,
-        api::record::sync_plain
+        api::record::sync_plain,
+        api::webhook::sync_ingest_webhook
     ]
 );
 extension_sql_file!("../sql/86_dump.sql", name = "dump", requires = ["comments"]);

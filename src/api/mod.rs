@@ -5,3 +5,4 @@ pub mod all;
 pub mod connector;
 pub mod pull;
 pub mod record;
+pub mod webhook;

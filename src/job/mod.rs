@@ -4,6 +4,7 @@ mod pool;
 mod preview;
 mod probe;
 mod pull;
+mod webhook;
 
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
@@ -24,6 +25,17 @@ struct Context<'a> {
     settings: &'a Settings,
     connector: Connector,
     key: RunKey,
+}
+
+impl<'a> Context<'a> {
+    fn new(request: &'a Request, connector: Connector, key: RunKey) -> Self {
+        Context {
+            request,
+            settings: &request.settings,
+            connector,
+            key,
+        }
+    }
 }
 
 /// What a job came to: its result, and how many records it was about.
@@ -51,6 +63,9 @@ pub fn run(request: &Request) -> Result<Value> {
         return Ok(names.iter().map(|entity| entity.name()).collect());
     }
     let key = key_of(request, &connector);
+    if let Job::Webhook { headers, body } = &request.job {
+        return webhook::run(Context::new(request, connector, key), headers, body);
+    }
     if waiting(|| runs::lock(&key))? && key.entity.is_some() {
         // another run was busy with the same records: what it found is what this one would find
         if let Some(mut shared) = short(|| runs::finished_since(&key, &requested_at))? {
@@ -60,12 +75,7 @@ pub fn run(request: &Request) -> Result<Value> {
             return Ok(shared);
         }
     }
-    let context = Context {
-        request,
-        settings: &request.settings,
-        connector,
-        key,
-    };
+    let context = Context::new(request, connector, key);
     short(|| claim(&context))?;
     let outcome = perform(&context);
     close(&context, outcome)
@@ -76,6 +86,8 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
         Job::Probe | Job::Entities => ("probe", None),
         Job::Pull { entity, .. } => ("pull", Some(entity)),
         Job::Preview { entity } => ("preview", Some(entity)),
+        // which one, the body tells
+        Job::Webhook { .. } => ("webhook", None),
     };
     RunKey {
         org: request.org.clone(),
@@ -118,7 +130,7 @@ fn claim(context: &Context) -> Result<()> {
 fn perform(context: &Context) -> Result<Outcome> {
     let mut pool = Pool::start(context.settings.fetch_concurrency, opener(context)?)?;
     match context.request.job {
-        Job::Probe | Job::Entities => probe::run(context, &mut pool),
+        Job::Probe | Job::Entities | Job::Webhook { .. } => probe::run(context, &mut pool),
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
         Job::Preview { entity } => preview::run(context, &mut pool, entity),
     }
@@ -198,7 +210,10 @@ fn close(context: &Context, outcome: Result<Outcome>) -> Result<Value> {
     match outcome {
         Ok(Outcome { result, count }) => {
             short(|| runs::finish(key, &result, count))?;
-            // housekeeping that fails is no failure of the run
+            // housekeeping that fails is no failure of the run, and nothing for a run of a moment
+            if key.kind == "webhook" {
+                return Ok(result);
+            }
             if let Err(error) = short(runs::maintain) {
                 pgrx::warning!("sync_ext: maintenance failed: {error}");
             }

@@ -10,6 +10,7 @@ pub mod kind;
 mod odoo;
 mod ranges;
 pub mod stack;
+pub mod webhook;
 pub mod woocommerce;
 
 pub use http::HttpSettings;
@@ -142,6 +143,10 @@ pub trait Source: Send + Sync {
     fn probe(&self) -> Result<Probe>;
     /// How to begin a pass over `entity`. May ask the remote (totals, clock).
     fn plan(&self, entity: EntityType, pass: Pass) -> Result<Plan>;
+    /// Whether the listings would show this record. By id, more comes back than they show.
+    fn lists(&self, _entity: EntityType, _record: &Record) -> bool {
+        true
+    }
     /// Carries out one task.
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch>;
     /// What was found out so far (authentication mode, routes, ...), to be kept with the connector

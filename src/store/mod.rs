@@ -4,6 +4,7 @@
 pub mod connector;
 pub mod ledger;
 pub mod run;
+pub mod webhook;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;

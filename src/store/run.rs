@@ -1,6 +1,6 @@
 //! Runs: limits, locks, progress, the log, and how a pull is remembered.
 
-use super::{json, row, run};
+use super::{json, row, run, webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sync_engine::core::EntityType;
@@ -19,6 +19,11 @@ pub struct RunKey {
 }
 
 impl RunKey {
+    /// Reads an entity type as a whole, with progress and memory; a webhook reads one record of it.
+    pub fn is_reading(&self) -> bool {
+        self.entity.is_some() && self.kind != "webhook"
+    }
+
     fn entity_name(&self) -> Option<&'static str> {
         self.entity.map(EntityType::name)
     }
@@ -112,7 +117,7 @@ pub fn begin(key: &RunKey) -> Result<()> {
             key.user_id.as_deref().into(),
         ],
     )?;
-    if key.entity.is_none() {
+    if !key.is_reading() {
         return Ok(());
     }
     run(
@@ -164,6 +169,9 @@ pub fn finish(key: &RunKey, result: &Value, count: u64) -> Result<()> {
          WHERE org_id = $1::uuid AND sync_id = $2",
         &[key.org.as_str().into(), key.sync_id.as_str().into()],
     )?;
+    if let Some(entity) = key.entity.filter(|_| key.is_reading()) {
+        webhook::settle_noted(key, entity)?;
+    }
     log(key, "completed", result, None, count)
 }
 
@@ -182,7 +190,7 @@ pub fn fail(key: &RunKey, error: &Error) -> Result<()> {
          WHERE org_id = $1::uuid AND sync_id = $2",
         &[key.org.as_str().into(), key.sync_id.as_str().into()],
     )?;
-    if let Some(entity) = key.entity {
+    if let Some(entity) = key.entity.filter(|_| key.is_reading()) {
         run(
             "UPDATE sync_metadata SET sync_status = 'failed', error_message = $4, updated_at = now()
              WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",

@@ -3,17 +3,19 @@
 use pgrx::pg_sys;
 use sync_engine::error::{Code, Error, Result};
 
-const CAPACITY: usize = 64 * 1024;
+/// Longest request: a webhook's body and what goes with it.
+const LONGEST_REQUEST: usize = 8 * 1024 * 1024;
+/// Room for the reply.
+const REPLY_ROOM: usize = 64 * 1024;
 
-/// Layout of the segment. Each side writes only its own half: the caller `request` before the worker is
-/// registered, the worker `reply` before it ends. Registration and the postmaster's notice of the end order
-/// the accesses; there is never a reader beside a writer.
+/// Begin of the segment; the reply's room and the request follow it. Each side writes only its own part: the caller the
+/// request before the worker is registered, the worker the reply before it ends. Registration and the postmaster's
+/// notice of the end order the accesses; there is never a reader beside a writer.
 #[repr(C)]
 struct Layout {
     request_len: u32,
     reply_len: u32,
-    request: [u8; CAPACITY],
-    reply: [u8; CAPACITY],
+    reply: [u8; REPLY_ROOM],
 }
 
 /// An attached segment; detached when dropped. The memory goes when both sides have detached.
@@ -22,18 +24,22 @@ pub struct Mailbox(*mut pg_sys::dsm_segment);
 impl Mailbox {
     /// Makes a segment that holds `request`.
     pub fn create(request: &[u8]) -> Result<Self> {
-        if request.len() > CAPACITY {
+        if request.len() > LONGEST_REQUEST {
             return Err(Error::new(Code::Invalid, "the call's arguments are too long"));
         }
+        let size = std::mem::size_of::<Layout>() + request.len();
         // SAFETY: called on the main thread of a backend, inside a transaction; dsm_create raises an ERROR
-        // rather than return null. The fresh segment is as large as Layout and zeroed by the kernel.
-        let mailbox = Mailbox(unsafe { pg_sys::dsm_create(std::mem::size_of::<Layout>(), 0) });
+        // rather than return null. The fresh segment is as large as Layout and the request.
+        let mailbox = Mailbox(unsafe { pg_sys::dsm_create(size, 0) });
         let layout = mailbox.layout();
         // SAFETY: nobody else knows the segment yet.
         unsafe {
             (*layout).reply_len = 0;
             (*layout).request_len = request.len() as u32;
-            (&mut (*layout).request)[..request.len()].copy_from_slice(request);
+            layout
+                .add(1)
+                .cast::<u8>()
+                .copy_from_nonoverlapping(request.as_ptr(), request.len());
         }
         Ok(mailbox)
     }
@@ -53,13 +59,16 @@ impl Mailbox {
 
     pub fn request(&self) -> Vec<u8> {
         let layout = self.layout();
-        // SAFETY: written before the worker was registered, see Layout.
-        unsafe { (&(*layout).request)[..((*layout).request_len as usize).min(CAPACITY)].to_vec() }
+        // SAFETY: written before the worker was registered, see Layout; the caller made the segment that long.
+        unsafe {
+            let length = ((*layout).request_len as usize).min(LONGEST_REQUEST);
+            std::slice::from_raw_parts(layout.add(1).cast::<u8>(), length).to_vec()
+        }
     }
 
     /// Worker's side. False when the reply doesn't fit.
     pub fn put_reply(&self, reply: &[u8]) -> bool {
-        if reply.len() > CAPACITY {
+        if reply.len() > REPLY_ROOM {
             return false;
         }
         let layout = self.layout();
@@ -75,11 +84,11 @@ impl Mailbox {
     pub fn reply(&self) -> Vec<u8> {
         let layout = self.layout();
         // SAFETY: see put_reply.
-        unsafe { (&(*layout).reply)[..((*layout).reply_len as usize).min(CAPACITY)].to_vec() }
+        unsafe { (&(*layout).reply)[..((*layout).reply_len as usize).min(REPLY_ROOM)].to_vec() }
     }
 
     fn layout(&self) -> *mut Layout {
-        // SAFETY: self.0 is attached; the address is page-aligned and the segment as large as Layout.
+        // SAFETY: self.0 is attached; the address is page-aligned and the segment at least as large as Layout.
         unsafe { pg_sys::dsm_segment_address(self.0).cast() }
     }
 }

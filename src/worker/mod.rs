@@ -30,6 +30,8 @@ pub enum Job {
     Probe,
     /// `sync_pull`
     Pull { entity: EntityType, mode: Mode },
+    /// `sync_ingest_webhook`
+    Webhook { headers: Value, body: String },
     /// `sync_preview`: an incremental pull, then the preview
     Preview { entity: EntityType },
 }

@@ -46,6 +46,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_reset", "sync_type,entity_type"),
     ("sync_health", ""),
     ("sync_all", "sync_type,mode"),
+    ("sync_ingest_webhook", "sync_type,headers,body"),
     (
         "sync_verify",
         "sync_type,entity_type,problem,external_id,local_id,stored,actual",

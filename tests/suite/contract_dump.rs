@@ -9,7 +9,7 @@ use sync_ext_tests::server;
 
 const TABLES: &str = "integration_connector sync_record sync_metadata sync_sweep sync_run sync_access sync_customers sync_products \
                       sync_preview_cache sync_selective_config sync_progress sync_activity_log \
-                      saved_search_patterns sync_list sync_history";
+                      sync_webhook_delivery saved_search_patterns sync_list sync_history";
 
 #[track_caller]
 fn finish(mut command: Command) {

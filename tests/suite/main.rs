@@ -27,6 +27,8 @@ mod shop;
 mod smoke;
 mod state;
 mod sync_list;
+mod webhook;
+mod webhook_faults;
 mod worker_cancel;
 mod worker_limits;
 mod worker_shop;

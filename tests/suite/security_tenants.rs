@@ -15,9 +15,10 @@ const RELATIONS: &str = "SELECT quote_ident(relname) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY 1";
 
 /// One call of each function that asks which organisation it works for.
-const CALLS: [&str; 19] = [
+const CALLS: [&str; 20] = [
     "sync_pull('mine', 'customers')",
     "sync_all('mine')",
+    "sync_ingest_webhook('mine', '{}', 'webhook_id=1')",
     "sync_refresh_preview('mine', 'customers')",
     "sync_preview('mine', 'customers')",
     "sync_preview('mine', 'customers', true)",

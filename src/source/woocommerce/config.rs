@@ -4,6 +4,7 @@ use super::auth::{Keys, Mode};
 use crate::error::{Code, Error, Result};
 use crate::source::http::certificates;
 use crate::source::kind::{Fields, COMMON_SETTINGS};
+use crate::source::webhook;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -113,7 +114,8 @@ pub(super) fn check_base_url(base_url: &Url) -> Result<()> {
 /// Reads the connector's credentials.
 pub(super) fn keys(credentials: &Value) -> Result<Keys> {
     let fields = Fields::new("credentials", credentials)?;
-    fields.only(&[&["consumer_key", "consumer_secret"]])?;
+    fields.only(&[&["consumer_key", "consumer_secret", webhook::SECRET]])?;
+    fields.text(webhook::SECRET)?;
     Ok(Keys {
         key: fields.required("consumer_key", KEY_HINT)?.to_owned(),
         secret: fields.required("consumer_secret", KEY_HINT)?.to_owned(),

@@ -24,7 +24,7 @@ mod tests_access;
 use super::http::Meter;
 use super::kind::ConnectorConfig;
 use super::{Batch, Pass, Plan, Probe, Source, Task};
-use crate::core::EntityType;
+use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
 use config::Settings;
@@ -80,6 +80,14 @@ impl Source for WooCommerce {
 
     fn plan(&self, entity: EntityType, pass: Pass) -> Result<Plan> {
         self.plan_pass(entity, pass, &Meter::default())
+    }
+
+    /// A user of another role is no customer, though found by id.
+    fn lists(&self, entity: EntityType, record: &Record) -> bool {
+        let wanted = self.settings.customer_role.as_str();
+        entity != EntityType::Customers
+            || wanted == "all"
+            || record.data.get("role").and_then(Value::as_str) == Some(wanted)
     }
 
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch> {

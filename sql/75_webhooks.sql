@@ -1,0 +1,56 @@
+-- Webhooks: which deliveries were seen, and which records a later pull has still to read.
+
+CREATE TABLE sync_webhook_delivery (
+    org_id uuid NOT NULL,
+    connector int NOT NULL,
+    delivery text COLLATE "C" NOT NULL,
+    signature text COLLATE "C",
+    topic text NOT NULL,
+    entity smallint NOT NULL,
+    external_id text COLLATE "C" NOT NULL,
+    status text NOT NULL CHECK (status IN ('done', 'noted')),
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (org_id, connector, delivery)
+);
+-- the deliveries about one record, for telling a replay
+CREATE INDEX sync_webhook_delivery_record ON sync_webhook_delivery (org_id, connector, entity, external_id, received_at);
+CREATE INDEX sync_webhook_delivery_noted ON sync_webhook_delivery (org_id, connector, entity) WHERE status = 'noted';
+COMMENT ON TABLE sync_webhook_delivery IS 'Deliveries of webhooks that were accepted, to tell a replay. Kept for 30 days at most; sync_maintain deletes them.';
+COMMENT ON COLUMN sync_webhook_delivery.delivery IS 'The sender''s name for it; for a hint, the record it names.';
+COMMENT ON COLUMN sync_webhook_delivery.status IS 'done: the record has been read; noted: the next pull of the entity type reads it.';
+
+-- The name of a delivery is not signed, so a replay may come under another one. What tells it is the signature: the body of
+-- a record that was changed again differs. Only the body of a deletion is always the same ({"id": 5}): a record can be
+-- deleted, restored and deleted again, hence the look at what came last.
+CREATE FUNCTION sync_webhook_seen(org uuid, connector_no int, delivery_name text, signed text, about text, entity_no smallint,
+                                  id text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM sync_webhook_delivery d
+                   WHERE d.org_id = org AND d.connector = connector_no AND d.delivery = delivery_name AND d.status = 'done')
+        OR EXISTS (SELECT FROM sync_webhook_delivery d
+                   WHERE d.org_id = org AND d.connector = connector_no AND d.entity = entity_no AND d.external_id = id
+                     AND d.signature = signed AND d.topic = about AND d.status = 'done'
+                     AND (about NOT LIKE '%.deleted'
+                          OR NOT EXISTS (SELECT FROM sync_webhook_delivery later
+                                         WHERE later.org_id = org AND later.connector = connector_no
+                                           AND later.entity = entity_no AND later.external_id = id
+                                           AND later.received_at > d.received_at)))
+$$;
+COMMENT ON FUNCTION sync_webhook_seen(uuid, int, text, text, text, smallint, text) IS 'Whether a delivery, or a replay of it under another name, has been carried out.';
+
+-- A hint that is still open isn't noted twice: remotes repeat themselves.
+CREATE FUNCTION sync_webhook_note(org uuid, connector_no int, delivery_name text, signed text, about text, entity_no smallint,
+                                  id text, new_status text) RETURNS boolean
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH noted AS (
+        INSERT INTO sync_webhook_delivery AS d (org_id, connector, delivery, signature, topic, entity, external_id, status)
+        VALUES (org, connector_no, delivery_name, signed, about, entity_no, id, new_status)
+        ON CONFLICT ON CONSTRAINT sync_webhook_delivery_pkey
+        DO UPDATE SET status = excluded.status, topic = excluded.topic, received_at = excluded.received_at
+        WHERE d.status <> excluded.status
+        RETURNING 1)
+    SELECT EXISTS (SELECT FROM noted)
+$$;
+COMMENT ON FUNCTION sync_webhook_note(uuid, int, text, text, text, smallint, text, text) IS 'Remembers a delivery; false when it stood there just so.';

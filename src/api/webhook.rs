@@ -1,0 +1,40 @@
+//! `sync_ingest_webhook`: what a remote sends of its own accord.
+
+use crate::report::raise;
+use crate::worker::{self, Job};
+use pgrx::prelude::*;
+use pgrx::JsonB;
+use serde_json::Value;
+use std::time::Duration;
+use sync_engine::error::{Code, Error, Result};
+
+/// Longest body, and longest headers.
+const LONGEST_BODY: usize = 2 * 1024 * 1024;
+const LONGEST_HEADERS: usize = 64 * 1024;
+/// How long to wait for a place among the workers: the sender waits as well, and gives up after some seconds.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// `sync_ingest_webhook(sync_type, headers jsonb, body bytea) → jsonb`
+#[pg_extern(volatile)]
+fn sync_ingest_webhook(sync_type: &str, headers: JsonB, body: &[u8]) -> JsonB {
+    JsonB(ingest(sync_type, headers.0, body).unwrap_or_else(|e| raise(e)))
+}
+
+fn ingest(sync_type: &str, headers: Value, body: &[u8]) -> Result<Value> {
+    if body.len() > LONGEST_BODY || headers.to_string().len() > LONGEST_HEADERS {
+        return Err(Error::new(Code::Invalid, "the webhook's request is too large")
+            .detail(format!(
+                "The body may have {LONGEST_BODY} bytes, the headers {LONGEST_HEADERS}."
+            ))
+            .hint("A pull reads the record just as well: call sync_pull."));
+    }
+    let body = std::str::from_utf8(body).map_err(|_| {
+        Error::new(Code::Invalid, "the webhook's body is not UTF-8")
+            .hint("Pass the request's body byte by byte as it came.")
+    })?;
+    let job = Job::Webhook {
+        headers,
+        body: body.to_owned(),
+    };
+    worker::run_patiently(sync_type, &job, Some(PATIENCE))
+}

@@ -1,0 +1,188 @@
+//! `sync_ingest_webhook`: checks who sent it, then reads the one record that it names.
+
+use super::pool::{Fetched, Pool};
+use super::{claim, close, opener, unseal, Context, Outcome};
+use crate::store::ledger::{Counts, Ledger};
+use crate::store::{connector, run as runs, webhook as store};
+use crate::worker::transaction::short;
+use serde_json::{json, Value};
+use std::time::{Duration, Instant};
+use sync_engine::core::EntityType;
+use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::webhook::{self, Change, Notice};
+use sync_engine::source::{At, ConnectorKind, Content, Source, Task};
+
+/// Requests that reading a record takes at most, retries apart.
+const REQUESTS: u32 = 2;
+/// Requests per second where the connector's settings say nothing.
+const DEFAULT_RATE: f64 = 20.0;
+/// Longest wait for the token bucket: the sender waits, too.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Carries out a webhook's request.
+pub fn run(mut context: Context, headers: &Value, body: &str) -> Result<Value> {
+    let kind: ConnectorKind = context.connector.kind.parse()?;
+    let credentials = unseal(&context)?;
+    match webhook::read(kind, &credentials, headers, body)? {
+        Notice::Ping { webhook } => Ok(json!({ "status": "ping", "webhookId": webhook })),
+        Notice::Ignored { topic } => Ok(json!({ "status": "ignored", "topic": topic })),
+        Notice::Hint {
+            topic,
+            entities,
+            external_id,
+        } => note_hint(&context, &topic, entities, &external_id),
+        Notice::Changed(change) => {
+            context.key.entity = Some(change.entity);
+            pull(&context, &change)
+        }
+    }
+}
+
+/// The remote has not committed yet what it tells us of: reading at once would find the record as it was.
+fn note_hint(context: &Context, topic: &str, entities: &[EntityType], id: &str) -> Result<Value> {
+    let known = context.connector.kind.parse::<ConnectorKind>()?.entities();
+    let kept: Vec<EntityType> = entities.iter().copied().filter(|e| known.contains(e)).collect();
+    if kept.is_empty() {
+        return Ok(json!({ "status": "ignored", "topic": topic }));
+    }
+    let is_new = short(|| {
+        let mut is_new = false;
+        for entity in &kept {
+            is_new |= store::hint(&context.key, topic, *entity, id)?;
+        }
+        Ok(is_new)
+    })?;
+    let names: Vec<_> = kept.iter().map(|entity| entity.name()).collect();
+    let status = if is_new { "noted" } else { "duplicate" };
+    Ok(json!({ "status": status, "topic": topic, "entityTypes": names, "externalId": id }))
+}
+
+fn pull(context: &Context, change: &Change) -> Result<Value> {
+    if short(|| store::is_seen(&context.key, change))? {
+        return Ok(told(change, "duplicate"));
+    }
+    // With a lock timeout: the sender won't wait for the end of a long pull. Which records that one has still to read
+    // nobody knows, so it is the next one that counts.
+    match short(|| runs::lock(&context.key)) {
+        Ok(_) => {}
+        Err(error) if error.code == Code::Locked => {
+            short(|| store::remember(&context.key, change, "noted"))?;
+            return Ok(told(change, "noted"));
+        }
+        Err(error) => return Err(error),
+    }
+    // a twin of this delivery may have been at it meanwhile
+    if short(|| store::is_seen(&context.key, change))? {
+        return Ok(told(change, "duplicate"));
+    }
+    short(|| claim(context))?;
+    let outcome = read(context, change);
+    close(context, outcome)
+}
+
+fn told(change: &Change, status: &str) -> Value {
+    json!({ "status": status, "topic": change.topic, "entityType": change.entity.name(), "externalId": change.external_id })
+}
+
+/// Reads the record and writes it down, with the delivery, in one transaction.
+fn read(context: &Context, change: &Change) -> Result<Outcome> {
+    let started = Instant::now();
+    let pool = Pool::start(1, opener(context)?)?;
+    wait_for_tokens(context, &pool)?;
+    let ledger = Ledger {
+        org: context.key.org.clone(),
+        connector: context.key.connector,
+        entity: change.entity,
+    };
+    let before = short(|| store::held(&ledger, &change.external_id))?;
+    let parent = before.as_ref().and_then(|held| held.parent_id.as_deref());
+    let task = Task {
+        list: change.list(parent),
+        content: Content::Full,
+        since: None,
+        at: At::Ids(vec![change.external_id.clone()]),
+    };
+    let (entity, id) = (change.entity, change.external_id.clone());
+    let (fetched, is_listed, memo) = pool.ask(move |source: &dyn Source| {
+        let mut batch = source.fetch(entity, &task)?;
+        batch.records.retain(|record| record.external_id == id);
+        let is_listed = batch.records.iter().all(|record| source.lists(entity, record));
+        Ok((Fetched::new(entity, batch)?, is_listed, source.memo()))
+    })?;
+    let effect = short(|| {
+        connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
+        let effect = write(context, change, &ledger, &fetched, is_listed)?;
+        store::remember(&context.key, change, "done")?;
+        Ok(effect)
+    })?;
+    let held = short(|| store::held(&ledger, &change.external_id))?;
+    let mut result = told(change, "pulled");
+    result["change"] = held.and_then(|held| held.change).into();
+    result["effect"] = effect.into();
+    result["syncId"] = context.key.sync_id.as_str().into();
+    result["syncType"] = context.key.sync_type.as_str().into();
+    result["durationMs"] = (started.elapsed().as_millis() as u64).into();
+    let count = u64::from(!matches!(effect, "unchanged" | "absent"));
+    Ok(Outcome { result, count })
+}
+
+/// What the answer means for the ledger.
+fn write(
+    context: &Context,
+    change: &Change,
+    ledger: &Ledger,
+    fetched: &Fetched,
+    is_listed: bool,
+) -> Result<&'static str> {
+    let before = store::held(ledger, &change.external_id)?;
+    let is_held = before.as_ref().is_some_and(|held| held.is_live);
+    // what no listing shows isn't taken up; once it was, it is kept until it is gone
+    let rows = if is_listed || is_held {
+        &fetched.rows[..]
+    } else {
+        &[]
+    };
+    let effect = match (ledger.upsert(rows)?, is_held) {
+        (Counts { inserted: 1.., .. }, _) => "inserted",
+        (Counts { updated: 1.., .. }, _) => "updated",
+        (Counts { unchanged: 1.., .. }, _) => "unchanged",
+        (_, true) => {
+            ledger.mark_gone(std::slice::from_ref(&change.external_id))?;
+            "deleted"
+        }
+        (_, false) => "absent",
+    };
+    if !matches!(effect, "unchanged" | "absent") {
+        let old = before.and_then(|held| held.match_key);
+        let keys: Vec<String> = rows
+            .iter()
+            .filter_map(|row| row.match_key.clone())
+            .chain(old)
+            .collect();
+        store::link(ledger, &keys)?;
+        runs::drop_previews(&context.key, change.entity)?;
+    }
+    Ok(effect)
+}
+
+fn wait_for_tokens(context: &Context, pool: &Pool) -> Result<()> {
+    let set = context.connector.settings.get("requests_per_second");
+    let rate = set.and_then(Value::as_f64).unwrap_or(DEFAULT_RATE);
+    let begun = Instant::now();
+    loop {
+        let lease =
+            short(|| connector::take_tokens(&context.key.org, context.key.connector, REQUESTS, rate))?;
+        if lease.granted > 0 {
+            return Ok(());
+        }
+        if begun.elapsed() + lease.wait() > PATIENCE {
+            return Err(Error::new(
+                Code::Throttled,
+                "the connector has no requests left for the moment",
+            )
+            .hint(format!("Try again in {} s.", lease.wait().as_secs().max(1)))
+            .retry_after(lease.wait()));
+        }
+        pool.pause(lease.wait());
+    }
+}

@@ -1,0 +1,133 @@
+//! What remotes send of their own accord: who sent it, and which record it names. A file per system. Nothing of its
+//! content is believed but the name of the record, which is then read from the remote.
+
+mod odoo;
+mod woocommerce;
+
+#[cfg(test)]
+mod tests;
+
+use super::kind::Fields;
+use super::ConnectorKind;
+use crate::core::EntityType;
+use crate::error::{Code, Error, Result};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The name under which credentials hold the webhook's secret.
+pub const SECRET: &str = "webhook_secret";
+
+/// What a delivery came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The unsigned greeting of a webhook that was just made.
+    Ping { webhook: String },
+    /// Properly sent, and about nothing that is kept here.
+    Ignored { topic: String },
+    /// Somebody who knows the secret says that this record has changed.
+    Changed(Change),
+    /// The same, sent before the change is committed there: to be read by a later pull.
+    Hint {
+        topic: String,
+        entities: &'static [EntityType],
+        external_id: String,
+    },
+}
+
+/// A record that a signed delivery names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The sender's name for the delivery; where it gave none, the signature.
+    pub delivery: String,
+    pub signature: String,
+    /// "product.updated"
+    pub topic: String,
+    pub entity: EntityType,
+    pub external_id: String,
+    /// The record it is listed under, where the body says so.
+    pub parent_id: Option<String>,
+}
+
+impl Change {
+    /// Where to read the record. `known_parent` is what the ledger knows: a deletion names the id alone.
+    pub fn list(&self, known_parent: Option<&str>) -> String {
+        match self.parent_id.as_deref().or(known_parent) {
+            Some(parent) => format!("variations:{parent}"),
+            None => self.entity.name().to_owned(),
+        }
+    }
+}
+
+/// Checks who sent it and reads what it is about.
+///
+/// # Errors
+/// 42501 where the signature is missing or wrong, 55000 where no secret is known, 22023 for what can't be read.
+pub fn read(kind: ConnectorKind, credentials: &Value, headers: &Value, body: &str) -> Result<Notice> {
+    let headers = Headers::parse(headers)?;
+    let secret = Fields::new("credentials", credentials)?.text(SECRET)?;
+    match kind {
+        ConnectorKind::WooCommerce => woocommerce::read(secret, &headers, body),
+        ConnectorKind::Odoo => odoo::read(secret, &headers, body),
+    }
+}
+
+/// HTTP headers, whose names know no case.
+struct Headers(BTreeMap<String, String>);
+
+impl Headers {
+    /// From `{name: value}`; of a list of values (as some frameworks have it) the first counts.
+    fn parse(headers: &Value) -> Result<Self> {
+        let map = headers.as_object().ok_or_else(|| {
+            Error::new(Code::Invalid, "headers must be a JSON object")
+                .hint("Pass the request's headers as {\"name\": \"value\", ...}.")
+        })?;
+        let text = |value: &Value| match value {
+            Value::Array(values) => values.first().and_then(Value::as_str).map(str::to_owned),
+            value => value.as_str().map(str::to_owned),
+        };
+        let named = map
+            .iter()
+            .filter_map(|(name, value)| Some((name.trim().to_ascii_lowercase(), text(value)?)));
+        Ok(Headers(named.collect()))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+}
+
+/// The body as a JSON object.
+fn object(body: &str) -> Result<Value> {
+    serde_json::from_str::<Value>(body)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(|| {
+            Error::new(Code::Invalid, "the webhook's body is no JSON object")
+                .hint("Pass the request's body byte by byte as it came.")
+        })
+}
+
+/// A record's id: a positive number.
+fn id_of(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        _ => return None,
+    };
+    text.parse::<u64>()
+        .ok()
+        .filter(|id| *id > 0)
+        .map(|id| id.to_string())
+}
+
+fn no_id() -> Error {
+    Error::new(Code::Invalid, "the webhook's body names no record")
+        .hint("It must hold the record's id; a payload that a plugin has changed can't be used.")
+}
+
+fn no_secret(how: &str) -> Error {
+    Error::new(Code::NotReady, "the connector knows no webhook secret").hint(how)
+}
