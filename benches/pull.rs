@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::Client;
 use serde_json::Value;
-use sync_engine::core::{fingerprint, EntityType, Record};
+use sync_engine::core::{fingerprint, Comparison, EntityType, Record};
 use sync_sandbox::Sandbox;
 
 use crate::lab::Lab;
@@ -127,7 +127,7 @@ struct Rows {
 
 impl Rows {
     fn add(&mut self, record: Record) {
-        let fingerprint = fingerprint::fingerprint(EntityType::Customers, &record.data);
+        let fingerprint = fingerprint(Comparison::all(EntityType::Customers), &record.data);
         self.ids.push(record.external_id);
         self.keys.push(record.match_key);
         self.fingerprints.push(fingerprint.to_string());

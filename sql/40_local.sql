@@ -1,4 +1,38 @@
--- The built-in local tables and the triggers that keep the ledger's local side.
+-- Entity types, and the built-in local tables of those that WooCommerce and Odoo share.
+
+CREATE TABLE sync_entity (
+    number smallint PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    singular text NOT NULL UNIQUE,
+    local_table text NOT NULL
+);
+INSERT INTO sync_entity VALUES
+    (1, 'customers', 'customer', 'sync_customers'),
+    (2, 'products', 'product', 'sync_products'),
+    (3, 'orders', 'order', 'sync_orders'),
+    (4, 'categories', 'category', 'sync_categories'),
+    (5, 'warehouses', 'warehouse', 'sync_warehouses'),
+    (6, 'purchases', 'purchase', 'sync_purchases'),
+    (7, 'sales', 'sale', 'sync_sales'),
+    (8, 'transfers', 'transfer', 'sync_transfers');
+COMMENT ON TABLE sync_entity IS 'Entity types by number, name and built-in local table.';
+
+CREATE FUNCTION sync_entity_of(entity_type text) RETURNS sync_entity
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    e sync_entity;
+    wanted text := lower(btrim(entity_type));
+BEGIN
+    SELECT * INTO e FROM sync_entity x WHERE x.name = wanted OR x.singular = wanted;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'unknown entity type "%"', entity_type USING ERRCODE = '22023',
+            HINT = 'Use one of: ' || (SELECT string_agg(x.name, ', ' ORDER BY x.number) FROM sync_entity x) || '.';
+    END IF;
+    RETURN e;
+END
+$$;
+COMMENT ON FUNCTION sync_entity_of(text) IS 'The entity type of that name, singular or plural; 22023 for any other.';
 
 CREATE TABLE sync_customers (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -163,42 +197,3 @@ CREATE TABLE sync_categories (
     PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE sync_categories IS 'Built-in local table of product categories, used where the app has none of its own.';
-
-CREATE TABLE sync_entity (
-    number smallint PRIMARY KEY,
-    name text NOT NULL UNIQUE,
-    singular text NOT NULL UNIQUE,
-    local_table text
-);
-INSERT INTO sync_entity VALUES
-    (1, 'customers', 'customer', 'sync_customers'),
-    (2, 'products', 'product', 'sync_products'),
-    (3, 'orders', 'order', 'sync_orders'),
-    (4, 'categories', 'category', 'sync_categories'),
-    (5, 'warehouses', 'warehouse', NULL),
-    (6, 'purchases', 'purchase', NULL),
-    (7, 'sales', 'sale', NULL),
-    (8, 'transfers', 'transfer', NULL);
-COMMENT ON TABLE sync_entity IS 'Entity types by number, name and built-in local table (NULL: there is none yet).';
-
-CREATE FUNCTION sync_entity_of(entity_type text) RETURNS sync_entity
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    e sync_entity;
-    wanted text := lower(btrim(entity_type));
-BEGIN
-    SELECT * INTO e FROM sync_entity x WHERE x.name = wanted OR x.singular = wanted;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'unknown entity type "%"', entity_type USING ERRCODE = '22023',
-            HINT = 'Use one of: customers, products, orders, categories.';
-    END IF;
-    IF e.local_table IS NULL THEN
-        RAISE EXCEPTION 'entity type "%" has no local table yet', e.name USING ERRCODE = '22023',
-            HINT = 'Use one of: customers, products, orders, categories.';
-    END IF;
-    RETURN e;
-END
-$$;
-COMMENT ON FUNCTION sync_entity_of(text) IS 'The entity type of that name, singular or plural; 22023 for any other.';
-

@@ -43,29 +43,36 @@ CREATE FUNCTION sync_delta_rows(org uuid, c integration_connector, e sync_entity
     RETURNS TABLE (change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+#variable_conflict use_column
 DECLARE
     mirror boolean := coalesce(c.settings ->> 'deleted_scope', 'linked') = 'all';
+    k sync_comparison;
 BEGIN
-    RETURN QUERY EXECUTE format($query$
-        SELECT d.change, d.external_id, d.local_id, d.key,
-               CASE WHEN d.change = 'updated' THEN sync_diff($4, to_jsonb(l), d.remote) END,
-               CASE WHEN d.change <> 'deleted' THEN d.remote END,
-               to_jsonb(l) - 'org_id'
-        FROM (
+    SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM sync_layout_usable(k.layout);
+    RETURN QUERY
+        WITH d AS MATERIALIZED (
             SELECT r.id, r.change, r.external_id, r.local_id, coalesce(r.match_key, r.local_match_key) AS key, r.remote
             FROM sync_record r
-            WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3 AND r.change IS NOT NULL
-              AND ($6 IS NULL OR r.change = $6)
+            WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.change IS NOT NULL
+              AND (class IS NULL OR r.change = class)
             UNION ALL
             SELECT r.id, 'deleted', NULL, r.local_id, r.local_match_key, NULL
             FROM sync_record r
-            WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3 AND r.external_id IS NULL
-              AND $5 AND ($6 IS NULL OR $6 = 'deleted')
+            WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL
+              AND mirror AND (class IS NULL OR class = 'deleted')
             ORDER BY 2, 1
-            LIMIT $7) d
-        LEFT JOIN %s.%I l ON l.org_id = $1 AND l.id = d.local_id::uuid
-        ORDER BY d.change, d.id$query$, '@extschema@', e.local_table)
-    USING org, c.number, e.number, e.name, mirror, class, row_limit;
+            LIMIT row_limit)
+        SELECT d.change, d.external_id, d.local_id, d.key,
+               CASE WHEN d.change = 'updated' THEN sync_diff(k.spec, l.record, d.remote) END,
+               CASE WHEN d.change <> 'deleted' THEN d.remote END,
+               l.record
+        FROM d
+        LEFT JOIN sync_local_records(k.layout, org, ARRAY(SELECT d.local_id FROM d WHERE d.local_id IS NOT NULL)) l ON l.local_id = d.local_id
+        ORDER BY d.change, d.id;
 END
 $$;
 COMMENT ON FUNCTION sync_delta_rows(uuid, integration_connector, sync_entity, text, bigint) IS 'Rows of the delta, one class or all, with the local record and the changed fields.';

@@ -155,22 +155,25 @@ $$;
 COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the workers of the organisation: ok or degraded, with the reasons.';
 
 -- Everything is computed anew from the records themselves and compared with what the ledger says.
-CREATE FUNCTION sync_verify(sync_type text, entity_type text)
+CREATE FUNCTION sync_verify(sync_type text, entity_type text, repair boolean DEFAULT false)
     RETURNS TABLE (problem text, external_id text, local_id text, stored uuid, actual uuid)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = 'ISO, YMD' SET extra_float_digits = 1
 AS $$
+#variable_conflict use_column
 DECLARE
-    org uuid := sync_require('read');
+    org uuid := sync_require(CASE WHEN repair THEN 'operate' ELSE 'read' END);
     c integration_connector := sync_connector_of(org, sync_verify.sync_type);
     e sync_entity := sync_entity_of(sync_verify.entity_type);
+    k sync_comparison;
 BEGIN
+    SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM sync_layout_usable(k.layout);
     RETURN QUERY EXECUTE format($query$
         WITH ledger AS (
-            SELECT r.* FROM sync_record r WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3),
-        actual AS (
-            SELECT l.id::text COLLATE "C" AS local_id, sync_fingerprint($4, to_jsonb(l)) AS fingerprint,
-                   sync_match_key($4, to_jsonb(l)) COLLATE "C" AS key
-            FROM %s.%I l WHERE l.org_id = $1)
+            SELECT r.* FROM sync_record r WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3)
         SELECT 'remote fingerprint differs from the stored record', r.external_id::text, r.local_id::text,
                r.remote_fingerprint, sync_fingerprint($4, r.remote)
         FROM ledger r
@@ -183,8 +186,8 @@ BEGIN
                     ELSE 'local match key differs from the local row' END,
                r.external_id::text, coalesce(r.local_id, a.local_id)::text, r.local_fingerprint, a.fingerprint
         FROM (SELECT * FROM ledger WHERE ledger.local_id IS NOT NULL) r
-        FULL JOIN actual a ON a.local_id = r.local_id
-        WHERE r.local_fingerprint IS DISTINCT FROM a.fingerprint OR r.local_match_key IS DISTINCT FROM a.key
+        FULL JOIN @extschema@.sync_scan_%s($1, $4) a ON a.local_id = r.local_id
+        WHERE r.local_fingerprint IS DISTINCT FROM a.fingerprint OR r.local_match_key IS DISTINCT FROM a.match_key
         UNION ALL
         SELECT 'agreed fingerprint is missing although both sides are equal', r.external_id::text, r.local_id::text,
                r.agreed_fingerprint, r.remote_fingerprint
@@ -194,37 +197,16 @@ BEGIN
         SELECT 'a row that stands for neither side', r.external_id::text, r.local_id::text, NULL, NULL
         FROM ledger r
         WHERE r.remote_fingerprint IS NULL AND r.local_fingerprint IS NULL
-        $query$, '@extschema@', e.local_table)
-    USING org, c.number, e.number, e.name;
+        $query$, k.layout)
+    USING org, c.number, e.number, k.spec;
+    IF repair AND FOUND THEN
+        PERFORM sync_hold_runs(org, c, e);
+        DELETE FROM sync_record r
+        WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
+          AND r.remote_fingerprint IS NULL AND r.local_fingerprint IS NULL;
+        PERFORM sync_refingerprint(org, c.number, e.number);
+        DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type IN (e.name, 'all');
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_verify(text, text) IS 'Recomputes the ledger from the records and the local table and returns every difference. No row: the ledger is right.';
-
--- A new version of the fingerprint, or another field list, must not look like a change of every record.
-CREATE FUNCTION sync_refingerprint(org uuid, connector_no int, e sync_entity) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    n bigint;
-BEGIN
-    EXECUTE format($query$
-        WITH fresh AS (
-            SELECT r.id, CASE WHEN r.remote_fingerprint IS NOT NULL THEN sync_fingerprint($4, r.remote) END AS remote_fingerprint,
-                   CASE WHEN l.id IS NOT NULL THEN sync_fingerprint($4, to_jsonb(l)) END AS local_fingerprint
-            FROM sync_record r
-            LEFT JOIN %s.%I l ON l.org_id = r.org_id AND l.id = r.local_id::uuid
-            WHERE r.org_id = $1 AND r.connector = $2 AND r.entity = $3)
-        UPDATE sync_record r
-        SET remote_fingerprint = f.remote_fingerprint,
-            local_fingerprint = f.local_fingerprint,
-            agreed_fingerprint = CASE WHEN f.remote_fingerprint = f.local_fingerprint THEN f.remote_fingerprint END
-        FROM fresh f
-        WHERE r.org_id = $1 AND r.id = f.id
-          AND (r.remote_fingerprint, r.local_fingerprint) IS DISTINCT FROM (f.remote_fingerprint, f.local_fingerprint)
-        $query$, '@extschema@', e.local_table)
-    USING org, connector_no, e.number, e.name;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
-END
-$$;
-COMMENT ON FUNCTION sync_refingerprint(uuid, int, sync_entity) IS 'Makes all fingerprints of an entity type anew from the records, without asking the remote.';
+COMMENT ON FUNCTION sync_verify(text, text, boolean) IS 'Recomputes the ledger from the records and the local relation and returns every difference, and mends it where told to. No row: the ledger is right.';

@@ -7,8 +7,14 @@ COMMENT ON FUNCTION sync_all(text, text) IS 'Pulls every entity type of a connec
 COMMENT ON FUNCTION sync_ingest_webhook(text, jsonb, bytea) IS 'Takes a webhook''s request, headers and raw body, as the app received it. Checks who sent it (42501 where the signature is wrong), then reads the record it names from the remote into the ledger: {status: pulled, noted, duplicate, ignored or ping, ...}.';
 COMMENT ON FUNCTION sync_kind_entities(text) IS 'The entity types that connectors of a kind have, in the order in which they are pulled.';
 COMMENT ON FUNCTION sync_refresh_preview(text, text) IS 'Pulls what changed and computes the preview anew; what sync_preview calls where the cache has none. Returns its meta.';
-COMMENT ON FUNCTION sync_fingerprint(text, jsonb) IS 'Fingerprint of a record''s compared fields, the same for both sides: equal fingerprints mean equal records. The first byte is the version.';
+COMMENT ON FUNCTION sync_fingerprint(text, jsonb) IS 'Fingerprint of a record''s compared fields (all of its entity type, or those named: customers:email,name), the same for both sides: equal fingerprints mean equal records. The first byte is the version.';
 COMMENT ON FUNCTION sync_match_key(text, jsonb) IS 'What a record is matched by (e-mail, SKU, number), normalised; NULL where it has none.';
 COMMENT ON FUNCTION sync_diff(text, jsonb, jsonb) IS 'The compared fields in which two records differ: {field: {old, new}}.';
 COMMENT ON FUNCTION sync_plain(text) IS 'A text as it is compared and searched: trimmed, entities decoded, Unicode NFC, in lower case.';
+COMMENT ON FUNCTION sync_row_fingerprint(text, text, text[]) IS 'sync_fingerprint of a table''s row, given as the texts of its columns in the order of a layout''s names.';
+COMMENT ON FUNCTION sync_row_match_key(text, text, text[]) IS 'sync_match_key of a table''s row, given as sync_row_fingerprint takes it.';
+COMMENT ON FUNCTION sync_fields(text) IS 'The fields of an entity type: name, kind, and whether a difference in it is a change.';
+COMMENT ON FUNCTION sync_kind_fields(text, text) IS 'The compared fields that connectors of a kind deliver; NULL where they have no such records.';
+COMMENT ON FUNCTION sync_spec(text) IS 'Version and fields of a comparison in short: differs where fingerprints have to be made anew.';
+COMMENT ON FUNCTION sync_mapped(text, jsonb, jsonb) IS 'A remote record with the mapped fields of sync_mappings set.';
 COMMENT ON FUNCTION sync_caller() IS 'The role that the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don''t.';

@@ -1,30 +1,27 @@
 -- Row-level security on every table, and nothing for PUBLIC.
 
+-- One line per part of the extension: tables that are read, tables that are written too, and functions.
 INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
-SELECT 'read', 'table', t, 'SELECT'
-FROM unnest('{sync_record,sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_metadata,sync_run,
-              sync_history,saved_search_patterns,sync_list,
-              sync_customers,sync_products,sync_orders,sync_categories,
-              sync_connectors,sync_changes,sync_progress_live,sync_workers,sync_state}'::text[]) t
-UNION ALL
-SELECT 'operate', 'table', t, p
-FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,
-              saved_search_patterns,sync_list,
-              sync_customers,sync_products,sync_orders,sync_categories}'::text[]) t,
-     unnest('{INSERT,UPDATE,DELETE}'::text[]) p
-UNION ALL
-SELECT 'read', 'function', f, 'EXECUTE'
-FROM unnest('{sync_current_org,sync_writable_org,sync_worker_alive,
-              sync_fingerprint,sync_match_key,sync_diff,sync_kind_entities,sync_preview,compute_delta,
-              detect_customer_delta,detect_product_delta,detect_order_delta,sync_health,sync_verify,
-              sync_pattern_preview,sync_plain}'::text[]) f
-UNION ALL
-SELECT 'operate', 'function', f, 'EXECUTE'
-FROM unnest('{sync_pull,sync_all,sync_ingest_webhook,sync_refresh_preview,sync_test_connection,sync_invalidate_preview,auto_cleanup_preview_cache,sync_select,sync_reset,
-              sync_maintain,sync_list_add_from_pattern}'::text[]) f
-UNION ALL
-SELECT 'admin', 'function', f, 'EXECUTE'
-FROM unnest('{sync_connect,sync_disconnect,sync_grant,sync_revoke}'::text[]) f;
+SELECT g.level, g.kind, name, privilege
+FROM (VALUES
+    ('read', 'table', '{SELECT}'::text[], '{sync_record,sync_changes,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors}'::text[]),
+    ('read', 'table', '{SELECT}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_progress_live}'),
+    ('read', 'table', '{SELECT}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
+    ('read', 'table', '{SELECT}', '{sync_bindings,sync_field_map}'),
+    ('read', 'table', '{SELECT}', '{sync_history,saved_search_patterns,sync_list}'),
+    ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress}'),
+    ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
+    ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{saved_search_patterns,sync_list}'),
+    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_kind_entities,sync_health,sync_verify}'),
+    ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain}'),
+    ('read', 'function', '{EXECUTE}', '{sync_preview,compute_delta,detect_customer_delta,detect_product_delta,detect_order_delta}'),
+    ('read', 'function', '{EXECUTE}', '{sync_pattern_preview}'),
+    ('operate', 'function', '{EXECUTE}', '{sync_pull,sync_all,sync_refresh_preview,sync_test_connection,sync_reset,sync_maintain}'),
+    ('operate', 'function', '{EXECUTE}', '{sync_invalidate_preview,auto_cleanup_preview_cache,sync_select}'),
+    ('operate', 'function', '{EXECUTE}', '{sync_list_add_from_pattern,sync_ingest_webhook}'),
+    ('admin', 'function', '{EXECUTE}', '{sync_connect,sync_disconnect,sync_grant,sync_revoke}'),
+    ('admin', 'function', '{EXECUTE}', '{sync_bind,sync_unbind,sync_map,sync_unmap}')
+) AS g (level, kind, privileges, names), unnest(g.names) AS name, unnest(g.privileges) AS privilege;
 
 DO $$
 DECLARE

@@ -26,18 +26,47 @@ extension_sql_file!(
 extension_sql_file!("../sql/30_ledger.sql", name = "ledger", requires = ["connectors"]);
 extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
 extension_sql_file!(
-    "../sql/45_match.sql",
-    name = "match",
+    "../sql/41_local_erp.sql",
+    name = "local_erp",
+    requires = ["local"]
+);
+extension_sql_file!(
+    "../sql/42_layout.sql",
+    name = "layout",
     requires = [
-        "local",
-        api::record::sync_fingerprint,
-        api::record::sync_match_key
+        "local_erp",
+        api::record::sync_fields,
+        api::record::sync_row_fingerprint,
+        api::record::sync_row_match_key
     ]
 );
 extension_sql_file!(
+    "../sql/44_map.sql",
+    name = "map",
+    requires = [
+        "layout",
+        api::record::sync_kind_fields,
+        api::record::sync_mapped,
+        api::record::sync_spec
+    ]
+);
+extension_sql_file!(
+    "../sql/45_match.sql",
+    name = "match",
+    requires = ["map", api::record::sync_fingerprint, api::record::sync_match_key]
+);
+extension_sql_file!("../sql/46_track.sql", name = "track", requires = ["match"]);
+extension_sql_file!(
+    "../sql/47_reconcile.sql",
+    name = "reconcile",
+    requires = ["track"]
+);
+extension_sql_file!("../sql/48_bind.sql", name = "bind", requires = ["reconcile"]);
+extension_sql_file!("../sql/49_ddl.sql", name = "ddl", requires = ["bind"]);
+extension_sql_file!(
     "../sql/50_delta.sql",
     name = "delta",
-    requires = ["match", api::record::sync_diff]
+    requires = ["ddl", api::record::sync_diff]
 );
 extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["delta"]);
 extension_sql_file!(

@@ -2,24 +2,48 @@
 
 use crate::report::raise;
 use pgrx::prelude::*;
-use pgrx::JsonB;
+use pgrx::{Array, JsonB};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
 use sync_engine::core as engine;
-use sync_engine::core::EntityType;
+use sync_engine::core::{Comparison, EntityType, Layout, Mapping};
 use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::ConnectorKind;
 
-/// `sync_fingerprint(entity_type, record jsonb) → uuid`
+/// How many comparisons and layouts a session remembers: those of one statement are a handful.
+const REMEMBERED: usize = 16;
+
+/// `sync_fingerprint(entity_type, record jsonb) → uuid`; the entity type may name fields: `customers:email,name`.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_fingerprint(entity_type: &str, record: JsonB) -> pgrx::Uuid {
-    let fingerprint = parse(entity_type, &record).map(|(entity, map)| engine::fingerprint(entity, map));
-    pgrx::Uuid::from_bytes(fingerprint.unwrap_or_else(|e| raise(e)).0)
+    let made = comparison(entity_type).and_then(|c| Ok(engine::fingerprint(&c, object(&record)?)));
+    pgrx::Uuid::from_bytes(made.unwrap_or_else(|e| raise(e)).0)
+}
+
+/// `sync_row_fingerprint(comparison, layout, texts) → uuid`: the same for a table's row, given as the texts of its
+/// columns in the order of the layout's names.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_row_fingerprint<'a>(comparison: &str, layout: &str, texts: Array<'a, &'a str>) -> pgrx::Uuid {
+    let made = layout_of(comparison, layout).and_then(|l| l.fingerprint(&row(&texts)));
+    pgrx::Uuid::from_bytes(made.unwrap_or_else(|e| raise(e)).0)
 }
 
 /// `sync_match_key(entity_type, record jsonb) → text`; NULL where the record has none.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_match_key(entity_type: &str, record: JsonB) -> Option<String> {
-    parse(entity_type, &record)
-        .map(|(entity, map)| engine::match_key(entity, map))
+    let entity: Result<EntityType> = entity_type.parse();
+    entity
+        .and_then(|entity| Ok(engine::match_key(entity, object(&record)?)))
+        .unwrap_or_else(|e| raise(e))
+}
+
+/// `sync_row_match_key(comparison, layout, texts) → text`: the same for a table's row.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_row_match_key<'a>(comparison: &str, layout: &str, texts: Array<'a, &'a str>) -> Option<String> {
+    layout_of(comparison, layout)
+        .map(|l| l.match_key(&row(&texts)))
         .unwrap_or_else(|e| raise(e))
 }
 
@@ -28,8 +52,7 @@ fn sync_match_key(entity_type: &str, record: JsonB) -> Option<String> {
 fn sync_diff(entity_type: &str, old: Option<JsonB>, new: Option<JsonB>) -> JsonB {
     let empty = || JsonB(Value::Object(Map::new()));
     let (old, new) = (old.unwrap_or_else(empty), new.unwrap_or_else(empty));
-    let diff = parse(entity_type, &old)
-        .and_then(|(entity, old)| Ok(engine::diff(entity, old, parse(entity_type, &new)?.1)));
+    let diff = comparison(entity_type).and_then(|c| Ok(engine::diff(&c, object(&old)?, object(&new)?)));
     JsonB(Value::Object(diff.unwrap_or_else(|e| raise(e))))
 }
 
@@ -42,10 +65,99 @@ fn sync_plain(text: &str) -> String {
     }
 }
 
-fn parse<'a>(entity_type: &str, record: &'a JsonB) -> Result<(EntityType, &'a Map<String, Value>)> {
-    let map = record.0.as_object().ok_or_else(|| {
+/// `sync_fields(entity_type) → table(position, field, kind, compared)`
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_fields(
+    entity_type: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(position, i32),
+        name!(field, &'static str),
+        name!(kind, &'static str),
+        name!(compared, bool),
+    ),
+> {
+    let entity: EntityType = entity_type.parse().unwrap_or_else(|e| raise(e));
+    let rows = (1..).zip(engine::fields(entity));
+    TableIterator::new(rows.map(|(n, f)| (n, f.name, f.kind.name(), f.compared)))
+}
+
+/// `sync_kind_fields(kind, entity_type) → text[]`: the compared fields that connectors of a kind deliver; NULL where
+/// they have no such records.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_kind_fields(kind: &str, entity_type: &str) -> Option<Vec<&'static str>> {
+    let fields = kind.parse().and_then(|kind: ConnectorKind| {
+        let entity = entity_type.parse()?;
+        Ok(kind
+            .entities()
+            .contains(&entity)
+            .then(|| kind.fields(entity).to_vec()))
+    });
+    fields.unwrap_or_else(|e| raise(e))
+}
+
+/// `sync_spec(comparison) → text`: version and fields of a comparison in short.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_spec(comparison: &str) -> String {
+    self::comparison(comparison)
+        .map(|c| engine::spec(&c))
+        .unwrap_or_else(|e| raise(e))
+}
+
+/// `sync_mapped(entity_type, record jsonb, mappings jsonb) → jsonb`: a remote record with its mapped fields.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_mapped(entity_type: &str, record: JsonB, mappings: JsonB) -> JsonB {
+    let mapped = entity_type.parse().and_then(|entity: EntityType| {
+        let mappings = Mapping::list(entity, &mappings.0)?;
+        let mut record = object(&record)?.clone();
+        engine::apply_mappings(entity, &mappings, &mut record);
+        Ok(record)
+    });
+    JsonB(Value::Object(mapped.unwrap_or_else(|e| raise(e))))
+}
+
+fn object(record: &JsonB) -> Result<&Map<String, Value>> {
+    record.0.as_object().ok_or_else(|| {
         Error::new(Code::Invalid, "a record must be a JSON object")
             .hint("to_jsonb(row) makes one of a table's row.")
-    })?;
-    Ok((entity_type.parse()?, map))
+    })
+}
+
+fn row<'a, 'b>(texts: &'a Array<'b, &'b str>) -> Vec<Option<Cow<'a, str>>> {
+    texts.iter().map(|text| text.map(Cow::Borrowed)).collect()
+}
+
+type Memory<T> = RefCell<Vec<(String, String, Rc<T>)>>;
+
+/// Parsing a comparison costs as much as ten fingerprints: a statement over many rows does it once.
+fn remembered<T>(memory: &Memory<T>, a: &str, b: &str, make: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
+    let mut known = memory.borrow_mut();
+    if let Some((.., found)) = known.iter().find(|(x, y, _)| x == a && y == b) {
+        return Ok(found.clone());
+    }
+    let made = Rc::new(make()?);
+    if known.len() >= REMEMBERED {
+        known.remove(0);
+    }
+    known.push((a.to_owned(), b.to_owned(), made.clone()));
+    Ok(made)
+}
+
+fn comparison(text: &str) -> Result<Rc<Comparison>> {
+    thread_local! {
+        static KNOWN: Memory<Comparison> = const { RefCell::new(Vec::new()) };
+    }
+    KNOWN.with(|known| remembered(known, text, "", || text.parse()))
+}
+
+fn layout_of(comparison: &str, names: &str) -> Result<Rc<Layout>> {
+    thread_local! {
+        static KNOWN: Memory<Layout> = const { RefCell::new(Vec::new()) };
+    }
+    KNOWN.with(|known| {
+        remembered(known, comparison, names, || {
+            Ok(Layout::new(comparison.parse()?, names))
+        })
+    })
 }

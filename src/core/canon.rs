@@ -24,6 +24,18 @@ pub(super) fn of<'a>(field: &Field, record: &'a Map<String, Value>) -> Option<Ca
     canon(field.kind, record.get(field.name)?)
 }
 
+/// The form of a value written as text, as a column's output function does; None for the kinds that a text can't hold.
+pub(super) fn of_text(kind: Kind, text: &str) -> Option<Canon<'_>> {
+    match kind {
+        Kind::Text => present(text::clean(text)),
+        Kind::Email => present(text::clean_lower(text)),
+        Kind::Number => number_in(text),
+        Kind::Bool => flag_in(present(text::clean(text))?),
+        Kind::Time => moment_in(present(text::clean(text))?),
+        Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => None,
+    }
+}
+
 /// The form of a value of that kind. What doesn't fit its kind is kept as it is: hiding it would hide
 /// a change.
 pub(super) fn canon(kind: Kind, value: &Value) -> Option<Canon<'_>> {
@@ -68,19 +80,21 @@ fn number_of(n: &Number) -> Canon<'_> {
 fn number(value: &Value) -> Option<Canon<'_>> {
     match value {
         Value::Number(n) => Some(number_of(n)),
-        Value::String(s) => {
-            let text = text::clean(s);
-            let digits = match &text {
-                Cow::Borrowed(b) => number::canonical(b),
-                Cow::Owned(o) => number::canonical(o).map(owned),
-            };
-            match digits {
-                Some(Decimal::Plain(digits)) => Some(Canon::Number(digits)),
-                Some(Decimal::Scientific(digits)) => Some(Canon::Text(Cow::Owned(digits))),
-                None => present(text),
-            }
-        }
+        Value::String(s) => number_in(s),
         other => scalar(other, text::clean),
+    }
+}
+
+fn number_in(s: &str) -> Option<Canon<'_>> {
+    let text = text::clean(s);
+    let digits = match &text {
+        Cow::Borrowed(b) => number::canonical(b),
+        Cow::Owned(o) => number::canonical(o).map(owned),
+    };
+    match digits {
+        Some(Decimal::Plain(digits)) => Some(Canon::Number(digits)),
+        Some(Decimal::Scientific(digits)) => Some(Canon::Text(Cow::Owned(digits))),
+        None => present(text),
     }
 }
 
@@ -95,7 +109,10 @@ fn flag(value: &Value) -> Option<Canon<'_>> {
     if let Value::Bool(true) = value {
         return Some(Canon::True);
     }
-    let found = scalar(value, text::clean)?;
+    flag_in(scalar(value, text::clean)?)
+}
+
+fn flag_in(found: Canon<'_>) -> Option<Canon<'_>> {
     let Canon::Text(word) = &found else {
         return Some(found);
     };
@@ -108,7 +125,10 @@ fn flag(value: &Value) -> Option<Canon<'_>> {
 }
 
 fn moment(value: &Value) -> Option<Canon<'_>> {
-    let found = scalar(value, text::clean)?;
+    moment_in(scalar(value, text::clean)?)
+}
+
+fn moment_in(found: Canon<'_>) -> Option<Canon<'_>> {
     let Canon::Text(text) = found else {
         return Some(found);
     };

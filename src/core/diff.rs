@@ -1,19 +1,23 @@
 //! What differs between two records, field by field.
 
 use super::canon;
-use super::entity::EntityType;
-use super::schema;
+use super::comparison::Comparison;
 use serde_json::{json, Map, Value};
 
 /// The compared fields in which two records differ: `{field: {"old": …, "new": …}}`, values in their
 /// normalised form, null for absent. Empty exactly where the fingerprints are equal.
-pub fn diff(entity: EntityType, old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
+pub fn diff(
+    comparison: &Comparison,
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+) -> Map<String, Value> {
     let mut changed = Map::new();
-    for field in schema::compared(entity) {
-        let (before, after) = (canon::of(field, old), canon::of(field, new));
+    for field in comparison.fields() {
+        let of = |record| field.value(record).and_then(|v| canon::canon(field.kind, v));
+        let (before, after) = (of(old), of(new));
         if before != after {
             let (before, after) = (before.map(Value::from), after.map(Value::from));
-            changed.insert(field.name.to_owned(), json!({"old": before, "new": after}));
+            changed.insert(field.name.clone(), json!({"old": before, "new": after}));
         }
     }
     changed
@@ -23,6 +27,7 @@ pub fn diff(entity: EntityType, old: &Map<String, Value>, new: &Map<String, Valu
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::core::EntityType;
 
     fn map(text: &str) -> Map<String, Value> {
         serde_json::from_str(text).unwrap()
@@ -32,7 +37,7 @@ mod tests {
     fn shows_changed_fields_only_and_normalised() {
         let old = map(r#"{"sku":"A","price":"10.00","name":" Mug","status":"","custom":{"a":1}}"#);
         let new = map(r#"{"sku":"A","price":12.50,"name":"Mug","type":"simple","custom":{"a":2}}"#);
-        let changed = diff(EntityType::Products, &old, &new);
+        let changed = diff(Comparison::all(EntityType::Products), &old, &new);
         let shown = r#"{"price":{"new":12.5,"old":10},"type":{"new":"simple","old":null}}"#;
         assert_eq!(changed, map(shown));
     }
@@ -41,6 +46,6 @@ mod tests {
     fn the_same_in_another_form_is_no_difference() {
         let old = map(r#"{"total":"5.0","lines":[{"id":2,"sku":"b"},{"id":1}],"paid_at":null}"#);
         let new = map(r#"{"total":5,"lines":[{"id":"1"},{"sku":"b","id":"2"}],"number":false}"#);
-        assert_eq!(diff(EntityType::Orders, &old, &new), Map::new());
+        assert_eq!(diff(Comparison::all(EntityType::Orders), &old, &new), Map::new());
     }
 }

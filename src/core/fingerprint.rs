@@ -12,11 +12,12 @@
 //! and two lines (release build, mean of 200,000, one core).
 
 use super::canon::{self, Canon};
-use super::entity::EntityType;
-use super::schema::{self, Field, Kind};
+use super::comparison::{Compared, Comparison};
+use super::schema::Kind;
 use crate::error::{Code, Error};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -77,28 +78,44 @@ fn invalid(s: &str) -> Error {
 }
 
 /// The fingerprint of a record: equal for two records whose compared fields say the same.
-pub fn fingerprint(entity: EntityType, record: &Map<String, Value>) -> Fingerprint {
-    let mut sink = Sink(Md5::new());
-    sink.0.update((entity as i16).to_be_bytes());
-    for field in schema::compared(entity) {
-        if let Some(value) = canon::of(field, record) {
+pub fn fingerprint(comparison: &Comparison, record: &Map<String, Value>) -> Fingerprint {
+    of_fields(comparison, |field, sink| {
+        if let Some(value) = field.value(record).and_then(|v| canon::canon(field.kind, v)) {
             sink.bytes(field.name.as_bytes());
             sink.value(&value);
         }
+    })
+}
+
+/// The fingerprint of what `write` puts down for each compared field.
+pub(super) fn of_fields(comparison: &Comparison, mut write: impl FnMut(&Compared, &mut Sink)) -> Fingerprint {
+    thread_local! {
+        // one hash of one run of bytes costs half of many small ones
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    let mut digest: [u8; 16] = sink.0.finalize().into();
-    digest[0] = VERSION;
-    Fingerprint(digest)
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut sink = Sink(std::mem::take(buffer));
+        sink.0.clear();
+        sink.0.extend((comparison.entity() as i16).to_be_bytes());
+        comparison
+            .fields()
+            .iter()
+            .for_each(|field| write(field, &mut sink));
+        let mut digest: [u8; 16] = Md5::digest(&sink.0).into();
+        digest[0] = VERSION;
+        *buffer = sink.0;
+        Fingerprint(digest)
+    })
 }
 
 /// Which fields are compared and how, in short: where it differs from what was stored with the
 /// fingerprints, they were made of something else and are to be made anew.
-pub fn spec(entity: EntityType) -> String {
-    let mut sink = Sink(Md5::new());
-    for field in schema::compared(entity) {
-        sink.field(field);
+pub fn spec(comparison: &Comparison) -> String {
+    let mut sink = Sink(Vec::new());
+    for field in comparison.fields() {
+        sink.field(&field.name, field.kind);
     }
-    let digest: [u8; 16] = sink.0.finalize().into();
+    let digest: [u8; 16] = Md5::digest(&sink.0).into();
     let short = digest
         .iter()
         .take(4)
@@ -107,37 +124,37 @@ pub fn spec(entity: EntityType) -> String {
     format!("{VERSION}:{short}")
 }
 
-/// Writes values into the hash so that no two sequences of values give the same bytes.
-struct Sink(Md5);
+/// Writes values so that no two sequences of them give the same bytes.
+pub(super) struct Sink(Vec<u8>);
 
 impl Sink {
     fn count(&mut self, n: usize) {
-        self.0.update((n as u64).to_be_bytes());
+        self.0.extend((n as u64).to_be_bytes());
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
-        self.0.update(bytes);
+        self.0.extend(bytes);
     }
 
-    fn value(&mut self, value: &Canon<'_>) {
+    pub(super) fn value(&mut self, value: &Canon<'_>) {
         match value {
-            Canon::True => self.0.update(b"b"),
+            Canon::True => self.0.extend(b"b"),
             Canon::Number(digits) => {
-                self.0.update(b"n");
+                self.0.extend(b"n");
                 self.bytes(digits.as_bytes());
             }
             Canon::Text(text) => {
-                self.0.update(b"t");
+                self.0.extend(b"t");
                 self.bytes(text.as_bytes());
             }
             Canon::List(list) => {
-                self.0.update(b"l");
+                self.0.extend(b"l");
                 self.count(list.len());
                 list.iter().for_each(|v| self.value(v));
             }
             Canon::Object(fields) => {
-                self.0.update(b"o");
+                self.0.extend(b"o");
                 self.count(fields.len());
                 for (name, v) in fields {
                     self.bytes(name.as_bytes());
@@ -147,12 +164,12 @@ impl Sink {
         }
     }
 
-    fn field(&mut self, field: &Field) {
-        self.bytes(field.name.as_bytes());
-        self.bytes(field.kind.name().as_bytes());
-        if let Kind::List(inner) = field.kind {
+    fn field(&mut self, name: &str, kind: Kind) {
+        self.bytes(name.as_bytes());
+        self.bytes(kind.name().as_bytes());
+        if let Kind::List(inner) = kind {
             self.count(inner.len());
-            inner.iter().for_each(|f| self.field(f));
+            inner.iter().for_each(|f| self.field(f.name, f.kind));
         }
     }
 }

@@ -3,24 +3,29 @@
 pub mod backoff;
 mod canon;
 mod catalogue;
+pub mod comparison;
 pub mod diff;
 pub mod entity;
-
 pub mod fingerprint;
+pub mod mapping;
 pub mod normalise;
 mod number;
 #[cfg(test)]
 mod properties;
 pub mod record;
+pub mod row;
 pub mod schema;
 pub mod seal;
 mod text;
 mod time;
 
 pub use backoff::Backoff;
+pub use comparison::{Compared, Comparison};
 pub use diff::diff;
 pub use entity::EntityType;
 pub use fingerprint::{fingerprint, spec, Fingerprint};
+pub use mapping::{apply as apply_mappings, Mapping};
 pub use normalise::{match_key, normalise, normalise_value, strip_nul};
 pub use record::{Record, Stub};
+pub use row::Layout;
 pub use schema::{compared, field, fields, Field, Kind};

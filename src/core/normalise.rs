@@ -32,14 +32,24 @@ pub fn match_key(entity: EntityType, record: &Map<String, Value>) -> Option<Stri
         Value::String(s) if s.len() <= LONGEST => Some(s),
         _ => None,
     };
+    match_fields(entity).iter().find_map(|name| {
+        // a category without a slug is known by its name, whatever its case
+        let kind = match *name {
+            "email" | "name" => Kind::Email,
+            _ => Kind::Text,
+        };
+        of(name, kind)
+    })
+}
+
+/// The fields that a match key can come from, best first.
+pub(super) const fn match_fields(entity: EntityType) -> &'static [&'static str] {
     match entity {
-        EntityType::Customers => of("email", Kind::Email),
-        EntityType::Products => of("sku", Kind::Text),
-        EntityType::Categories => of("slug", Kind::Text).or_else(|| of("name", Kind::Email)),
-        EntityType::Warehouses => of("code", Kind::Text),
-        EntityType::Orders | EntityType::Purchases | EntityType::Sales | EntityType::Transfers => {
-            of("number", Kind::Text)
-        }
+        EntityType::Customers => &["email"],
+        EntityType::Products => &["sku"],
+        EntityType::Categories => &["slug", "name"],
+        EntityType::Warehouses => &["code"],
+        EntityType::Orders | EntityType::Purchases | EntityType::Sales | EntityType::Transfers => &["number"],
     }
 }
 

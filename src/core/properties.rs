@@ -3,14 +3,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::fingerprint::VERSION;
+use super::row::Layout;
 use super::text::tests::tricky;
 use super::*;
 use proptest::prelude::*;
 use serde_json::{json, Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use unicode_normalization::UnicodeNormalization;
 
 type Data = Map<String, Value>;
+
+fn fingerprint(entity: EntityType, record: &Data) -> Fingerprint {
+    super::fingerprint(Comparison::all(entity), record)
+}
+
+fn diff(entity: EntityType, old: &Data, new: &Data) -> Data {
+    super::diff(Comparison::all(entity), old, new)
+}
 
 fn map(text: &str) -> Data {
     serde_json::from_str(text).unwrap()
@@ -66,6 +76,25 @@ fn json_value() -> impl Strategy<Value = Value> {
             prop::collection::vec((key, inner), 0..5).prop_map(|v| Value::Object(v.into_iter().collect())),
         ]
     })
+}
+
+/// What a table can hold of a record, as a record and as the texts of its columns.
+fn as_row(entity: EntityType, data: &Data) -> (Data, Vec<Option<Cow<'static, str>>>) {
+    let mut record = Data::new();
+    let mut row = Vec::new();
+    for (name, value) in data {
+        let kind = field(entity, name).unwrap().kind;
+        let text = match (kind, value) {
+            (Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any, v) => v.to_string(),
+            (_, Value::String(s)) => s.clone(),
+            (Kind::Number, Value::Number(n)) => n.to_string(),
+            (Kind::Bool, Value::Bool(b)) => b.to_string(),
+            _ => continue,
+        };
+        record.insert(name.clone(), value.clone());
+        row.push(Some(Cow::Owned(text)));
+    }
+    (record, row)
 }
 
 fn entity() -> impl Strategy<Value = EntityType> {
@@ -128,6 +157,15 @@ proptest! {
         let once = normal(e, &data);
         prop_assert_eq!(&normal(e, &once), &once);
         prop_assert_eq!(fingerprint(e, &once), fingerprint(e, &data));
+    }
+
+    #[test]
+    fn a_row_says_what_its_record_says((e, data) in entity_and_record()) {
+        let (record, row) = as_row(e, &data);
+        let names: Vec<_> = record.keys().map(String::as_str).collect();
+        let layout = Layout::new(Comparison::all(e).clone(), &names.join(","));
+        prop_assert_eq!(layout.fingerprint(&row).unwrap(), fingerprint(e, &record));
+        prop_assert_eq!(layout.match_key(&row), match_key(e, &record));
     }
 
     #[test]
@@ -296,7 +334,7 @@ fn fingerprints_are_as_stored() {
 /// A change here is fine: it is what tells ledgers that the compared fields are others now.
 #[test]
 fn specs_are_as_stored() {
-    let made = EntityType::ALL.map(spec);
+    let made = EntityType::ALL.map(|e| spec(Comparison::all(e)));
     assert_eq!(
         made,
         [

@@ -3,12 +3,11 @@
 //! Work goes in by one channel, results come out by another, and a pipe wakes the main thread. The main thread
 //! never has more under way than there are threads: so memory stays flat however much there is to read.
 
-use crate::store::ledger::Row;
+use crate::store::ledger::{Row, Shape};
 use crate::worker::latch::{self, Wakeable, Waker};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{Batch, Source, Task};
 
@@ -22,11 +21,11 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    pub fn new(entity: EntityType, mut batch: Batch) -> Result<Self> {
+    pub fn new(shape: &Shape, mut batch: Batch) -> Result<Self> {
         let records = std::mem::take(&mut batch.records);
         let rows = records
             .into_iter()
-            .map(|record| Row::new(entity, record))
+            .map(|record| Row::new(shape, record))
             .collect::<Result<_>>()?;
         Ok(Fetched { rows, batch })
     }
@@ -35,7 +34,7 @@ impl Fetched {
 /// Threads with a source.
 pub struct Pool {
     source: Shared,
-    work: Sender<(EntityType, Task)>,
+    work: Sender<(Arc<Shape>, Task)>,
     results: Receiver<(Task, Result<Fetched>)>,
     wakeable: Wakeable,
     waker: Waker,
@@ -94,9 +93,9 @@ impl Pool {
         self.busy == 0
     }
 
-    pub fn submit(&mut self, entity: EntityType, task: Task) -> Result<()> {
+    pub fn submit(&mut self, shape: &Arc<Shape>, task: Task) -> Result<()> {
         self.busy += 1;
-        self.work.send((entity, task)).map_err(|_| gone())
+        self.work.send((shape.clone(), task)).map_err(|_| gone())
     }
 
     /// The next result; waits for it interruptibly.
@@ -121,7 +120,7 @@ impl Pool {
 
 fn fetch_all(
     source: &dyn Source,
-    tasks: &Mutex<Receiver<(EntityType, Task)>>,
+    tasks: &Mutex<Receiver<(Arc<Shape>, Task)>>,
     done: &Sender<(Task, Result<Fetched>)>,
     waker: &Waker,
 ) {
@@ -130,8 +129,8 @@ fn fetch_all(
             Ok(tasks) => tasks.recv(),
             Err(_) => return,
         };
-        let Ok((entity, task)) = next else { return };
-        let fetched = guarded(|| Fetched::new(entity, source.fetch(entity, &task)?));
+        let Ok((shape, task)) = next else { return };
+        let fetched = guarded(|| Fetched::new(&shape, source.fetch(shape.comparison.entity(), &task)?));
         if done.send((task, fetched)).is_err() {
             return;
         }

@@ -77,7 +77,7 @@ pub fn save(
                 credentials = excluded.credentials, memo = '{}', is_active = true, last_error = NULL,
                 blocked_until = NULL, updated_at = now()
             RETURNING c.number, c.xmax = 0 AS is_new)
-         SELECT sync_backfill_local($1::uuid, number) FROM saved WHERE is_new",
+         SELECT sync_join_connector($1::uuid, number) FROM saved WHERE is_new",
         &[
             org.into(),
             id.into(),

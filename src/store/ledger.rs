@@ -4,7 +4,9 @@ use super::{row, run};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::ops::AddAssign;
-use sync_engine::core::{fingerprint, EntityType, Record, Stub};
+use sync_engine::core::{
+    apply_mappings, fingerprint, match_key, Comparison, EntityType, Mapping, Record, Stub,
+};
 use sync_engine::error::Result;
 
 /// One organisation's part of the ledger for one connector and entity type.
@@ -13,6 +15,13 @@ pub struct Ledger {
     pub org: String,
     pub connector: i32,
     pub entity: EntityType,
+}
+
+/// What remote records become: their mapped fields, and by what they are compared.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub comparison: Comparison,
+    pub mappings: Vec<Mapping>,
 }
 
 /// A record as it is written.
@@ -58,10 +67,15 @@ pub struct Missing {
 }
 
 impl Row {
-    /// Fingerprint and JSON of a record. Pure, so that the fetching threads can do it.
-    pub fn new(entity: EntityType, record: Record) -> Result<Self> {
+    /// Mapped fields, fingerprint and JSON of a record. Pure, so that the fetching threads can do it.
+    pub fn new(shape: &Shape, mut record: Record) -> Result<Self> {
+        if !shape.mappings.is_empty() {
+            let entity = shape.comparison.entity();
+            apply_mappings(entity, &shape.mappings, &mut record.data);
+            record.match_key = match_key(entity, &record.data);
+        }
         Ok(Row {
-            fingerprint: fingerprint::fingerprint(entity, &record.data).to_string(),
+            fingerprint: fingerprint(&shape.comparison, &record.data).to_string(),
             json: serde_json::to_string(&record.data).map_err(super::internal)?,
             external_id: record.external_id,
             parent_id: record.parent_id,
@@ -258,6 +272,56 @@ impl Ledger {
                 self.connector.into(),
                 self.entity_no().into(),
                 ids.to_vec().into(),
+            ],
+        )
+    }
+
+    /// How records are to be shaped; `connector` keeps it until they are compared in another way.
+    pub fn shape(&self) -> Result<Shape> {
+        #[derive(Deserialize)]
+        struct Stored {
+            spec: Option<String>,
+            mappings: serde_json::Value,
+        }
+        let stored: Stored = row(
+            "SELECT json_build_object(
+                 'spec', (SELECT k.spec FROM sync_comparison k WHERE k.org_id = $1::uuid AND k.connector = $2 AND k.entity = $3),
+                 'mappings', sync_mappings($1::uuid, $2, $3))::text",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+            ],
+        )?;
+        Ok(Shape {
+            comparison: match stored.spec {
+                Some(spec) => spec.parse()?,
+                None => Comparison::all(self.entity).clone(),
+            },
+            mappings: Mapping::list(self.entity, &stored.mappings)?,
+        })
+    }
+
+    /// Makes fingerprints anew where they were made with another version or field list.
+    pub fn align_fingerprints(&self) -> Result<i64> {
+        row(
+            "SELECT to_json(sync_refingerprint($1::uuid, $2, $3))::text",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+            ],
+        )
+    }
+
+    /// Reads the local relation anew where no trigger can follow it.
+    pub fn scan_local(&self) -> Result<Option<i64>> {
+        row(
+            "SELECT coalesce(to_json(sync_scan_local($1::uuid, $2, $3)), 'null')::text",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
             ],
         )
     }

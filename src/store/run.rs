@@ -272,22 +272,6 @@ pub fn checkpoint(key: &RunKey, entity: EntityType, state: Option<&Value>) -> Re
     )
 }
 
-/// Makes fingerprints anew where they were made with another version or field list.
-pub fn align_fingerprints(key: &RunKey, entity: EntityType, spec: &str) -> Result<()> {
-    run(
-        "SELECT sync_refingerprint($1::uuid, $2, e) FROM sync_entity e WHERE e.number = $3",
-        &[
-            key.org.as_str().into(),
-            key.connector.into(),
-            (entity as i16).into(),
-        ],
-    )?;
-    run(
-        "UPDATE sync_metadata SET fingerprint_spec = $4 WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
-        &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into(), spec.into()],
-    )
-}
-
 /// A complete pull: where the next one takes up.
 pub fn remember(
     key: &RunKey,

@@ -49,9 +49,16 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_ingest_webhook", "sync_type,headers,body"),
     (
         "sync_verify",
-        "sync_type,entity_type,problem,external_id,local_id,stored,actual",
+        "sync_type,entity_type,repair,problem,external_id,local_id,stored,actual",
     ),
     ("sync_fingerprint", "entity_type,record"),
+    (
+        "sync_bind",
+        "entity_type,relation,columns,key_columns,tracking,org_column,deleted_column",
+    ),
+    ("sync_unbind", "entity_type"),
+    ("sync_map", "sync_type,entity_type,field,path,type,compared"),
+    ("sync_unmap", "sync_type,entity_type,field"),
     ("sync_grant", "role,org_id,level"),
     ("sync_revoke", "role,org_id"),
     ("sync_maintain", ""),

@@ -111,7 +111,10 @@ fn every_table_has_row_level_security_and_a_policy_for_every_command() {
          HAVING string_agg(p.polcmd::text, '' ORDER BY p.polcmd::text) IS DISTINCT FROM 'adrw'
          ORDER BY 1",
     );
-    assert_eq!(partial, "sync_access|\nsync_entity|\nsync_privilege|");
+    assert_eq!(
+        partial,
+        "sync_access|\nsync_entity|\nsync_layout|\nsync_layout_column|\nsync_privilege|"
+    );
     let open_views = db.psql(
         "SELECT relname FROM pg_class
          WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'

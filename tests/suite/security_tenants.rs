@@ -15,7 +15,7 @@ const RELATIONS: &str = "SELECT quote_ident(relname) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY 1";
 
 /// One call of each function that asks which organisation it works for.
-const CALLS: [&str; 20] = [
+const CALLS: &[&str] = &[
     "sync_pull('mine', 'customers')",
     "sync_all('mine')",
     "sync_ingest_webhook('mine', '{}', 'webhook_id=1')",
@@ -34,6 +34,10 @@ const CALLS: [&str; 20] = [
     "sync_reset('mine', 'customers')",
     "sync_pattern_preview('00000000-0000-4000-8000-000000000000', 'mine', 'customers')",
     "sync_list_add_from_pattern('00000000-0000-4000-8000-000000000000', 'mine', 'customers')",
+    "sync_bind('customers', 'sync_customers', '{\"email\": \"email\"}', '{id}')",
+    "sync_unbind('customers')",
+    "sync_map('mine', 'customers', 'vat', 'meta_data.vat')",
+    "sync_unmap('mine', 'customers', 'vat')",
     "sync_connect('woocommerce', 'https://shop.example.com', '{\"consumer_key\": \"ck_x\", \"consumer_secret\": \"cs_x\"}', 'mine')",
     "sync_disconnect('mine')",
 ];
@@ -220,7 +224,10 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_level_rank",
         "sync_worker_alive",
         "sync_fingerprint",
+        "sync_row_fingerprint",
         "sync_match_key",
+        "sync_row_match_key",
+        "sync_fields",
         "sync_diff",
         "sync_kind_entities",
         "sync_plain",

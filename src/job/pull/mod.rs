@@ -14,7 +14,7 @@ mod verify;
 use super::pool::Pool;
 use super::{check_entity, Context, Outcome};
 use crate::store::connector;
-use crate::store::ledger::{Counts, Ledger};
+use crate::store::ledger::{Counts, Ledger, Shape};
 use crate::store::run::{self as runs, Memory};
 use crate::worker::transaction::short;
 use crate::worker::Mode;
@@ -22,8 +22,9 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use state::{to_value, State};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
-use sync_engine::core::{fingerprint, EntityType};
+use sync_engine::core::{spec, EntityType};
 use sync_engine::error::Result;
 use sync_engine::source::stack::Stack;
 use sync_engine::source::{Content, Pass, Source};
@@ -37,6 +38,8 @@ struct Pull<'a> {
     context: &'a Context<'a>,
     pool: &'a mut Pool,
     ledger: Ledger,
+    /// What the remote's records become.
+    shape: Arc<Shape>,
     state: State,
     /// Modified since then: perhaps twice within one second, so read again.
     recent: DateTime<Utc>,
@@ -64,15 +67,17 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
             Err(wait) => pool.pause(wait),
         }
     };
-    let memory = short(|| prepare(context, entity))?;
-    let (state, resumed, requests) = begin(context, pool, entity, mode, &memory)?;
+    let ledger = Ledger {
+        org: context.key.org.clone(),
+        connector: context.key.connector,
+        entity,
+    };
+    let (memory, shape) = short(|| prepare(context, &ledger))?;
+    let (state, resumed, requests) = begin(context, pool, &ledger, mode, &memory)?;
     let overlap = Duration::from_std(context.settings.pull_overlap).unwrap_or(Duration::seconds(120));
     let mut pull = Pull {
-        ledger: Ledger {
-            org: context.key.org.clone(),
-            connector: context.key.connector,
-            entity,
-        },
+        ledger,
+        shape: Arc::new(shape),
         recent: memory.last_sync.unwrap_or(DateTime::<Utc>::MIN_UTC + overlap) - overlap,
         rate,
         counts: Counts::default(),
@@ -92,23 +97,24 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
 }
 
 /// Marks the entity type as in progress; new fingerprints first, where their version or field list changed.
-fn prepare(context: &Context, entity: EntityType) -> Result<Memory> {
-    let memory = runs::recall(&context.key, entity)?;
-    let spec = fingerprint::spec(entity);
-    if memory.fingerprint_spec.as_deref() != Some(spec.as_str()) {
-        runs::align_fingerprints(&context.key, entity, &spec)?;
+fn prepare(context: &Context, ledger: &Ledger) -> Result<(Memory, Shape)> {
+    let memory = runs::recall(&context.key, ledger.entity)?;
+    let shape = ledger.shape()?;
+    if memory.fingerprint_spec.as_deref() != Some(spec(&shape.comparison).as_str()) {
+        ledger.align_fingerprints()?;
     }
-    Ok(memory)
+    Ok((memory, shape))
 }
 
 /// The checkpoint of an unfinished pull, if it serves, or a new plan.
 fn begin(
     context: &Context,
     pool: &Pool,
-    entity: EntityType,
+    ledger: &Ledger,
     mode: Mode,
     memory: &Memory,
 ) -> Result<(State, bool, u64)> {
+    let entity = ledger.entity;
     if let Some(mut state) = resumable(memory, mode) {
         state.stack.restart();
         return Ok((state, true, 0));
@@ -135,11 +141,6 @@ fn begin(
         processed: 0,
     };
     state.stack.push(plan.tasks);
-    let ledger = Ledger {
-        org: context.key.org.clone(),
-        connector: context.key.connector,
-        entity,
-    };
     short(|| {
         ledger.clear_windows()?;
         connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
@@ -182,6 +183,7 @@ impl Pull<'_> {
         } = self;
         let key = &context.key;
         let memo = pool.source().memo();
+        short(|| ledger.scan_local())?;
         let (count, linked) = short(|| {
             connector::mark_ok(&key.org, key.connector, &memo)?;
             // the last pages may have come within the interval in which progress is not written

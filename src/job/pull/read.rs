@@ -59,7 +59,7 @@ impl Pull<'_> {
             }
             if let Some(task) = self.state.stack.take() {
                 self.tokens = self.tokens.saturating_sub(1);
-                self.pool.submit(self.ledger.entity, task)?;
+                self.pool.submit(&self.shape, task)?;
             }
         }
         Ok(())

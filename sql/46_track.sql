@@ -1,0 +1,181 @@
+-- Tracking: the local side of the ledger follows the local relation, statement by statement.
+
+CREATE FUNCTION sync_drop_local(layout_id int, org uuid, local_ids text[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    k sync_comparison;
+    keys text[];
+BEGIN
+    FOR k IN SELECT * FROM sync_comparison x WHERE x.layout = layout_id AND x.org_id = org LOOP
+        -- a row that both sides have lost, or only the local one ever had, leaves no trace
+        WITH removed AS (
+            DELETE FROM sync_record r
+            WHERE r.org_id = org AND r.connector = k.connector AND r.entity = k.entity
+              AND r.local_id = ANY (local_ids) AND r.remote_fingerprint IS NULL
+            RETURNING r.local_match_key AS key),
+        released AS (
+            UPDATE sync_record r SET local_id = NULL, local_match_key = NULL, local_fingerprint = NULL
+            WHERE r.org_id = org AND r.connector = k.connector AND r.entity = k.entity
+              AND r.local_id = ANY (local_ids) AND r.remote_fingerprint IS NOT NULL
+            RETURNING r.match_key AS key)
+        SELECT array_agg(DISTINCT t.key) INTO keys
+        FROM (SELECT key FROM removed UNION ALL SELECT key FROM released) t
+        WHERE t.key IS NOT NULL;
+        -- one candidate less: what was ambiguous may be unique now
+        PERFORM sync_match_keys(org, k.connector, k.entity, keys);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sync_drop_local(int, uuid, text[]) IS 'Takes deleted local rows out of the ledger.';
+
+CREATE FUNCTION sync_forget_local(org uuid, connector_no int, entity_no smallint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    DELETE FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.local_id IS NOT NULL AND r.remote_fingerprint IS NULL;
+    UPDATE sync_record r
+    SET local_id = NULL, local_match_key = NULL, local_fingerprint = NULL, ambiguous = false
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND (r.local_id IS NOT NULL OR r.ambiguous);
+END
+$$;
+COMMENT ON FUNCTION sync_forget_local(uuid, int, smallint) IS 'Takes every local row of a connector''s entity type out of the ledger.';
+
+CREATE FUNCTION sync_truncated(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF (SELECT cardinality(l.members) > 1 FROM sync_layout l WHERE l.id = layout_id) THEN
+        -- perhaps one partition of many
+        PERFORM sync_rescan(layout_id);
+    ELSE
+        PERFORM sync_forget_local(k.org_id, k.connector, k.entity) FROM sync_comparison k WHERE k.layout = layout_id;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_truncated(int) IS 'Takes the local rows of a truncated relation out of the ledger.';
+
+-- One trigger function per layout. SECURITY DEFINER: who may write the local relation has no right on the ledger. The
+-- planner settings: a plan cached from a bulk statement would scan the whole ledger for every later one-row statement.
+CREATE FUNCTION sync_generate_trigger(layout_id int) RETURNS regprocedure
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    s sync_layout_sql := sync_layout_pieces(layout_id);
+    routine text := format('@extschema@.sync_track_%s()', layout_id);
+BEGIN
+    EXECUTE format($sql$
+        CREATE OR REPLACE FUNCTION %1$s RETURNS trigger
+            LANGUAGE plpgsql SECURITY DEFINER
+            SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = 'ISO, YMD' SET extra_float_digits = 1
+            SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
+        AS $track$
+        DECLARE
+            touched record;
+        BEGIN
+            IF TG_OP = 'TRUNCATE' THEN
+                PERFORM sync_truncated(%2$s);
+                RETURN NULL;
+            ELSIF TG_OP = 'UPDATE' THEN
+                -- rows whose key was changed, or that are marked as deleted now
+                PERFORM sync_drop_local(%2$s, o.org, array_agg(o.local_id))
+                FROM (SELECT %3$s AS org, %4$s AS local_id FROM old_rows n WHERE %5$s
+                      EXCEPT SELECT %3$s, %4$s FROM new_rows n WHERE %5$s) o
+                GROUP BY o.org;
+            ELSIF TG_OP = 'DELETE' THEN
+                PERFORM sync_drop_local(%2$s, o.org, array_agg(o.local_id))
+                FROM (SELECT %3$s AS org, %4$s AS local_id FROM old_rows n WHERE %5$s) o
+                GROUP BY o.org;
+                RETURN NULL;
+            END IF;
+
+            FOR touched IN
+                WITH changed AS MATERIALIZED (
+                    SELECT %3$s AS org, %4$s AS local_id, ARRAY[%6$s] AS texts FROM new_rows n WHERE %5$s),
+                written AS (
+                    INSERT INTO sync_record AS r (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
+                    SELECT k.org_id, k.connector, k.entity, c.local_id, sync_row_match_key(k.spec, %7$L, c.texts),
+                           sync_row_fingerprint(k.spec, %7$L, c.texts)
+                    FROM changed c JOIN sync_comparison k ON k.layout = %2$s AND k.org_id = c.org
+                    ON CONFLICT (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL
+                    DO UPDATE SET
+                        local_match_key = excluded.local_match_key,
+                        local_fingerprint = excluded.local_fingerprint,
+                        agreed_fingerprint = CASE WHEN excluded.local_fingerprint = r.remote_fingerprint
+                                                  THEN r.remote_fingerprint ELSE r.agreed_fingerprint END
+                    WHERE r.local_fingerprint IS DISTINCT FROM excluded.local_fingerprint
+                       OR r.local_match_key IS DISTINCT FROM excluded.local_match_key
+                    RETURNING r.org_id, r.connector, r.entity, r.external_id, r.local_match_key)
+                SELECT w.org_id, w.connector, w.entity, array_agg(DISTINCT w.local_match_key) AS keys
+                FROM written w
+                WHERE w.external_id IS NULL AND w.local_match_key IS NOT NULL
+                GROUP BY 1, 2, 3
+            LOOP
+                PERFORM sync_match_keys(touched.org_id, touched.connector, touched.entity, touched.keys);
+            END LOOP;
+            RETURN NULL;
+        END
+        $track$ $sql$, routine, layout_id, s.org, s.key_text, s.live, s.row_texts, s.names);
+    PERFORM sync_adopt(routine::regprocedure, NULL);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', routine, 'Statement-level trigger of a local relation: carries what changed to the local side of the ledger, set-based. Generated.');
+    RETURN routine::regprocedure;
+END
+$$;
+COMMENT ON FUNCTION sync_generate_trigger(int) IS 'Makes the trigger function that tracks a layout''s relation: sync_track_N.';
+
+-- A statement that names a partition fires the partition's triggers only, one that names the whole fires the whole's
+-- only: so each has its own.
+CREATE FUNCTION sync_members(relation regclass) RETURNS oid[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH RECURSIVE tree AS (
+        SELECT relation::oid AS member
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON t.member = i.inhparent
+        JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p'))
+    SELECT array_agg(member ORDER BY member) FROM tree
+$$;
+COMMENT ON FUNCTION sync_members(regclass) IS 'A relation with its partitions, or the tables that inherit from it.';
+
+CREATE FUNCTION sync_place_triggers(layout_id int, routine regprocedure) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    places oid[] := (SELECT sync_members(l.relation) FROM sync_layout l WHERE l.id = layout_id);
+    own boolean := EXISTS (SELECT FROM sync_layout l WHERE l.id = layout_id AND l.bound_by IS NULL);
+    event record;
+    t record;
+BEGIN
+    FOR t IN SELECT g.tgname, g.tgrelid::regclass AS place FROM pg_trigger g WHERE g.tgfoid = routine AND g.tgrelid <> ALL (places) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.place);
+    END LOOP;
+    FOR event IN
+        SELECT m.place, e.name, e.clause, format('sync_track_%s_%s', layout_id, e.name) AS trigger
+        FROM unnest(places) AS m (place),
+             (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'), ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
+                     ('delete', 'REFERENCING OLD TABLE AS old_rows'), ('truncate', '')) AS e (name, clause)
+        WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = routine AND g.tgrelid = m.place
+                          AND g.tgname = format('sync_track_%s_%s', layout_id, e.name))
+    LOOP
+        -- not while a dump is restored (its sessions set both): the ledger comes as it was
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT %s EXECUTE FUNCTION %s',
+                       event.trigger, event.name, event.place::regclass, event.clause,
+                       CASE event.name WHEN 'insert' THEN 'WHEN (current_setting(''row_security'') = ''on'' OR current_setting(''check_function_bodies'') = ''on'')'
+                                       ELSE '' END, routine);
+        IF NOT own THEN
+            EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION sync_ext', event.trigger, event.place::regclass);
+        END IF;
+    END LOOP;
+    UPDATE sync_layout l SET members = places WHERE l.id = layout_id AND l.members <> places;
+END
+$$;
+COMMENT ON FUNCTION sync_place_triggers(int, regprocedure) IS 'Puts the tracking triggers on a layout''s relation and its partitions, and takes them from where they don''t belong any more.';
+
+DO $$
+BEGIN
+    PERFORM sync_place_triggers(l.id, sync_generate_trigger(l.id)) FROM sync_layout l;
+END
+$$;

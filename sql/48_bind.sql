@@ -1,0 +1,307 @@
+-- Binding: a table or view of the app as the local side of an entity type.
+
+CREATE FUNCTION sync_type_fits(type oid, kind text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE
+        WHEN t.typcategory = 'D' AND t.typname NOT IN ('timestamptz', 'timestamp', 'date') THEN false
+        WHEN kind IN ('text', 'email') THEN t.typcategory IN ('S', 'E') OR t.typname IN ('uuid', 'int2', 'int4', 'int8', 'numeric', 'citext')
+        WHEN kind = 'number' THEN t.typcategory IN ('N', 'S') AND t.typname NOT IN ('oid', 'regclass', 'money')
+        WHEN kind = 'bool' THEN t.typcategory IN ('B', 'S')
+        WHEN kind = 'time' THEN t.typcategory IN ('D', 'S')
+        WHEN kind IN ('set', 'sequence') THEN t.typname IN ('json', 'jsonb', '_text', '_varchar', '_int4', '_int8')
+        WHEN kind IN ('list', 'any') THEN t.typname IN ('json', 'jsonb')
+        -- a custom field: its type is that of its mapping
+        ELSE t.typcategory IN ('S', 'E', 'N', 'B', 'D') OR t.typname IN ('uuid', 'json', 'jsonb', 'citext') END
+    FROM pg_type x JOIN pg_type t ON t.oid = CASE WHEN x.typtype = 'd' THEN x.typbasetype ELSE x.oid END
+    WHERE x.oid = type
+$$;
+COMMENT ON FUNCTION sync_type_fits(oid, text) IS 'Whether a column of that type can hold a field of that kind.';
+
+CREATE FUNCTION sync_bound_column(relation regclass, column_name text, what text) RETURNS pg_attribute
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    a pg_attribute;
+BEGIN
+    SELECT * INTO a FROM pg_attribute x
+    WHERE x.attrelid = relation AND x.attname = column_name AND x.attnum > 0 AND NOT x.attisdropped;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'column "%" of % does not exist', column_name, relation USING ERRCODE = '42703',
+            DETAIL = format('It is named as %s.', what),
+            HINT = 'Columns: ' || (SELECT string_agg(x.attname, ', ' ORDER BY x.attnum) FROM pg_attribute x
+                                   WHERE x.attrelid = relation AND x.attnum > 0 AND NOT x.attisdropped) || '.';
+    END IF;
+    RETURN a;
+END
+$$;
+COMMENT ON FUNCTION sync_bound_column(regclass, text, text) IS 'A column of a relation by name; 42703 where there is none.';
+
+-- The columns a binding names, checked and in their order: fields by name, then key, organisation, mark of deletion.
+CREATE FUNCTION sync_check_columns(e sync_entity, relation regclass, columns jsonb, key_columns text[], org_column text, deleted_column text)
+    RETURNS SETOF sync_layout_column
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    c sync_layout_column;
+    a pg_attribute;
+    wanted record;
+BEGIN
+    IF jsonb_typeof(columns) IS DISTINCT FROM 'object' OR columns = '{}' THEN
+        RAISE EXCEPTION 'columns must be a JSON object of field and column' USING ERRCODE = '22023',
+            HINT = 'For instance {"email": "mail", "name": "full_name"}; sync_fields(''' || e.name || ''') lists the fields.';
+    END IF;
+    IF coalesce(cardinality(key_columns), 0) = 0 THEN
+        RAISE EXCEPTION 'key_columns is empty' USING ERRCODE = '22023', HINT = 'Name the columns of the primary key.';
+    END IF;
+    c.position := 0;
+    FOR wanted IN
+        SELECT 'field' AS purpose, p.key AS field, p.value AS column_name, f.kind, f.field IS NULL AS unknown, 1 AS turn, 0 AS ordinal
+        FROM jsonb_each_text(columns) p LEFT JOIN sync_fields(e.name) f ON f.field = p.key
+        UNION ALL SELECT 'key', NULL, k.name, 'text', false, 2, k.ordinal FROM unnest(key_columns) WITH ORDINALITY AS k (name, ordinal)
+        UNION ALL SELECT 'org', NULL, org_column, 'text', false, 3, 0 WHERE org_column IS NOT NULL
+        UNION ALL SELECT 'deleted', NULL, deleted_column, 'mark', false, 4, 0 WHERE deleted_column IS NOT NULL
+        ORDER BY turn, ordinal, field
+    LOOP
+        IF wanted.unknown AND wanted.field !~ '^custom\.[a-z_][a-z0-9_]{0,50}$' THEN
+            RAISE EXCEPTION '% have no field "%"', e.name, wanted.field USING ERRCODE = '22023',
+                HINT = 'sync_fields(''' || e.name || ''') lists them; a custom field is written custom.name.';
+        END IF;
+        a := sync_bound_column(relation, wanted.column_name, CASE wanted.purpose WHEN 'field' THEN format('field "%s"', wanted.field) ELSE wanted.purpose || ' column' END);
+        IF wanted.purpose = 'deleted' AND a.atttypid NOT IN ('bool'::regtype, 'timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+            OR wanted.purpose = 'org' AND a.atttypid NOT IN ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype)
+            OR wanted.purpose = 'key' AND NOT (a.atttypid < 16384 AND sync_type_fits(a.atttypid, NULL))
+            OR wanted.purpose = 'field' AND NOT sync_type_fits(a.atttypid, wanted.kind) THEN
+            RAISE EXCEPTION 'column "%" of % has type %, which can''t hold %', a.attname, relation, format_type(a.atttypid, a.atttypmod),
+                CASE wanted.purpose WHEN 'field' THEN format('field "%s" (%s)', wanted.field, coalesce(wanted.kind, 'custom'))
+                                    WHEN 'org' THEN 'an organisation' WHEN 'key' THEN 'a key' ELSE 'a mark of deletion' END
+                USING ERRCODE = '42804',
+                HINT = CASE wanted.purpose WHEN 'org' THEN 'Use uuid or text.' WHEN 'deleted' THEN 'Use boolean, date or timestamp.'
+                                           ELSE 'Bind a column of another type, or a view that converts it.' END;
+        END IF;
+        c := ROW(0, c.position + 1, wanted.purpose, wanted.field, wanted.kind, a.attname, a.attnum, a.atttypid)::sync_layout_column;
+        RETURN NEXT c;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sync_check_columns(sync_entity, regclass, jsonb, text[], text, text) IS 'The columns of a binding, each with its type checked.';
+
+CREATE FUNCTION sync_check_relation(relation regclass, key_columns text[], tracking text, org uuid, org_column text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    c pg_class;
+    caller oid := sync_caller();
+    keys smallint[];
+BEGIN
+    SELECT * INTO c FROM pg_class x WHERE x.oid = relation;
+    IF c.relkind NOT IN ('r', 'p', 'v', 'm', 'f') OR c.relpersistence = 't' OR c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) THEN
+        RAISE EXCEPTION '% can''t be bound', relation USING ERRCODE = '42809', HINT = 'Bind a table, a partitioned table, a foreign table or a view.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
+               WHERE d.classid = 'pg_class'::regclass AND d.objid = relation AND d.deptype = 'e') THEN
+        RAISE EXCEPTION '% is a table of sync_ext', relation USING ERRCODE = '42809', HINT = 'sync_unbind returns to the built-in table.';
+    END IF;
+    IF tracking NOT IN ('trigger', 'scan') THEN
+        RAISE EXCEPTION 'unknown tracking "%"', tracking USING ERRCODE = '22023', HINT = 'Use trigger or scan.';
+    END IF;
+    IF tracking = 'trigger' AND c.relkind NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '% can''t have triggers that see what changed', relation USING ERRCODE = '42809', HINT = 'Use tracking => ''scan''.';
+    END IF;
+    IF NOT has_table_privilege(caller, relation, 'SELECT') OR tracking = 'trigger' AND NOT has_table_privilege(caller, relation, 'TRIGGER') THEN
+        RAISE EXCEPTION 'role "%" may not % %', pg_get_userbyid(caller), CASE tracking WHEN 'trigger' THEN 'read and track' ELSE 'read' END, relation
+            USING ERRCODE = '42501', HINT = 'GRANT SELECT, TRIGGER ON ... TO ...; or let its owner bind it. sync_apply needs INSERT, UPDATE and DELETE as well.';
+    END IF;
+    -- who binds lends the rights: rows that the role may not see must not come into a preview by that
+    IF c.relrowsecurity AND NOT (SELECT r.rolsuper OR r.rolbypassrls OR pg_has_role(caller, c.relowner, 'USAGE') AND NOT c.relforcerowsecurity
+                                 FROM pg_roles r WHERE r.oid = caller) THEN
+        RAISE EXCEPTION 'row-level security of % applies to role "%"', relation, pg_get_userbyid(caller) USING ERRCODE = '42501',
+            HINT = 'Let the table''s owner bind it, or a role with BYPASSRLS.';
+    END IF;
+    IF tracking = 'trigger' THEN
+        SELECT array_agg(a.attnum ORDER BY a.attnum) INTO keys FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns);
+        IF NOT EXISTS (
+            SELECT FROM pg_index i
+            WHERE i.indrelid = relation AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+              AND (SELECT array_agg(k ORDER BY k) FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k) <@ keys) THEN
+            RAISE EXCEPTION '% has no unique index over its key columns', relation USING ERRCODE = '42830',
+                DETAIL = format('Key columns: %s.', array_to_string(key_columns, ', ')), HINT = 'Name the columns of the primary key.';
+        END IF;
+        IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns) AND NOT a.attnotnull) THEN
+            RAISE EXCEPTION 'a key column of % may be null', relation USING ERRCODE = '42830', HINT = 'Name the columns of the primary key.';
+        END IF;
+    END IF;
+    IF org_column IS NULL AND EXISTS (SELECT FROM sync_binding b JOIN sync_layout l ON l.id = b.layout
+                                      WHERE l.relation = sync_check_relation.relation AND b.org_id <> org) THEN
+        RAISE EXCEPTION '% is bound by another organisation', relation USING ERRCODE = '42501',
+            HINT = 'A relation that several organisations share needs an org_column.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_check_relation(regclass, text[], text, uuid, text) IS 'Whether a relation can be bound, by this role, in this way.';
+
+-- The layout of that shape, or a new one with its functions and triggers.
+CREATE FUNCTION sync_make_layout(e sync_entity, relation regclass, tracking text, columns sync_layout_column[]) RETURNS int
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    found int;
+BEGIN
+    SELECT l.id INTO found FROM sync_layout l
+    WHERE l.entity = e.number AND l.relation = sync_make_layout.relation AND l.tracking = sync_make_layout.tracking
+      AND l.bound_by = sync_caller()::regrole AND l.broken IS NULL
+      AND (SELECT array_agg((x.purpose, x.field, x.attnum)::text ORDER BY x.position) FROM sync_layout_column x WHERE x.layout = l.id)
+        = (SELECT array_agg((x.purpose, x.field, x.attnum)::text ORDER BY x.position) FROM unnest(columns) x);
+    IF found IS NOT NULL THEN
+        RETURN found;
+    END IF;
+    INSERT INTO sync_layout (entity, relation, tracking, bound_by) VALUES (e.number, relation, tracking, sync_caller()::regrole) RETURNING id INTO found;
+    INSERT INTO sync_layout_column
+    SELECT found, x.position, x.purpose, x.field, x.kind, x.column_name, x.attnum, x.type FROM unnest(columns) x;
+    PERFORM sync_generate_layout(found);
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION sync_make_layout(sync_entity, regclass, text, sync_layout_column[]) IS 'Finds or makes the layout for a binding.';
+
+CREATE FUNCTION sync_generate_layout(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM sync_generate_readers(layout_id);
+    IF (SELECT l.tracking = 'trigger' FROM sync_layout l WHERE l.id = layout_id) THEN
+        PERFORM sync_place_triggers(layout_id, sync_generate_trigger(layout_id));
+    ELSE
+        UPDATE sync_layout l SET members = ARRAY[l.relation::oid] WHERE l.id = layout_id;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_generate_layout(int) IS 'Makes, or makes anew, the functions and triggers of a layout.';
+
+CREATE FUNCTION sync_drop_layout(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    routine regprocedure;
+BEGIN
+    FOR routine IN
+        SELECT p.oid FROM pg_proc p
+        WHERE p.pronamespace = '@extschema@'::regnamespace
+          AND p.proname IN ('sync_scan_' || layout_id, 'sync_read_' || layout_id, 'sync_track_' || layout_id)
+    LOOP
+        -- the triggers go along
+        EXECUTE format('DROP FUNCTION %s CASCADE', routine);
+    END LOOP;
+    DELETE FROM sync_layout l WHERE l.id = layout_id;
+END
+$$;
+COMMENT ON FUNCTION sync_drop_layout(int) IS 'Removes a layout that nobody binds any more, with its functions and triggers: the relation is left as it was found.';
+
+-- After the local side of an entity type became another one.
+CREATE FUNCTION sync_relocate(org uuid, e sync_entity) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    c integration_connector;
+    old_spec text;
+    ledgers jsonb := '[]';
+BEGIN
+    FOR c IN SELECT * FROM integration_connector i WHERE i.org_id = org ORDER BY i.number LOOP
+        CONTINUE WHEN sync_kind_fields(c.kind, e.name) IS NULL;
+        PERFORM sync_forget_local(org, c.number, e.number);
+        SELECT k.spec INTO old_spec FROM sync_comparison k WHERE k.org_id = org AND k.connector = c.number AND k.entity = e.number;
+        PERFORM sync_compare(org, c, e);
+        IF old_spec IS DISTINCT FROM (SELECT k.spec FROM sync_comparison k WHERE k.org_id = org AND k.connector = c.number AND k.entity = e.number) THEN
+            PERFORM sync_refingerprint(org, c.number, e.number);
+        ELSE
+            PERFORM sync_reconcile(org, c.number, e.number);
+        END IF;
+        ledgers := ledgers || jsonb_build_object(
+            'syncType', c.name,
+            'rows', (SELECT count(*) FROM sync_record r WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.local_id IS NOT NULL),
+            'linked', (SELECT count(*) FROM sync_record r WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
+                       AND r.local_id IS NOT NULL AND r.external_id IS NOT NULL),
+            'comparedFields', (SELECT to_jsonb(string_to_array(split_part(k.spec, ':', 2), ',')) FROM sync_comparison k
+                               WHERE k.org_id = org AND k.connector = c.number AND k.entity = e.number));
+    END LOOP;
+    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.entity_type IN (e.name, 'all');
+    RETURN ledgers;
+END
+$$;
+COMMENT ON FUNCTION sync_relocate(uuid, sync_entity) IS 'Makes the ledgers of an entity type agree with its local relation, which is another one now.';
+
+CREATE FUNCTION sync_bind(entity_type text, relation regclass, columns jsonb, key_columns text[], tracking text DEFAULT 'trigger',
+        org_column text DEFAULT NULL, deleted_column text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    org uuid := sync_require('admin');
+    e sync_entity := sync_entity_of(sync_bind.entity_type);
+    checked sync_layout_column[];
+    before int := sync_layout_of(org, e.number);
+    made int;
+BEGIN
+    PERFORM sync_hold_runs(org, c, e) FROM integration_connector c WHERE c.org_id = org;
+    PERFORM sync_check_relation(sync_bind.relation, sync_bind.key_columns, sync_bind.tracking, org, sync_bind.org_column);
+    checked := ARRAY(SELECT x FROM sync_check_columns(e, sync_bind.relation, sync_bind.columns, sync_bind.key_columns,
+                                                      sync_bind.org_column, sync_bind.deleted_column) x);
+    IF sync_bind.tracking = 'trigger' THEN
+        -- what is written while the rows are read would be missed
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_bind.relation);
+    END IF;
+    made := sync_make_layout(e, sync_bind.relation, sync_bind.tracking, checked);
+    INSERT INTO sync_binding AS b (org_id, entity, layout) VALUES (org, e.number, made)
+    ON CONFLICT (org_id, entity) DO UPDATE SET layout = excluded.layout, bound_at = now();
+    IF before <> made THEN
+        PERFORM sync_release_layout(before);
+    END IF;
+    RETURN jsonb_build_object('entityType', e.name, 'relation', sync_bind.relation::text, 'tracking', sync_bind.tracking,
+                              'connectors', sync_relocate(org, e));
+END
+$$;
+COMMENT ON FUNCTION sync_bind(text, regclass, jsonb, text[], text, text, text) IS 'Makes a table or view of the app the local side of an entity type: columns {field: column}, key_columns (the primary key), tracking by trigger or scan, org_column where organisations share the relation, deleted_column for soft deletes. Its rows enter the ledger at once.';
+
+CREATE FUNCTION sync_release_layout(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM sync_layout l WHERE l.id = layout_id AND l.bound_by IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM sync_binding b WHERE b.layout = layout_id) THEN
+        PERFORM sync_drop_layout(layout_id);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_release_layout(int) IS 'Removes a layout if no organisation binds it any more.';
+
+CREATE FUNCTION sync_unbind(entity_type text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('admin');
+    e sync_entity := sync_entity_of(sync_unbind.entity_type);
+    before int;
+BEGIN
+    PERFORM sync_hold_runs(org, c, e) FROM integration_connector c WHERE c.org_id = org;
+    DELETE FROM sync_binding b WHERE b.org_id = org AND b.entity = e.number RETURNING b.layout INTO before;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM sync_release_layout(before), sync_relocate(org, e);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION sync_unbind(text) IS 'Returns an entity type to its built-in local table; the app''s own table is left as it was found. False where nothing was bound.';
+
+CREATE VIEW sync_bindings WITH (security_barrier) AS
+SELECT b.org_id, e.name AS entity_type, l.relation::text AS relation, l.tracking,
+       (SELECT jsonb_object_agg(c.field, c.column_name) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'field') AS columns,
+       (SELECT array_agg(c.column_name::text ORDER BY c.position) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'key') AS key_columns,
+       (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'org') AS org_column,
+       (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'deleted') AS deleted_column,
+       l.bound_by::text AS bound_by, b.bound_at, l.broken
+FROM sync_binding b
+JOIN sync_layout l ON l.id = b.layout
+JOIN sync_entity e ON e.number = b.entity
+WHERE b.org_id = (SELECT sync_current_org());
+COMMENT ON VIEW sync_bindings IS 'Which relations of the app are bound for the current organisation, and whether they can still be used.';

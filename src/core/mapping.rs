@@ -1,0 +1,130 @@
+//! Custom fields: values of the raw `custom` of a remote record, by path and with a kind, as fields of the record.
+
+use super::comparison::custom_kind;
+use super::entity::EntityType;
+use super::normalise::normalise_value;
+use super::schema::{self, Kind};
+use crate::error::{Code, Error, Result};
+use serde_json::{Map, Value};
+
+/// One field that is taken from the raw record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping {
+    /// A field of the catalogue, or a name of its own.
+    pub field: String,
+    /// Keys within `custom`, separated by dots; a whole key that has dots in it comes first.
+    pub path: String,
+    pub kind: Kind,
+}
+
+impl Mapping {
+    /// Reads `[{"field", "path", "kind"}]`. A field of the catalogue has its kind from there.
+    pub fn list(entity: EntityType, json: &Value) -> Result<Vec<Mapping>> {
+        let one = |item: &Value| {
+            let text = |name: &str| item.get(name).and_then(Value::as_str).filter(|s| !s.is_empty());
+            let (field, path) = (text("field")?, text("path")?);
+            let kind = match schema::field(entity, field) {
+                Some(known) => known.kind,
+                None => custom_kind(text("kind").unwrap_or("text"))?,
+            };
+            Some(Mapping {
+                field: field.to_owned(),
+                path: path.to_owned(),
+                kind,
+            })
+        };
+        let items = json.as_array().map(Vec::as_slice).unwrap_or_default();
+        items
+            .iter()
+            .map(|item| one(item).ok_or_else(|| Error::new(Code::Invalid, format!("no mapping: {item}"))))
+            .collect()
+    }
+}
+
+/// Sets the mapped fields: those of the catalogue in their place, the others in `mapped`.
+pub fn apply(entity: EntityType, mappings: &[Mapping], record: &mut Map<String, Value>) {
+    let mut mapped = Map::new();
+    for mapping in mappings {
+        let found = find(record.get("custom"), &mapping.path).and_then(|v| normalise_value(mapping.kind, v));
+        match (found, schema::field(entity, &mapping.field)) {
+            (Some(value), Some(_)) => drop(record.insert(mapping.field.clone(), value)),
+            (Some(value), None) => drop(mapped.insert(mapping.field.clone(), value)),
+            (None, _) => {}
+        }
+    }
+    record.remove("mapped");
+    if !mapped.is_empty() {
+        record.insert("mapped".to_owned(), Value::Object(mapped));
+    }
+}
+
+fn find<'a>(value: Option<&'a Value>, path: &str) -> Option<&'a Value> {
+    let value = value?;
+    if let Some(found) = step(value, path) {
+        return Some(found);
+    }
+    // the longest key first: "a.b.c" may be the key "a.b" and in it "c"
+    path.rmatch_indices('.')
+        .find_map(|(dot, _)| find(step(value, &path[..dot]), &path[dot + 1..]))
+}
+
+fn step<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(map) => map.get(key),
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn mapped(mappings: &Value, record: Value) -> Value {
+        let list = Mapping::list(EntityType::Customers, mappings).unwrap();
+        let mut record = record.as_object().unwrap().clone();
+        apply(EntityType::Customers, &list, &mut record);
+        Value::Object(record)
+    }
+
+    #[test]
+    fn values_are_found_by_path_and_take_their_kind() {
+        let mappings = json!([
+            {"field": "vat", "path": "_vat"},
+            {"field": "points", "path": "loyalty.points", "kind": "number"},
+            {"field": "second", "path": "list.1"},
+            {"field": "dotted", "path": "a.b.c"},
+            {"field": "none", "path": "nothing.here"},
+        ]);
+        let custom =
+            json!({"_vat": " ATU1 ", "loyalty": {"points": "10.0"}, "list": [1, "two"], "a.b": {"c": true}});
+        let made = mapped(&mappings, json!({"custom": custom}));
+        assert_eq!(made["mapped"]["vat"], "ATU1");
+        assert_eq!(made["mapped"]["points"].to_string(), "10");
+        assert_eq!(made["mapped"]["second"], "two");
+        assert_eq!(made["mapped"]["dotted"], "true");
+        assert!(made["mapped"].get("none").is_none());
+    }
+
+    #[test]
+    fn a_field_of_the_catalogue_is_set_where_there_is_a_value() {
+        let mappings = json!([{"field": "tax_number", "path": "_vat"}]);
+        let with = mapped(&mappings, json!({"tax_number": "old", "custom": {"_vat": "new"}}));
+        assert_eq!(with["tax_number"], "new");
+        let without = mapped(&mappings, json!({"tax_number": "old", "mapped": {"stale": 1}}));
+        assert_eq!(without, json!({"tax_number": "old"}));
+    }
+
+    #[test]
+    fn a_mapping_without_path_or_with_an_unknown_kind_is_refused() {
+        for wrong in [
+            json!([{"field": "a"}]),
+            json!([{"field": "a", "path": "b", "kind": "money"}]),
+            json!([1]),
+        ] {
+            assert!(Mapping::list(EntityType::Customers, &wrong).is_err());
+        }
+    }
+}
