@@ -94,7 +94,7 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
         connector: context.key.connector,
         entity: change.entity,
     };
-    let before = short(|| store::held(&ledger, &change.external_id))?;
+    let (before, shape) = short(|| Ok((store::held(&ledger, &change.external_id)?, ledger.shape()?)))?;
     let parent = before.as_ref().and_then(|held| held.parent_id.as_deref());
     let task = Task {
         list: change.list(parent),
@@ -107,7 +107,7 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
         let mut batch = source.fetch(entity, &task)?;
         batch.records.retain(|record| record.external_id == id);
         let is_listed = batch.records.iter().all(|record| source.lists(entity, record));
-        Ok((Fetched::new(entity, batch)?, is_listed, source.memo()))
+        Ok((Fetched::new(&shape, batch)?, is_listed, source.memo()))
     })?;
     let effect = short(|| {
         connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
