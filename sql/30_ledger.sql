@@ -42,6 +42,9 @@ COMMENT ON COLUMN sync_record.seen_at IS 'When this content was first seen; an u
 COMMENT ON COLUMN sync_record.match_key IS 'What links a remote record to a local row: e-mail, SKU, number.';
 COMMENT ON COLUMN sync_record.local_match_key IS 'The same of the local row.';
 
+-- nothing is ever searched for in it, and sampling it would be most of an ANALYZE
+ALTER TABLE sync_record ALTER COLUMN remote SET STATISTICS 0;
+
 CREATE UNIQUE INDEX sync_record_remote ON sync_record (org_id, connector, entity, external_id) WHERE external_id IS NOT NULL;
 CREATE UNIQUE INDEX sync_record_local ON sync_record (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL;
 CREATE INDEX sync_record_change ON sync_record (org_id, connector, entity, change, id)
@@ -122,9 +125,12 @@ COMMENT ON FUNCTION sync_worker_alive(int) IS 'Whether a worker of this extensio
 CREATE TYPE sync_upsert_counts AS (inserted bigint, updated bigint, unchanged bigint);
 COMMENT ON TYPE sync_upsert_counts IS 'What sync_upsert_remote did.';
 
--- $2..$7 are parallel arrays, one element per record. Nothing is written for a record that stayed as it was.
+-- The arrays are parallel, one element per record. Nothing is written for a record that stayed as it was.
 -- The modification date counts as content: else a record saved without a comparable change would be
 -- fetched again by every later pull that compares dates.
+-- What is unchanged is sorted out before the INSERT: ON CONFLICT would parse its json and lock its row. LATERAL with
+-- LIMIT leaves the planner no choice but one index look-up per record, whatever it believes about the ledger's size
+-- (the plan is kept, and a first pull begins with an empty ledger).
 CREATE FUNCTION sync_upsert_remote(org uuid, connector_no int, entity_no smallint,
         ids text[], parents text[], keys text[], fingerprints uuid[], modified timestamptz[], records text[])
     RETURNS sync_upsert_counts
@@ -139,6 +145,13 @@ BEGIN
         SELECT org, connector_no, entity_no, u.id, u.parent, u.key, u.fingerprint, u.modified_at, u.record::jsonb
         FROM unnest(ids, parents, keys, fingerprints, modified, records)
              AS u (id, parent, key, fingerprint, modified_at, record)
+        LEFT JOIN LATERAL (
+            SELECT h.remote_fingerprint, h.remote_modified_at
+            FROM sync_record h
+            WHERE h.org_id = org AND h.connector = connector_no AND h.entity = entity_no AND h.external_id = u.id
+            LIMIT 1) held ON true
+        WHERE held.remote_fingerprint IS DISTINCT FROM u.fingerprint
+           OR held.remote_modified_at IS DISTINCT FROM u.modified_at
         ON CONFLICT (org_id, connector, entity, external_id) WHERE external_id IS NOT NULL
         DO UPDATE SET
             parent_id = excluded.parent_id,
@@ -166,7 +179,11 @@ CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, i
 AS $$
     SELECT u.id
     FROM unnest(ids, modified) AS u (id, modified_at)
-    LEFT JOIN sync_record r ON r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id = u.id
+    LEFT JOIN LATERAL (
+        SELECT h.remote_fingerprint, h.remote_modified_at
+        FROM sync_record h
+        WHERE h.org_id = org AND h.connector = connector_no AND h.entity = entity_no AND h.external_id = u.id
+        LIMIT 1) r ON true
     WHERE r.remote_fingerprint IS NULL              -- never seen, or back again
        OR u.modified_at IS NULL                     -- the remote can't tell
        OR u.modified_at IS DISTINCT FROM r.remote_modified_at
@@ -202,7 +219,8 @@ AS $$
       AND CASE
               WHEN w.next_position IS NULL THEN NOT w.is_end
               WHEN cardinality(w.next_ids) = 0 THEN NOT w.is_end
-              ELSE NOT w.ids && w.next_ids
+              -- the last of one is the first of the other, as a rule; to compare all with all is slow
+              ELSE NOT (w.ids[cardinality(w.ids)] = ANY (w.next_ids) OR w.ids && w.next_ids)
           END
     ORDER BY w.list, w.position
 $$;

@@ -35,6 +35,7 @@ COMMENT ON COLUMN sync_progress.speed_items_per_min IS 'Over the last 15 to 30 s
 COMMENT ON COLUMN sync_progress.phase IS 'What the run is doing. While it is fetching, verifying or matching, reaching the total doesn''t complete it.';
 COMMENT ON COLUMN sync_progress.window_started_at IS 'Begin of the window over which the speed is measured.';
 
+-- Every change of progress pays for this: one function, and few expressions in it.
 CREATE FUNCTION sync_progress_compute() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -42,6 +43,7 @@ DECLARE
     moment timestamptz := clock_timestamp();
     done bigint := NEW.processed_count + NEW.failed_count + NEW.skipped_count;
     seconds double precision;
+    announced text;
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at THEN
         NEW.updated_at := moment;
@@ -51,6 +53,9 @@ BEGIN
         NEW.window_count := 0;
         NEW.next_window_at := NEW.started_at;
         NEW.next_window_count := 0;
+    END IF;
+    IF NEW.completed_at IS NOT NULL AND NEW.status IN ('running', 'pending', 'paused') THEN
+        NEW.completed_at := NULL; -- taken up again
     END IF;
     IF NEW.status = 'running' AND NEW.total_items > 0 AND done >= NEW.total_items
        AND coalesce(NEW.phase NOT IN ('fetching', 'verifying', 'matching'), true) THEN
@@ -81,37 +86,40 @@ BEGIN
         NEW.eta_seconds := CASE WHEN NEW.speed_items_per_min > 0
                                 THEN round(60 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min, 1) END;
     END IF;
+    -- Ids only: a channel has no row-level security. An assignment, since PERFORM would run a query.
+    announced := pg_notify('sync_progress', json_build_object('org_id', NEW.org_id, 'sync_id', NEW.sync_id)::text);
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION sync_progress_compute() IS 'Computes elapsed time, speed, ETA and percent of a progress row, and completes it when its total is reached.';
+COMMENT ON FUNCTION sync_progress_compute() IS 'Computes elapsed time, speed, ETA and percent of a progress row, completes it when its total is reached, and announces each change on the channel sync_progress (ids only).';
 
 -- A row that was complete before is not logged again, whatever is written to it later.
-CREATE FUNCTION sync_progress_report() RETURNS trigger
+CREATE FUNCTION sync_progress_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    IF NEW.completed_at IS NOT NULL AND (TG_OP = 'INSERT' OR OLD.completed_at IS NULL)
-       AND coalesce(NEW.phase NOT IN ('fetching', 'verifying', 'matching', 'done'), true) THEN
+    IF TG_OP = 'INSERT' OR OLD.completed_at IS NULL THEN
         INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, record_count, duration_seconds, user_id)
         VALUES (NEW.org_id, NEW.sync_id, NEW.entity_type, 'sync_completed', NEW.status,
                 jsonb_build_object('total', NEW.total_items, 'processed', NEW.processed_count, 'failed', NEW.failed_count,
                                    'skipped', NEW.skipped_count, 'sourceSystem', NEW.source_system),
                 NEW.processed_count, NEW.elapsed_seconds, NEW.initiated_by);
     END IF;
-    PERFORM pg_notify('sync_progress', json_build_object('org_id', NEW.org_id, 'sync_id', NEW.sync_id)::text);
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION sync_progress_report() IS 'Announces each change on the channel sync_progress (ids only: a channel has no row-level security) and logs a completion once.';
+COMMENT ON FUNCTION sync_progress_log() IS 'Logs the completion of a progress row once.';
 
 -- Not while a dump is restored (its sessions set both): the rows come as they were, and their completion is in the log.
 CREATE TRIGGER sync_progress_compute BEFORE INSERT OR UPDATE ON sync_progress
     FOR EACH ROW WHEN (current_setting('row_security') = 'on' OR current_setting('check_function_bodies') = 'on')
     EXECUTE FUNCTION sync_progress_compute();
-CREATE TRIGGER sync_progress_report AFTER INSERT OR UPDATE ON sync_progress
-    FOR EACH ROW WHEN (current_setting('row_security') = 'on' OR current_setting('check_function_bodies') = 'on')
-    EXECUTE FUNCTION sync_progress_report();
+-- Workers log their own ends, with more to tell: in phase done.
+CREATE TRIGGER sync_progress_log AFTER INSERT OR UPDATE ON sync_progress
+    FOR EACH ROW WHEN (NEW.completed_at IS NOT NULL
+                       AND coalesce(NEW.phase NOT IN ('fetching', 'verifying', 'matching', 'done'), true)
+                       AND (current_setting('row_security') = 'on' OR current_setting('check_function_bodies') = 'on'))
+    EXECUTE FUNCTION sync_progress_log();
 
 CREATE VIEW sync_progress_live WITH (security_barrier) AS
 SELECT p.sync_id, p.entity_type, p.source_system, p.status, p.phase,

@@ -1,7 +1,8 @@
 //! Helper threads that talk to the remote, while the worker's main thread stays interruptible.
 //!
 //! Work goes in by one channel, results come out by another, and a pipe wakes the main thread. The main thread
-//! never has more under way than there are threads: so memory stays flat however much there is to read.
+//! never has more under way than there are threads, and as much again in hand: so memory stays flat however much
+//! there is to read.
 
 use crate::store::ledger::{Row, Shape};
 use crate::worker::latch::{self, Wakeable, Waker};
@@ -101,14 +102,22 @@ impl Pool {
     /// The next result; waits for it interruptibly.
     pub fn next(&mut self) -> Result<(Task, Result<Fetched>)> {
         loop {
-            match self.results.try_recv() {
-                Ok(result) => {
-                    self.busy -= 1;
-                    return Ok(result);
-                }
-                Err(TryRecvError::Disconnected) => return Err(gone()),
-                Err(TryRecvError::Empty) => self.pause(Duration::from_secs(10)),
+            match self.ready()? {
+                Some(result) => return Ok(result),
+                None => self.pause(Duration::from_secs(10)),
             }
+        }
+    }
+
+    /// A result that is there already.
+    pub fn ready(&mut self) -> Result<Option<(Task, Result<Fetched>)>> {
+        match self.results.try_recv() {
+            Ok(result) => {
+                self.busy -= 1;
+                Ok(Some(result))
+            }
+            Err(TryRecvError::Disconnected) => Err(gone()),
+            Err(TryRecvError::Empty) => Ok(None),
         }
     }
 

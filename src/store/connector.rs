@@ -1,6 +1,6 @@
 //! Connectors: look-up, storing, token bucket, health.
 
-use super::{row, run};
+use super::{row, row_kept, run};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -141,7 +141,7 @@ impl Lease {
 
 /// Takes up to `wanted` requests from the connector's token bucket.
 pub fn take_tokens(org: &str, number: i32, wanted: u32, per_second: f64) -> Result<Lease> {
-    row(
+    row_kept(
         "SELECT row_to_json(t)::text FROM sync_take_tokens($1::uuid, $2, $3, $4) t",
         &[
             org.into(),

@@ -1,6 +1,6 @@
 //! The remote side of the ledger, page by page, and what a sweep proves.
 
-use super::{row, run};
+use super::{row, row_kept, run, run_kept};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::ops::AddAssign;
@@ -90,19 +90,25 @@ impl Ledger {
         self.entity as i16
     }
 
-    /// Writes the remote side of a page, set-based; rows that stayed as they were are not touched.
-    pub fn upsert(&self, rows: &[Row]) -> Result<Counts> {
+    /// Writes the remote side of some pages, set-based; rows that stayed as they were are not touched.
+    pub fn upsert<'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r Row, IntoIter: DoubleEndedIterator>,
+    ) -> Result<Counts> {
         let mut seen = std::collections::HashSet::new();
-        let rows: Vec<&Row> = rows
-            .iter()
+        // of a record that came twice, what came last
+        let mut rows: Vec<&Row> = rows
+            .into_iter()
+            .rev()
             .filter(|r| seen.insert(r.external_id.as_str()))
             .collect();
+        rows.reverse();
         if rows.is_empty() {
             return Ok(Counts::default());
         }
         let required = |field: fn(&Row) -> &str| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         let optional = |field: fn(&Row) -> Option<&str>| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
-        row(
+        row_kept(
             "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9) c",
             &[
                 self.org.as_str().into(),
@@ -125,9 +131,9 @@ impl Ledger {
         position: u64,
         end: bool,
         total: Option<u64>,
-        ids: &[String],
+        ids: Vec<&str>,
     ) -> Result<()> {
-        run(
+        run_kept(
             "INSERT INTO sync_sweep (org_id, connector, entity, list, position, is_end, total, ids)
              VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (org_id, connector, entity, list, position)
@@ -140,7 +146,7 @@ impl Ledger {
                 (position as i64).into(),
                 end.into(),
                 total.map(|t| t as i64).into(),
-                ids.to_vec().into(),
+                ids.into(),
             ],
         )
     }
@@ -181,7 +187,7 @@ impl Ledger {
             .iter()
             .map(|s| s.modified_at.map(|t| t.to_rfc3339()))
             .collect();
-        row(
+        row_kept(
             "SELECT coalesce(json_agg(s), '[]')::text
              FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::timestamptz) s",
             &[

@@ -8,8 +8,11 @@ pub mod webhook;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
+use pgrx::spi::OwnedPreparedStatement;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::hash_map::{Entry, HashMap};
 use sync_engine::error::{Code, Error, Result};
 
 /// Runs a statement whose first column is json, and returns the first row. Not read-only: sees what other
@@ -32,6 +35,44 @@ fn row<T: DeserializeOwned>(sql: &str, args: &[DatumWithOid]) -> Result<T> {
 /// Runs a statement for what it does.
 fn run(sql: &str, args: &[DatumWithOid]) -> Result<()> {
     Spi::connect_mut(|client| client.update(sql, None, args).map(|_| ())).map_err(internal)
+}
+
+thread_local! {
+    /// Plans of the statements that run once for every few pages; they live as long as the worker.
+    static KEPT: RefCell<HashMap<&'static str, OwnedPreparedStatement>> = RefCell::default();
+}
+
+/// The same as [`run`] and [`row`] for statements that a pull repeats thousands of times: parsed and planned once.
+/// A statement always comes with the same types of arguments, and must have a plan that suits any size of table.
+fn kept<T>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    read: impl FnOnce(pgrx::spi::SpiTupleTable) -> std::result::Result<T, pgrx::spi::Error>,
+) -> Result<T> {
+    KEPT.with_borrow_mut(|plans| {
+        Spi::connect_mut(|client| {
+            let plan = match plans.entry(sql) {
+                Entry::Occupied(plan) => plan.into_mut(),
+                Entry::Vacant(place) => {
+                    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
+                    place.insert(client.prepare_mut(sql, &types)?.keep())
+                }
+            };
+            read(client.update(&*plan, None, args)?)
+        })
+    })
+    .map_err(internal)
+}
+
+/// [`run`] with a kept plan.
+fn run_kept(sql: &'static str, args: &[DatumWithOid]) -> Result<()> {
+    kept(sql, args, |_| Ok(()))
+}
+
+/// [`row`] with a kept plan.
+fn row_kept<T: DeserializeOwned>(sql: &'static str, args: &[DatumWithOid]) -> Result<T> {
+    let text = kept(sql, args, |table| table.first().get_one::<String>())?;
+    serde_json::from_str(text.as_deref().unwrap_or("null")).map_err(internal)
 }
 
 fn internal(e: impl std::fmt::Display) -> Error {

@@ -1,6 +1,6 @@
 //! Runs: limits, locks, progress, the log, and how a pull is remembered.
 
-use super::{json, row, run, webhook};
+use super::{internal, json, row, run, run_kept, webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sync_engine::core::EntityType;
@@ -259,15 +259,15 @@ pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
 }
 
 /// Stores what an unfinished pull still has to do.
-pub fn checkpoint(key: &RunKey, entity: EntityType, state: Option<&Value>) -> Result<()> {
-    run(
+pub fn checkpoint(key: &RunKey, entity: EntityType, state: &impl Serialize) -> Result<()> {
+    run_kept(
         "UPDATE sync_metadata SET checkpoint = $4::jsonb, updated_at = now()
          WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
         &[
             key.org.as_str().into(),
             key.sync_type.as_str().into(),
             entity.name().into(),
-            state.map(Value::to_string).into(),
+            serde_json::to_string(state).map_err(internal)?.into(),
         ],
     )
 }

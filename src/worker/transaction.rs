@@ -14,7 +14,7 @@ pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(&[("lock_timeout", LOCK_TIMEOUT)], body)
 }
 
-/// The same, without waiting for the disk: for a page of a pull. A crash of the server may lose the last ones,
+/// The same, without waiting for the disk: for pages of a pull. A crash of the server may lose the last ones,
 /// records and checkpoint together, and the next pull reads them again.
 pub fn relaxed<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(

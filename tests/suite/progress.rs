@@ -120,6 +120,22 @@ fn reaching_the_total_completes_a_row_and_logs_it_once() {
 }
 
 #[test]
+fn a_row_that_is_taken_up_again_is_no_longer_complete() {
+    let (_db, mut app) = app();
+    begin(&mut app, 10);
+    app.batch_execute("UPDATE sync_progress SET processed_count = 10")
+        .unwrap();
+    app.batch_execute("UPDATE sync_progress SET status = 'running', processed_count = 4")
+        .unwrap();
+    let row = "SELECT concat_ws(' ', status, percent_complete, completed_at IS NULL) FROM sync_progress";
+    assert_eq!(text(&mut app, row), "running 40.00 t");
+    app.batch_execute("UPDATE sync_progress SET processed_count = 10")
+        .unwrap();
+    let row = "SELECT concat_ws(' ', status, percent_complete, completed_at IS NULL) FROM sync_progress";
+    assert_eq!(text(&mut app, row), "completed 100.00 f");
+}
+
+#[test]
 fn failures_make_it_completed_with_errors() {
     let (_db, mut app) = app();
     begin(&mut app, 10);

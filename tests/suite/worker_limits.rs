@@ -1,6 +1,7 @@
 //! What a call needs before it starts, and what stands in its way.
 
 use postgres::NoTls;
+use serde_json::json;
 use sync_ext_tests::{wait_until, Server, TestDb};
 
 use crate::worker_shop::*;
@@ -63,12 +64,18 @@ fn a_caller_whose_own_changes_are_in_the_way_is_told_instead_of_waiting_for_ever
     let shop = ConnectedShop::new(&db);
     shop.pull();
     let mut client = shop.client();
-    // a local row that is linked to a record of the shop
-    client
-        .batch_execute(
-            "INSERT INTO sync_customers (email)
-             SELECT match_key FROM sync_record WHERE match_key IS NOT NULL ORDER BY id LIMIT 1",
+    // a local row that is linked to a record of the shop, which then changes there
+    let id: String = client
+        .query_one(
+            "WITH first AS (SELECT external_id, match_key FROM sync_record WHERE match_key IS NOT NULL ORDER BY id LIMIT 1),
+                  linked AS (INSERT INTO sync_customers (email) SELECT match_key FROM first)
+             SELECT external_id FROM first",
+            &[],
         )
+        .unwrap()
+        .get(0);
+    shop.sandbox
+        .mutate_json(&json!({"op": "edit", "entity": "customers", "id": id.parse::<u64>().unwrap(), "set": {"first_name": "Another"}}))
         .unwrap();
     client
         .batch_execute("BEGIN; UPDATE sync_customers SET first_name = 'Somebody else'")

@@ -1,8 +1,8 @@
 //! A pull: from the remote's pages to the ledger.
 //!
 //! 1. *Plan*: full pass or what changed, as the source can tell; or the checkpoint of an unfinished pull.
-//! 2. *Fetch*: tasks from a stack, several at a time; each result is one short transaction that holds the
-//!    records, what the window proves and the checkpoint together.
+//! 2. *Fetch*: tasks from a stack, several at a time; results that came together are one short
+//!    transaction that holds the records, what the windows prove and the checkpoint.
 //! 3. *Verify*: close gaps between windows, compare counts, sweep ids where they differ, and ask by id after
 //!    every record that was not met. Only what is proven gone is marked so.
 //! 4. *Match* and remember.
@@ -20,7 +20,7 @@ use crate::worker::transaction::short;
 use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
-use state::{to_value, State};
+use state::State;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -144,7 +144,7 @@ fn begin(
     short(|| {
         ledger.clear_windows()?;
         connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
-        runs::checkpoint(&context.key, entity, Some(&to_value(&state)?))
+        runs::checkpoint(&context.key, entity, &state)
     })?;
     Ok((state, false, plan.requests.into()))
 }

@@ -1,6 +1,6 @@
-//! Reading: tasks out, results in, one short transaction for each.
+//! Reading: tasks out, results in, one short transaction for those that came together.
 
-use super::state::{known_total, to_value, window_key, State};
+use super::state::{known_total, window_key, State};
 use super::{Context, Pull};
 use crate::job::pool::Fetched;
 use crate::store::{connector, run as runs};
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Progress is for people: more often would only cost.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
+/// What tasks brought, to be written together.
+type Results = Vec<(Task, Fetched)>;
+
 impl Pull<'_> {
     /// Works the stack off.
     pub(super) fn read_all(&mut self) -> Result<()> {
@@ -33,72 +36,81 @@ impl Pull<'_> {
             if self.pool.is_idle() {
                 continue;
             }
-            let (task, outcome) = self.pool.next()?;
-            let fetched = outcome?;
-            let requests = fetched.batch.requests;
-            self.requests += u64::from(requests);
-            // repetitions have used up more than the one that was taken
-            self.tokens = self.tokens.saturating_sub(requests.saturating_sub(1));
-            self.store(task, fetched)?;
+            let (arrived, failed) = self.arrived()?;
+            if !arrived.is_empty() {
+                self.store(arrived)?;
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
         }
     }
 
-    /// Gives out as many tasks as there are free threads and tokens.
+    /// Gives out as many tasks as there are free threads and tokens, and waits for tokens if need be.
     fn hand_out(&mut self) -> Result<()> {
-        while self.pool.free() > 0 && self.state.stack.has_open() {
-            if self.tokens == 0 {
-                match lease(self.context, self.rate)? {
-                    Ok(granted) => self.tokens = granted,
-                    // results that are under way come first
-                    Err(_) if !self.pool.is_idle() => return Ok(()),
-                    Err(wait) => {
-                        self.pool.pause(wait);
-                        continue;
-                    }
-                }
+        loop {
+            self.submit()?;
+            if self.pool.free() == 0 || !self.state.stack.has_open() {
+                return Ok(());
             }
-            if let Some(task) = self.state.stack.take() {
-                self.tokens = self.tokens.saturating_sub(1);
-                self.pool.submit(&self.shape, task)?;
+            match lease(self.context, self.rate)? {
+                Ok(granted) => self.tokens = granted,
+                // results that are under way come first
+                Err(_) if !self.pool.is_idle() => return Ok(()),
+                Err(wait) => self.pool.pause(wait),
             }
+        }
+    }
+
+    /// Gives out what tokens in hand allow.
+    fn submit(&mut self) -> Result<()> {
+        while self.pool.free() > 0 && self.tokens > 0 {
+            let Some(task) = self.state.stack.take() else {
+                break;
+            };
+            self.tokens -= 1;
+            self.pool.submit(&self.shape, task)?;
         }
         Ok(())
     }
 
-    /// One result, one transaction: records, proof and checkpoint.
-    pub(super) fn store(&mut self, task: Task, fetched: Fetched) -> Result<()> {
-        let Fetched { mut rows, batch } = fetched;
-        let ids: Vec<String> = rows
-            .iter()
-            .map(|r| r.external_id.clone())
-            .chain(batch.stubs.iter().map(|s| s.external_id.clone()))
-            .collect();
-        let mut next = self.state.clone();
-        next.stack.done(&task);
-        if let At::Ids(_) = task.at {
-            self.answered.extend(ids.iter().cloned());
-            if self.asks_unlisted {
-                // Without its date it is read again once a listing shows it: what brings it back bumps none
-                // (a customer's role that was another for a while).
-                rows.iter_mut().for_each(|row| row.modified_at = None);
-            }
+    /// Waits for a result and takes those along that have come meanwhile, up to the first failure. The threads get
+    /// their next tasks at once, so that they read while this is written.
+    fn arrived(&mut self) -> Result<(Results, Option<Error>)> {
+        let mut arrived = Vec::new();
+        let mut next = Some(self.pool.next()?);
+        while let Some((task, outcome)) = next {
+            let fetched = match outcome {
+                Ok(fetched) => fetched,
+                Err(error) => return Ok((arrived, Some(error))),
+            };
+            let requests = fetched.batch.requests;
+            self.requests += u64::from(requests);
+            // repetitions have used up more than the one that was taken
+            self.tokens = self.tokens.saturating_sub(requests.saturating_sub(1));
+            arrived.push((task, fetched));
+            next = self.pool.ready()?;
         }
-        self.count_progress(&mut next, &task, &batch, ids.len());
-        next.stack.push(batch.more);
+        self.submit()?;
+        Ok((arrived, None))
+    }
+
+    /// Some results, one transaction: records, proof and checkpoint.
+    pub(super) fn store(&mut self, mut results: Results) -> Result<()> {
+        let mut next = self.state.clone();
+        for (task, fetched) in &mut results {
+            self.account(&mut next, task, fetched);
+        }
         let report = self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
         let counts = relaxed(|| {
-            let counts = self.ledger.upsert(&rows)?;
-            if let Some(position) = task.at.offset() {
-                self.ledger
-                    .note_window(&window_key(&task), position, batch.end, batch.total, &ids)?;
+            let counts = self
+                .ledger
+                .upsert(results.iter().flat_map(|(_, fetched)| &fetched.rows))?;
+            for (task, fetched) in &results {
+                self.note(&mut next, task, fetched)?;
             }
-            self.ledger.note_childless("variations", &batch.childless)?;
-            if !batch.stubs.is_empty() {
-                let stale = self.ledger.stale(&batch.stubs, self.recent)?;
-                next.pend(&task.list, stale);
-            }
-            runs::checkpoint(&self.context.key, self.ledger.entity, Some(&to_value(&next)?))?;
-            if report {
+            runs::checkpoint(&self.context.key, self.ledger.entity, &next)?;
+            if let (true, Some((task, _))) = (report, results.last()) {
                 let total = next
                     .lists
                     .iter()
@@ -116,6 +128,37 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// What a result changes in the checkpoint.
+    fn account(&mut self, next: &mut State, task: &Task, fetched: &mut Fetched) {
+        next.stack.done(task);
+        if let At::Ids(_) = task.at {
+            self.answered.extend(ids(fetched).map(str::to_owned));
+            if self.asks_unlisted {
+                // Without its date it is read again once a listing shows it: what brings it back bumps none
+                // (a customer's role that was another for a while).
+                fetched.rows.iter_mut().for_each(|row| row.modified_at = None);
+            }
+        }
+        self.count_progress(next, task, &fetched.batch, ids(fetched).count());
+        next.stack.push(std::mem::take(&mut fetched.batch.more));
+    }
+
+    /// What a result proves, and which of its records must be read in full.
+    fn note(&self, next: &mut State, task: &Task, fetched: &Fetched) -> Result<()> {
+        let batch = &fetched.batch;
+        if let Some(position) = task.at.offset() {
+            let ids: Vec<&str> = ids(fetched).collect();
+            self.ledger
+                .note_window(&window_key(task), position, batch.end, batch.total, ids)?;
+        }
+        self.ledger.note_childless("variations", &batch.childless)?;
+        if !batch.stubs.is_empty() {
+            let stale = self.ledger.stale(&batch.stubs, self.recent)?;
+            next.pend(&task.list, stale);
+        }
+        Ok(())
+    }
+
     fn count_progress(&self, next: &mut State, task: &Task, batch: &Batch, met: usize) {
         let Some(position) = task.at.offset() else { return };
         // neighbouring windows share a record
@@ -130,6 +173,12 @@ impl Pull<'_> {
         }
         next.windows.insert(key, (task.content, task.since));
     }
+}
+
+/// The records that a result is about.
+fn ids(fetched: &Fetched) -> impl Iterator<Item = &str> {
+    let rows = fetched.rows.iter().map(|row| row.external_id.as_str());
+    rows.chain(fetched.batch.stubs.iter().map(|stub| stub.external_id.as_str()))
 }
 
 /// Requests from the connector's token bucket, or how long to wait for them. A remote that asked for a longer pause

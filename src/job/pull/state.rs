@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
-use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::stack::Stack;
 use sync_engine::source::{At, Content, Task};
 
@@ -80,8 +78,4 @@ pub(super) fn ask_for(list: &str, ids: &[String]) -> Vec<Task> {
             at: At::Ids(chunk.to_vec()),
         })
         .collect()
-}
-
-pub(super) fn to_value<T: Serialize>(value: &T) -> Result<Value> {
-    serde_json::to_value(value).map_err(|e| Error::new(Code::Internal, e.to_string()))
 }

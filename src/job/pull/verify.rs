@@ -89,7 +89,7 @@ impl Pull<'_> {
                 continue;
             }
             self.state.sweeps.push(list);
-            self.store(first, Fetched::new(&self.shape, batch)?)?;
+            self.store(vec![(first, Fetched::new(&self.shape, batch)?)])?;
             self.read_all()?;
             self.close_gaps()?;
         }

@@ -1,6 +1,6 @@
 //! Taking values out of WooCommerce's JSON.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
 /// Canonical fields under construction.
@@ -47,7 +47,7 @@ pub(super) fn put_time(out: &mut Fields, name: &str, value: &Value) {
     if let Some(time) = gmt(value) {
         out.insert(
             name.to_owned(),
-            Value::String(time.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            Value::String(time.to_rfc3339_opts(SecondsFormat::Secs, true)),
         );
     }
 }
@@ -96,6 +96,6 @@ pub(super) fn reference(value: &Value) -> Option<String> {
 /// The time of a `*_gmt` field, which carries no offset.
 pub(super) fn gmt(value: &Value) -> Option<DateTime<Utc>> {
     let text = value.as_str()?.trim_end_matches('Z');
-    let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
+    let naive: NaiveDateTime = text.parse().ok()?;
     Some(naive.and_utc())
 }
