@@ -9,25 +9,25 @@ use crate::core::faults::Rule;
 use crate::core::schedule::Plan;
 use crate::core::server::Server;
 use crate::core::stats::{Seen, Stats};
-use crate::core::System;
-use crate::woocommerce::{Config, Mutation, Shop};
+use crate::core::{Setup, System};
+use crate::woocommerce::{Mutation, Shop};
 use crate::Error;
 
-/// A running shop. Stops when dropped.
-pub struct Sandbox {
+/// A running system, by default a shop. Stops when dropped.
+pub struct Sandbox<S: System = Shop> {
     server: Server,
-    shop: Arc<Shop>,
+    system: Arc<S>,
 }
 
-impl Sandbox {
-    /// Starts a shop on loopback.
-    pub fn start(config: Config) -> Result<Self, Error> {
-        let (port, https) = (config.port, config.https);
+impl<S: System + 'static> Sandbox<S> {
+    /// Starts a system on loopback.
+    pub fn start(config: impl Setup<System = S>) -> Result<Self, Error> {
+        let (port, https) = config.listen();
         let clock = Arc::new(Clock::default());
-        let shop = Arc::new(Shop::new(config, Arc::clone(&clock)));
-        let system: Arc<dyn System> = Arc::clone(&shop) as Arc<dyn System>;
-        let server = Server::start(system, clock, port, https)?;
-        Ok(Self { server, shop })
+        let system = Arc::new(config.build(Arc::clone(&clock)));
+        let shared: Arc<dyn System> = Arc::clone(&system) as Arc<dyn System>;
+        let server = Server::start(shared, clock, port, https)?;
+        Ok(Self { server, system })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -45,14 +45,9 @@ impl Sandbox {
         self.server.ca_pem.as_deref()
     }
 
-    /// Changes the shop behind its API.
-    pub fn mutate(&self, mutation: Mutation) -> Result<Value, Error> {
-        self.shop.apply(mutation).map_err(Into::into)
-    }
-
-    /// The same, from JSON (`{"op": ...}`).
+    /// Changes the system behind its API (`{"op": ...}`).
     pub fn mutate_json(&self, op: &Value) -> Result<Value, Error> {
-        self.shop.mutate(op).map_err(Into::into)
+        self.system.mutate(op).map_err(Into::into)
     }
 
     /// Sets a fault; returns its id.
@@ -80,9 +75,9 @@ impl Sandbox {
         self.server.hub.clock.set_skew(seconds);
     }
 
-    /// Whether the web server drops `Authorization` before PHP sees it.
-    pub fn strip_authorization(&self, on: bool) {
-        self.shop.strip_authorization(on);
+    /// Turns a switch of the system.
+    pub fn configure(&self, options: &Value) -> Result<(), Error> {
+        self.system.configure(options).map_err(Into::into)
     }
 
     /// Counts of requests.
@@ -100,18 +95,30 @@ impl Sandbox {
         self.server.hub.recorder.reset();
     }
 
-    /// All ids of an entity that exist now, ascending, whatever their status or role.
+    /// All ids of an entity that exist now, ascending, whatever their state.
     pub fn truth(&self, entity: &str) -> Result<Vec<u64>, Error> {
-        self.shop.ids(entity).map_err(Into::into)
+        self.system.ids(entity).map_err(Into::into)
     }
 
     /// One record in full, as an administrator's GET would show it.
     pub fn record(&self, entity: &str, id: u64) -> Result<Option<Value>, Error> {
-        self.shop.record(entity, id).map_err(Into::into)
+        self.system.record(entity, id).map_err(Into::into)
     }
 
     /// Back to the seeded data.
     pub fn reset(&self) {
-        self.shop.reset();
+        self.system.reset();
+    }
+}
+
+impl Sandbox<Shop> {
+    /// Changes the shop behind its API.
+    pub fn mutate(&self, mutation: Mutation) -> Result<Value, Error> {
+        self.system.apply(mutation).map_err(Into::into)
+    }
+
+    /// Whether the web server drops `Authorization` before PHP sees it.
+    pub fn strip_authorization(&self, on: bool) {
+        self.system.strip_authorization(on);
     }
 }

@@ -16,6 +16,12 @@ impl Clock {
         real.map_or(0, |d| d.as_secs() as i64) + self.skew.load(Ordering::Relaxed)
     }
 
+    /// The same in microseconds.
+    pub fn now_micros(&self) -> i64 {
+        let real = SystemTime::now().duration_since(UNIX_EPOCH);
+        real.map_or(0, |d| d.as_micros() as i64) + self.skew.load(Ordering::Relaxed) * 1_000_000
+    }
+
     /// Sets how many seconds this server's clock is ahead of the real one.
     pub fn set_skew(&self, seconds: i64) {
         self.skew.store(seconds, Ordering::Relaxed);
@@ -47,6 +53,11 @@ pub fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// Writes `YYYY-MM-DDTHH:MM:SS`.
 pub fn write_iso(buf: &mut Vec<u8>, seconds: i64) {
+    write_stamp(buf, seconds, b'T');
+}
+
+/// Writes the same with another byte between date and time.
+pub fn write_stamp(buf: &mut Vec<u8>, seconds: i64, between: u8) {
     let (y, m, d) = civil(seconds.div_euclid(86_400));
     let s = seconds.rem_euclid(86_400);
     let digits = |n: i64| [b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
@@ -55,7 +66,7 @@ pub fn write_iso(buf: &mut Vec<u8>, seconds: i64) {
     for (sep, part) in [
         (b'-', m),
         (b'-', d),
-        (b'T', s / 3600),
+        (between, s / 3600),
         (b':', s / 60 % 60),
         (b':', s % 60),
     ] {

@@ -52,6 +52,8 @@ pub enum Fault {
         #[serde(default)]
         duplicate: bool,
     },
+    /// An error of the system's own kind: the name and message of an exception.
+    Error { name: String, message: String },
     /// Any reply.
     Reply {
         status: u16,
@@ -222,7 +224,7 @@ pub fn transform(fault: &Fault, mut reply: Response) -> Response {
         } => {
             reply = Response::new(*status, content_type, body.clone().into());
         }
-        Fault::Hang | Fault::Slow { .. } | Fault::Reset => {}
+        Fault::Hang | Fault::Slow { .. } | Fault::Reset | Fault::Error { .. } => {}
         Fault::CutBody { .. } | Fault::Trickle { .. } => {}
     }
     reply

@@ -52,6 +52,12 @@ impl Response {
         }
     }
 
+    /// Whether the server closes the connection after this reply.
+    pub fn closes(&self) -> bool {
+        let closes = |(k, v): &(String, String)| k == "Connection" && v == "close";
+        self.headers.iter().any(closes)
+    }
+
     /// Adds a header.
     pub fn header(&mut self, name: &str, value: impl Into<String>) {
         self.headers.push((name.into(), value.into()));

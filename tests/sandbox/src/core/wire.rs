@@ -1,5 +1,6 @@
 //! One connection: requests in, replies and faults out.
 
+use std::borrow::Cow;
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -103,29 +104,31 @@ impl Connection<'_> {
     /// Answers a request to the simulated system, with whatever fault is due.
     fn answer(&mut self, request: &Request) -> io::Result<Keep> {
         let hub = self.hub;
-        let number = hub.recorder.begin(request, self.id, hub.clock.now());
-        let done = self.answer_counted(request, number);
+        let known = known(hub, request);
+        let number = hub.recorder.begin(&known, self.id, hub.clock.now());
+        let done = self.answer_counted(request, &known, number);
         hub.recorder.end();
         done
     }
 
-    fn answer_counted(&mut self, request: &Request, number: u64) -> io::Result<Keep> {
+    fn answer_counted(&mut self, request: &Request, known: &Request, number: u64) -> io::Result<Keep> {
         let hub = self.hub;
-        let (before, after) = hub.schedule.due(request);
+        let (before, after) = hub.schedule.due(known);
         for op in before {
             report(hub.system.mutate(&op));
         }
-        let fault = hub.faults.pick(request);
+        let fault = hub.faults.pick(known);
         match &fault {
             Some(Fault::Reset) => return self.reset(),
             Some(Fault::Hang) if !hub.hang(&self.tcp) => return Ok(false),
             Some(Fault::Slow { ms }) => std::thread::sleep(Duration::from_millis(*ms)),
             _ => {}
         }
-        let mut reply = hub.system.handle(request);
-        if let Some(fault) = &fault {
-            reply = transform(fault, reply);
-        }
+        let reply = match &fault {
+            Some(Fault::Error { name, message }) => hub.system.failure(request, name, message),
+            Some(fault) => transform(fault, hub.system.handle(request)),
+            None => hub.system.handle(request),
+        };
         for op in after {
             report(hub.system.mutate(&op));
         }
@@ -145,11 +148,13 @@ impl Connection<'_> {
 
     fn send(&mut self, request: &Request, reply: &Response, fault: Option<&Fault>) -> io::Result<Keep> {
         let sized = matches!(fault, Some(Fault::CutJson { .. } | Fault::EmptyBody));
-        let sized = sized || request.path.starts_with(control::PREFIX);
+        // A server that closes every connection says how long its body is.
+        let closes = reply.closes();
+        let sized = sized || closes || request.path.starts_with(control::PREFIX);
         let mut out = head(reply, self.hub.clock.now(), sized);
         if request.method == "HEAD" {
             self.write(&out)?;
-            return Ok(true);
+            return Ok(!closes);
         }
         if !sized {
             out.extend_from_slice(format!("{:x}\r\n", reply.body.len()).as_bytes());
@@ -173,7 +178,7 @@ impl Connection<'_> {
             Some(Fault::Trickle { bytes, ms }) => self.trickle(&out, start, *bytes, *ms)?,
             _ => self.write(&out)?,
         }
-        Ok(true)
+        Ok(!closes)
     }
 
     fn trickle(&mut self, out: &[u8], start: usize, bytes: usize, ms: u64) -> io::Result<()> {
@@ -195,6 +200,20 @@ impl Connection<'_> {
     }
 }
 
+/// The request as faults, plans and statistics are told of it.
+fn known<'a>(hub: &Hub, request: &'a Request) -> Cow<'a, Request> {
+    match hub.system.known_as(request) {
+        None => Cow::Borrowed(request),
+        Some((path, query)) => Cow::Owned(Request {
+            method: request.method.clone(),
+            path,
+            query,
+            headers: request.headers.clone(),
+            ..Request::default()
+        }),
+    }
+}
+
 /// A planned mutation that fails would make a test pass for the wrong reason: say so.
 fn report(outcome: Result<serde_json::Value, String>) {
     if let Err(message) = outcome {
@@ -205,8 +224,11 @@ fn report(outcome: Result<serde_json::Value, String>) {
 fn head(reply: &Response, now: i64, sized: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024 + reply.body.len());
     let reason = if reply.status < 400 { "OK" } else { "Error" };
-    let first = format!("HTTP/1.1 {} {reason}\r\nServer: nginx/1.22.1\r\n", reply.status);
+    let first = format!("HTTP/1.1 {} {reason}\r\n", reply.status);
     out.extend_from_slice(first.as_bytes());
+    if !reply.headers.iter().any(|(k, _)| k == "Server") {
+        out.extend_from_slice(b"Server: nginx/1.22.1\r\n");
+    }
     if !reply.headers.iter().any(|(k, _)| k == "Date") {
         out.extend_from_slice(format!("Date: {}\r\n", http_date(now)).as_bytes());
     }

@@ -17,7 +17,7 @@ use super::write::Writer;
 use super::{batch, list, misc, params};
 use crate::core::clock::Clock;
 use crate::core::http::{Request, Response};
-use crate::core::{json, System};
+use crate::core::{json, Setup, System};
 
 /// A simulated shop.
 pub struct Shop {
@@ -270,6 +270,18 @@ pub fn missing(version: Version, kind: Kind, writing: bool) -> ApiError {
             ApiError::new(404, "woocommerce_rest_invalid_id", "Invalid resource ID.").with_allow()
         }
         Kind::Categories => ApiError::new(404, "woocommerce_rest_term_invalid", "Resource does not exist."),
+    }
+}
+
+impl Setup for Config {
+    type System = Shop;
+
+    fn listen(&self) -> (u16, bool) {
+        (self.port, self.https)
+    }
+
+    fn build(self, clock: Arc<Clock>) -> Shop {
+        Shop::new(self, clock)
     }
 }
 

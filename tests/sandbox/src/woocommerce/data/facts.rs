@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Config, Id, Kind, Version};
+pub use crate::core::dice::mix;
 
 /// 2023-01-01, before which nothing was created.
 const EPOCH: i64 = 1_672_531_200;
@@ -21,14 +22,6 @@ pub const FIRST_NEW_POST: Id = 1_000_000_001;
 /// A number that depends on the seed, the entity and the id (splitmix64).
 pub fn hash(seed: u64, kind: Kind, id: Id) -> u64 {
     mix(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (kind as u64) << 56 ^ u64::from(id))
-}
-
-/// Mixes the bits of a number.
-pub fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
 }
 
 /// All ids of the seeded records, ascending.

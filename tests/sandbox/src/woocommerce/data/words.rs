@@ -1,5 +1,7 @@
 //! Words that records are made of: what real shops hold and careless clients break on.
 
+pub use crate::core::dice::pick;
+
 pub const FIRST: [&str; 12] = [
     "José",
     "",
@@ -99,8 +101,3 @@ pub const META: [(&str, &str); 6] = [
     ("empty", "\"\""),
     ("number", "12.5"),
 ];
-
-/// One word of a list, by a number.
-pub fn pick<T: Copy>(list: &[T], n: u64) -> T {
-    list[(n % list.len() as u64) as usize]
-}
