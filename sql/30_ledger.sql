@@ -83,12 +83,14 @@ CREATE TABLE sync_sweep (
     entity smallint NOT NULL,
     list text NOT NULL,
     position bigint NOT NULL,
+    keyset boolean NOT NULL DEFAULT false,
     is_end boolean NOT NULL,
     total bigint,
     ids text[] COLLATE "C" NOT NULL,
     PRIMARY KEY (org_id, connector, entity, list, position)
 );
 COMMENT ON TABLE sync_sweep IS 'Ids that the running pull has met, window by window: the proof that a missing record is gone.';
+COMMENT ON COLUMN sync_sweep.keyset IS 'A page that begins behind the last id of the one before: it needs no overlap to prove that nothing is missing.';
 
 CREATE TABLE sync_run (
     org_id uuid NOT NULL,
@@ -211,7 +213,7 @@ AS $$
                lead(s.position) OVER o AS next_position,
                lead(s.ids) OVER o AS next_ids
         FROM sync_sweep s
-        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no
+        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no AND NOT s.keyset
         WINDOW o AS (PARTITION BY s.list ORDER BY s.position))
     SELECT w.list, w.position, w.next_position
     FROM w

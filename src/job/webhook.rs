@@ -146,6 +146,8 @@ fn write(
         (Counts { inserted: 1.., .. }, _) => "inserted",
         (Counts { updated: 1.., .. }, _) => "updated",
         (Counts { unchanged: 1.., .. }, _) => "unchanged",
+        // it is there, only not for us
+        (_, true) if !fetched.batch.hidden.is_empty() => "unchanged",
         (_, true) => {
             ledger.mark_gone(std::slice::from_ref(&change.external_id))?;
             "deleted"

@@ -2,6 +2,7 @@
 
 use super::address::{parse_base_url, AllowList, Guard};
 use super::http::HttpSettings;
+use super::odoo::Odoo;
 use super::woocommerce::WooCommerce;
 use super::{odoo, woocommerce, Source};
 use crate::core::EntityType;
@@ -33,7 +34,7 @@ impl ConnectorKind {
     pub const fn entities(self) -> &'static [EntityType] {
         match self {
             ConnectorKind::WooCommerce => woocommerce::ENTITIES,
-            ConnectorKind::Odoo => &[],
+            ConnectorKind::Odoo => odoo::ENTITIES,
         }
     }
 
@@ -93,7 +94,7 @@ pub fn open(
     };
     match kind {
         ConnectorKind::WooCommerce => Ok(Box::new(WooCommerce::new(config, credentials)?)),
-        ConnectorKind::Odoo => Err(unsupported(kind)),
+        ConnectorKind::Odoo => Ok(Box::new(Odoo::new(config, credentials)?)),
     }
 }
 
@@ -110,15 +111,8 @@ pub fn validate(
     Guard::new(&base_url, AllowList::parse(allowed_hosts)?).check_url(&base_url)?;
     match kind {
         ConnectorKind::WooCommerce => woocommerce::validate(&base_url, settings, credentials),
-        ConnectorKind::Odoo => Err(unsupported(kind)),
+        ConnectorKind::Odoo => odoo::validate(&base_url, settings, credentials),
     }
-}
-
-fn unsupported(kind: ConnectorKind) -> Error {
-    Error::new(
-        Code::Invalid,
-        format!("connectors of kind \"{}\" are not supported yet", kind.name()),
-    )
 }
 
 /// Settings that every kind knows; `deleted_scope` and `requests_per_second` are for the caller.
@@ -209,6 +203,17 @@ impl<'a> Fields<'a> {
         Ok(items.into_iter().map(|text| text.trim().to_owned()).collect())
     }
 
+    /// A list of whole numbers.
+    pub fn wholes(&self, name: &str) -> Result<Vec<u64>> {
+        let Some(value) = self.get(name) else {
+            return Ok(Vec::new());
+        };
+        let items = value
+            .as_array()
+            .and_then(|items| items.iter().map(Value::as_u64).collect::<Option<Vec<_>>>());
+        items.ok_or_else(|| self.bad(name, "a list of whole numbers"))
+    }
+
     /// A whole number.
     pub fn whole(&self, name: &str) -> Result<Option<u64>> {
         let Some(value) = self.get(name) else {
@@ -254,15 +259,6 @@ mod tests {
         let error = "shopify".parse::<ConnectorKind>().unwrap_err();
         assert_eq!(error.code, Code::Invalid);
         assert_eq!(error.hint.as_deref(), Some("Use one of: woocommerce, odoo."));
-        let error = validate(
-            ConnectorKind::Odoo,
-            "https://erp.example",
-            &Value::Null,
-            &Value::Null,
-            &[],
-        )
-        .unwrap_err();
-        assert!(error.message.contains("not supported yet"));
     }
 
     #[test]

@@ -42,16 +42,28 @@ pub enum At {
     /// The last window that was planned for a listing. Where it comes back full (the listing has grown
     /// meanwhile), all the windows after it follow from it. A window in between is an `Offset`.
     Tail(u64),
-    /// These records by id; ids that don't come back are gone (or never were).
+    /// The next page of the records with `after < id <= until` (no end: whatever comes after), in ascending id
+    /// order. Where it comes back full, the rest of the range follows from it. Nothing can slip between two
+    /// such pages, so they need no overlap to prove it.
+    Range { after: u64, until: Option<u64> },
+    /// These records by id; ids that don't come back are gone (or never were), unless they are `hidden`.
     Ids(Vec<String>),
 }
 
 impl At {
-    /// Where a window starts; None for records by id.
+    /// Where a window starts; None for what is read otherwise.
     pub fn offset(&self) -> Option<u64> {
         match self {
             At::Offset(offset) | At::Tail(offset) => Some(*offset),
-            At::Ids(_) => None,
+            At::Range { .. } | At::Ids(_) => None,
+        }
+    }
+
+    /// What tells a page from the others of its listing; None for records by id.
+    pub fn position(&self) -> Option<u64> {
+        match self {
+            At::Range { after, .. } => Some(*after),
+            other => other.offset(),
         }
     }
 }
@@ -84,6 +96,11 @@ pub struct Batch {
     /// External ids of records that now have no children at all (a product that is not variable):
     /// children the ledger still holds for them are gone.
     pub childless: Vec<String>,
+    /// Of the ids asked for: those that exist, or can't be proven gone, but that the connector's user may not
+    /// see. They are no deletions.
+    pub hidden: Vec<String>,
+    /// Things that whoever reads the pull's result should know.
+    pub warnings: Vec<String>,
     /// The remote's clock when it answered (HTTP Date).
     pub server_time: Option<DateTime<Utc>>,
     /// HTTP requests this took, retries included.
@@ -109,6 +126,9 @@ pub struct Plan {
     pub sweeps: bool,
     /// The listings whose totals together are this entity type ("products", "variations").
     pub lists: Vec<String>,
+    /// What the remote says a listing holds is what there is. When false (it counts only what the connector's
+    /// user may see), only a question by id proves that a record is gone.
+    pub counts_prove: bool,
     /// The remote's clock at the start: where the next incremental pass takes up.
     pub server_time: DateTime<Utc>,
     pub requests: u32,
@@ -128,6 +148,9 @@ pub struct Probe {
     pub latency_ms: u64,
     /// Per entity type: {"readable": true, "count": 497} or {"readable": false, "reason": "..."}.
     pub entities: serde_json::Map<String, serde_json::Value>,
+    /// The companies whose records are read, where the remote has several: {"id": 1, "name": "..."}.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub companies: Vec<serde_json::Value>,
     /// Things an operator should know.
     pub warnings: Vec<String>,
     /// What [`Source::memo`] says after the probe.

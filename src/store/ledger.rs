@@ -129,21 +129,23 @@ impl Ledger {
         &self,
         list: &str,
         position: u64,
+        keyset: bool,
         end: bool,
         total: Option<u64>,
         ids: Vec<&str>,
     ) -> Result<()> {
         run_kept(
-            "INSERT INTO sync_sweep (org_id, connector, entity, list, position, is_end, total, ids)
-             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO sync_sweep (org_id, connector, entity, list, position, keyset, is_end, total, ids)
+             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (org_id, connector, entity, list, position)
-             DO UPDATE SET is_end = excluded.is_end, total = excluded.total, ids = excluded.ids",
+             DO UPDATE SET keyset = excluded.keyset, is_end = excluded.is_end, total = excluded.total, ids = excluded.ids",
             &[
                 self.org.as_str().into(),
                 self.connector.into(),
                 self.entity_no().into(),
                 list.into(),
                 (position as i64).into(),
+                keyset.into(),
                 end.into(),
                 total.map(|t| t as i64).into(),
                 ids.into(),

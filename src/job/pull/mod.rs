@@ -21,7 +21,7 @@ use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use state::State;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use sync_engine::core::{spec, EntityType};
@@ -45,6 +45,9 @@ struct Pull<'a> {
     recent: DateTime<Utc>,
     counts: Counts,
     deleted: u64,
+    /// Records that exist, but that the connector's user may not see.
+    hidden: u64,
+    warnings: BTreeSet<String>,
     requests: u64,
     tokens: u32,
     rate: f64,
@@ -82,6 +85,8 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         rate,
         counts: Counts::default(),
         deleted: 0,
+        hidden: 0,
+        warnings: BTreeSet::new(),
         requests,
         tokens,
         reported: None,
@@ -134,6 +139,7 @@ fn begin(
             Vec::new()
         },
         lists: plan.lists,
+        counts_prove: plan.counts_prove,
         totals: BTreeMap::new(),
         windows: BTreeMap::new(),
         stack: Stack::default(),
@@ -178,6 +184,8 @@ impl Pull<'_> {
             state,
             counts,
             deleted,
+            hidden,
+            mut warnings,
             requests,
             ..
         } = self;
@@ -200,6 +208,13 @@ impl Pull<'_> {
         if changed >= ANALYZE_FROM && changed * 10 >= count.unsigned_abs() {
             short(runs::analyze)?;
         }
+        if hidden > 0 {
+            warnings.insert(format!(
+                "{hidden} {} are no longer visible to the connector's user, but not proven deleted (record rules, \
+                 companies, access rights): they are kept as they were.",
+                ledger.entity.name()
+            ));
+        }
         let result = json!({
             "syncId": key.sync_id,
             "syncType": key.sync_type,
@@ -214,6 +229,7 @@ impl Pull<'_> {
             "deleted": deleted,
             "linked": linked,
             "requests": requests,
+            "warnings": warnings,
             "durationMs": started.elapsed().as_millis() as u64,
         });
         Ok(Outcome {

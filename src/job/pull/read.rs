@@ -132,7 +132,10 @@ impl Pull<'_> {
     fn account(&mut self, next: &mut State, task: &Task, fetched: &mut Fetched) {
         next.stack.done(task);
         if let At::Ids(_) = task.at {
-            self.answered.extend(ids(fetched).map(str::to_owned));
+            let hidden = std::mem::take(&mut fetched.batch.hidden);
+            self.hidden += hidden.len() as u64;
+            self.answered
+                .extend(ids(fetched).map(str::to_owned).chain(hidden));
             if self.asks_unlisted {
                 // Without its date it is read again once a listing shows it: what brings it back bumps none
                 // (a customer's role that was another for a while).
@@ -140,16 +143,18 @@ impl Pull<'_> {
             }
         }
         self.count_progress(next, task, &fetched.batch, ids(fetched).count());
+        self.warnings.extend(fetched.batch.warnings.drain(..));
         next.stack.push(std::mem::take(&mut fetched.batch.more));
     }
 
     /// What a result proves, and which of its records must be read in full.
     fn note(&self, next: &mut State, task: &Task, fetched: &Fetched) -> Result<()> {
         let batch = &fetched.batch;
-        if let Some(position) = task.at.offset() {
+        if let Some(position) = task.at.position() {
             let ids: Vec<&str> = ids(fetched).collect();
+            let keyset = matches!(task.at, At::Range { .. });
             self.ledger
-                .note_window(&window_key(task), position, batch.end, batch.total, ids)?;
+                .note_window(&window_key(task), position, keyset, batch.end, batch.total, ids)?;
         }
         self.ledger.note_childless("variations", &batch.childless)?;
         if !batch.stubs.is_empty() {
@@ -160,9 +165,12 @@ impl Pull<'_> {
     }
 
     fn count_progress(&self, next: &mut State, task: &Task, batch: &Batch, met: usize) {
-        let Some(position) = task.at.offset() else { return };
+        if task.at.position().is_none() {
+            return;
+        }
         // neighbouring windows share a record
-        next.processed += (met as u64).saturating_sub(u64::from(position > 0));
+        let shared = task.at.offset().is_some_and(|offset| offset > 0);
+        next.processed += (met as u64).saturating_sub(u64::from(shared));
         if task.list.contains(':') {
             // one record's children: there may be thousands of such listings, and none of their own needs this
             return;

@@ -20,6 +20,9 @@ pub(super) struct State {
     pub lists: Vec<String>,
     /// Listings of which every id is (being) read.
     pub sweeps: Vec<String>,
+    /// The remote's totals prove what there is.
+    #[serde(default)]
+    pub counts_prove: bool,
     /// Totals as the remote told them last, by window key.
     pub totals: BTreeMap<String, u64>,
     /// How each windowed listing is read, by window key.

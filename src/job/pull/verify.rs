@@ -3,7 +3,7 @@
 use super::state::ask_for;
 use super::Pull;
 use crate::job::pool::Fetched;
-use crate::store::ledger::Gap;
+use crate::store::ledger::{Gap, Missing};
 use crate::worker::transaction::short;
 use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};
@@ -96,17 +96,33 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Marks what is gone: proven by the remote itself, id by id, or, where that would be too many questions,
-    /// by its count.
+    /// Marks what is gone: proven by the remote itself, id by id, or, where that would be too many questions and
+    /// its count says what there is, by that.
     fn settle_missing(&mut self, swept: &[String]) -> Result<()> {
-        let missing = short(|| self.ledger.missing(swept, ASK_AT_MOST + 1))?;
-        if missing.is_empty() {
-            return Ok(());
+        for round in 0.. {
+            let mut missing = short(|| self.ledger.missing(swept, ASK_AT_MOST + 1))?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let many = missing.len() as i64 > ASK_AT_MOST;
+            if many && self.state.counts_prove {
+                self.prove_by_count()?;
+                return self.mark_all_missing(swept);
+            }
+            missing.truncate(ASK_AT_MOST as usize);
+            let there = self.ask_after(missing)?;
+            if !many {
+                return Ok(());
+            }
+            // met now, so that the next round asks for others
+            let ids: Vec<&str> = there.iter().map(String::as_str).collect();
+            short(|| self.ledger.note_window("asked", round, true, true, None, ids))?;
         }
-        if missing.len() as i64 > ASK_AT_MOST {
-            self.prove_by_count()?;
-            return self.mark_all_missing(swept);
-        }
+        Ok(())
+    }
+
+    /// Asks for records by id and marks those that are gone; returns those that are not.
+    fn ask_after(&mut self, missing: Vec<Missing>) -> Result<Vec<String>> {
         self.answered.clear();
         let mut by_list: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for record in &missing {
@@ -120,13 +136,10 @@ impl Pull<'_> {
         }
         self.asks_unlisted = true;
         self.read_all()?;
-        let gone: Vec<String> = missing
-            .into_iter()
-            .map(|m| m.external_id)
-            .filter(|id| !self.answered.contains(id))
-            .collect();
+        let ids = missing.into_iter().map(|m| m.external_id);
+        let (there, gone): (Vec<_>, Vec<_>) = ids.partition(|id| self.answered.contains(id));
         self.deleted += short(|| self.ledger.mark_gone(&gone))?;
-        Ok(())
+        Ok(there)
     }
 
     /// Piece by piece, so that memory stays flat even where everything is gone.

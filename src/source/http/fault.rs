@@ -46,6 +46,7 @@ pub(super) fn worth_another_try(response: &Response, done: u32) -> bool {
         429 => true,
         _ if !response.repeatable => false,
         502..=504 => true,
+        500 if response.explains_500 && response.json.is_some() => false,
         500 => done < TRIES_ON_500,
         200..=299 => response.cut,
         _ => false,

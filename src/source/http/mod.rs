@@ -66,6 +66,8 @@ pub struct Outgoing {
     pub json: Option<Value>,
     /// Sending it twice does no harm: it may be tried again even where the remote may have seen it.
     pub repeatable: bool,
+    /// A 500 with JSON in it is the remote's considered answer: trying again brings the same.
+    pub explains_500: bool,
 }
 
 impl Outgoing {
@@ -77,6 +79,17 @@ impl Outgoing {
             headers: Vec::new(),
             json: None,
             repeatable: true,
+            explains_500: false,
+        }
+    }
+
+    /// A call that reads, of an API which knows POST only and explains its failures.
+    pub fn reading_call(url: Url, json: Value) -> Self {
+        Outgoing {
+            method: Method::POST,
+            json: Some(json),
+            explains_500: true,
+            ..Outgoing::get(url)
         }
     }
 }
@@ -109,6 +122,7 @@ pub struct Response {
     pub elapsed: Duration,
     cut: bool,
     repeatable: bool,
+    explains_500: bool,
 }
 
 impl Response {
@@ -269,7 +283,7 @@ impl Client {
     fn exchange(&self, outgoing: Outgoing, meter: &Meter) -> Result<Response, Fault> {
         let deadline = Instant::now() + self.settings.timeout;
         let started = Instant::now();
-        let repeatable = outgoing.repeatable;
+        let (repeatable, explains_500) = (outgoing.repeatable, outgoing.explains_500);
         meter.count();
         let request = self.request(outgoing)?;
         let raw = self
@@ -291,6 +305,7 @@ impl Client {
             elapsed: started.elapsed(),
             cut,
             repeatable,
+            explains_500,
         })
     }
 

@@ -18,6 +18,7 @@ pub struct Seen {
     /// Decoded query parameters, in order.
     pub query: Vec<(String, String)>,
     pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Seen {
@@ -154,6 +155,13 @@ fn read_request(stream: &mut TcpStream) -> Option<Seen> {
     let head = String::from_utf8(bytes).ok()?;
     let mut line = head.lines().next()?.split(' ');
     let (method, target) = (line.next()?.to_owned(), line.next()?);
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse::<usize>().ok()).flatten()
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
     let url = reqwest::Url::parse("http://x").ok()?.join(target).ok()?;
     let query = url.query_pairs().into_owned().collect();
     Some(Seen {
@@ -161,6 +169,7 @@ fn read_request(stream: &mut TcpStream) -> Option<Seen> {
         path: url.path().to_owned(),
         query,
         head,
+        body,
     })
 }
 

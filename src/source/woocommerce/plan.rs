@@ -47,6 +47,7 @@ impl WooCommerce {
             tasks: lists.iter().map(|list| begin(list, content, since)).collect(),
             sweeps: since.is_none(),
             lists,
+            counts_prove: true,
             server_time: server_time.unwrap_or_else(Utc::now),
             requests: meter.requests(),
         })

@@ -36,6 +36,7 @@ impl WooCommerce {
             clock_skew_seconds: skew,
             latency_ms: u64::try_from(fastest.as_millis()).unwrap_or(u64::MAX),
             entities,
+            companies: Vec::new(),
             warnings,
             memo: self.memo(),
         })

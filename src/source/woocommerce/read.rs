@@ -32,6 +32,7 @@ impl WooCommerce {
             At::Offset(offset) => self.window(&list, task, *offset, *offset == 0, meter),
             At::Tail(offset) => self.window(&list, task, *offset, true, meter),
             At::Ids(ids) => self.by_id(&list, task, ids, meter),
+            At::Range { .. } => Err(Error::new(Code::Internal, "the shop has no listing by id")),
         }
     }
 

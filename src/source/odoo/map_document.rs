@@ -1,0 +1,255 @@
+//! Orders, sales, purchases and transfers in canonical form.
+
+use super::extras::Extras;
+use super::map::put_active;
+use super::value::{
+    put_all, put_first, put_label, put_named, put_reference, put_time, put_times, reference, Fields,
+};
+use serde_json::Value;
+
+/// Parts of lines that are called the same, or so: ours, theirs.
+const LINE: &[(&str, &str)] = &[
+    ("name", "name"),
+    ("discount", "discount"),
+    ("unit_price", "price_unit"),
+    ("subtotal", "price_subtotal"),
+    ("total_tax", "price_tax"),
+    ("total", "price_total"),
+    ("quantity_invoiced", "qty_invoiced"),
+];
+
+/// A sale order as an order of a shop: amounts of lines without tax, as shops have them.
+pub(super) fn order(row: &Value, lines: &[Value]) -> Fields {
+    let mut out = Fields::new();
+    put_all(
+        &mut out,
+        row,
+        &[
+            ("number", "name"),
+            ("status", "state"),
+            ("total", "amount_total"),
+            ("total_tax", "amount_tax"),
+        ],
+    );
+    put_label(&mut out, "currency", &row["currency_id"]);
+    put_reference(&mut out, "customer_external_id", &row["partner_id"]);
+    put_time(&mut out, "ordered_at", &row["date_order"]);
+    put_lines(&mut out, lines, |line| {
+        let mut out = line_base(line);
+        put_all(
+            &mut out,
+            line,
+            &[
+                ("name", "name"),
+                ("quantity", "product_uom_qty"),
+                ("total", "price_subtotal"),
+                ("total_tax", "price_tax"),
+            ],
+        );
+        out
+    });
+    out
+}
+
+/// A sale order, quotations included.
+pub(super) fn sale(row: &Value, lines: &[Value]) -> Fields {
+    let mut out = document(row);
+    put_all(
+        &mut out,
+        row,
+        &[
+            ("partner_reference", "client_order_ref"),
+            ("delivery_status", "delivery_status"),
+            ("note", "note"),
+        ],
+    );
+    for (ours, theirs) in [
+        ("invoice_partner_external_id", "partner_invoice_id"),
+        ("shipping_partner_external_id", "partner_shipping_id"),
+        ("warehouse_external_id", "warehouse_id"),
+    ] {
+        put_reference(&mut out, ours, &row[theirs]);
+    }
+    put_label(&mut out, "team_name", &row["team_id"]);
+    put_times(
+        &mut out,
+        row,
+        &[
+            ("valid_until", "validity_date"),
+            ("expected_at", "commitment_date"),
+        ],
+    );
+    put_lines(&mut out, lines, |line| {
+        let mut out = document_line(line);
+        put_all(
+            &mut out,
+            line,
+            &[
+                ("quantity", "product_uom_qty"),
+                ("quantity_delivered", "qty_delivered"),
+            ],
+        );
+        out
+    });
+    out
+}
+
+/// A purchase order, requests for quotation included.
+pub(super) fn purchase(row: &Value, lines: &[Value], extras: &Extras) -> Fields {
+    let mut out = document(row);
+    put_all(
+        &mut out,
+        row,
+        &[
+            ("partner_reference", "partner_ref"),
+            ("receipt_status", "receipt_status"),
+        ],
+    );
+    put_first(&mut out, "note", row, &["note", "notes"]);
+    put_warehouse(&mut out, row, extras);
+    put_times(
+        &mut out,
+        row,
+        &[("approved_at", "date_approve"), ("expected_at", "date_planned")],
+    );
+    put_lines(&mut out, lines, |line| {
+        let mut out = document_line(line);
+        put_all(
+            &mut out,
+            line,
+            &[("quantity", "product_qty"), ("quantity_received", "qty_received")],
+        );
+        put_time(&mut out, "expected_at", &line["date_planned"]);
+        out
+    });
+    out
+}
+
+/// A transfer of stock.
+pub(super) fn transfer(row: &Value, lines: &[Value], extras: &Extras) -> Fields {
+    let mut out = Fields::new();
+    put_all(
+        &mut out,
+        row,
+        &[
+            ("number", "name"),
+            ("status", "state"),
+            ("origin", "origin"),
+            ("direction", "picking_type_code"),
+            ("priority", "priority"),
+            ("tracking_reference", "carrier_tracking_ref"),
+            ("note", "note"),
+        ],
+    );
+    if let Some(kind) = picking_type(row, extras) {
+        put_first(&mut out, "direction", kind, &["code"]);
+    }
+    put_named(
+        &mut out,
+        row,
+        &[
+            ("partner", "partner_id"),
+            ("company", "company_id"),
+            ("source_location", "location_id"),
+            ("destination_location", "location_dest_id"),
+            ("responsible", "user_id"),
+        ],
+    );
+    put_warehouse(&mut out, row, extras);
+    put_reference(&mut out, "backorder_of_external_id", &row["backorder_id"]);
+    put_times(
+        &mut out,
+        row,
+        &[
+            ("scheduled_at", "scheduled_date"),
+            ("deadline_at", "date_deadline"),
+            ("completed_at", "date_done"),
+        ],
+    );
+    put_lines(&mut out, lines, |line| {
+        let mut out = line_base(line);
+        put_first(&mut out, "name", line, &["description_picking", "name"]);
+        if !out.contains_key("name") {
+            put_label(&mut out, "name", &line["product_id"]);
+        }
+        put_all(&mut out, line, &[("quantity", "product_uom_qty")]);
+        // From version 17 on, a quantity is what is reserved until the move is done.
+        if line["state"] == "done" {
+            put_first(&mut out, "quantity_done", line, &["quantity"]);
+        }
+        put_first(&mut out, "quantity_done", line, &["quantity_done"]);
+        put_label(&mut out, "unit", &line["product_uom"]);
+        out
+    });
+    put_active(&mut out, row);
+    out
+}
+
+/// What sales and purchases share.
+fn document(row: &Value) -> Fields {
+    let mut out = Fields::new();
+    put_all(
+        &mut out,
+        row,
+        &[
+            ("number", "name"),
+            ("status", "state"),
+            ("origin", "origin"),
+            ("subtotal", "amount_untaxed"),
+            ("total_tax", "amount_tax"),
+            ("total", "amount_total"),
+            ("invoice_status", "invoice_status"),
+        ],
+    );
+    put_label(&mut out, "currency", &row["currency_id"]);
+    put_label(&mut out, "payment_term", &row["payment_term_id"]);
+    put_named(
+        &mut out,
+        row,
+        &[
+            ("partner", "partner_id"),
+            ("company", "company_id"),
+            ("responsible", "user_id"),
+        ],
+    );
+    put_time(&mut out, "ordered_at", &row["date_order"]);
+    put_active(&mut out, row);
+    out
+}
+
+/// What the lines of sales and purchases share. Sections and notes are lines without a product.
+fn document_line(line: &Value) -> Fields {
+    let mut out = line_base(line);
+    put_all(&mut out, line, LINE);
+    for unit in ["product_uom_id", "product_uom"] {
+        if !out.contains_key("unit") {
+            put_label(&mut out, "unit", &line[unit]);
+        }
+    }
+    out
+}
+
+fn line_base(line: &Value) -> Fields {
+    let mut out = Fields::new();
+    put_reference(&mut out, "id", &line["id"]);
+    put_reference(&mut out, "product_id", &line["product_id"]);
+    out
+}
+
+fn put_lines(out: &mut Fields, lines: &[Value], map: impl Fn(&Value) -> Fields) {
+    let lines: Vec<Value> = lines.iter().map(|line| Value::Object(map(line))).collect();
+    if !lines.is_empty() {
+        out.insert("lines".to_owned(), Value::Array(lines));
+    }
+}
+
+fn picking_type<'a>(row: &Value, extras: &'a Extras) -> Option<&'a Value> {
+    let id = reference(&row["picking_type_id"])?;
+    extras.picking_types.get(&id).map(AsRef::as_ref)
+}
+
+fn put_warehouse(out: &mut Fields, row: &Value, extras: &Extras) {
+    if let Some(kind) = picking_type(row, extras) {
+        put_reference(out, "warehouse_external_id", &kind["warehouse_id"]);
+    }
+}

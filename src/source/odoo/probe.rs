@@ -1,0 +1,192 @@
+//! What `sync_test_connection` asks a server.
+
+use super::api::{Answer, Args};
+use super::refusal::Cause;
+use super::value::{reference, references};
+use super::{Odoo, ENTITIES};
+use crate::core::EntityType;
+use crate::error::{Code, Error, Result};
+use crate::source::http::Meter;
+use crate::source::{Probe, Source};
+use chrono::Utc;
+use serde_json::{json, Map, Value};
+
+/// From this many days before a key expires, say so.
+const EXPIRES_SOON: i64 = 30;
+
+impl Odoo {
+    /// Finds out version, transport, rights, companies, clock and counts.
+    pub(super) fn probe_server(&self) -> Result<Probe> {
+        let meter = Meter::default();
+        let mut warnings = Vec::new();
+        if !self.api.is_tls() {
+            warnings.push("The connection is not encrypted: use https if the server has it.".to_owned());
+        }
+        let (entities, answers) = self.readable(&meter, &mut warnings)?;
+        let companies = self.companies(&meter, &mut warnings)?;
+        self.warn_of_expiry(&meter, &mut warnings)?;
+        let fastest = answers
+            .iter()
+            .map(|answer| answer.elapsed)
+            .min()
+            .unwrap_or_default();
+        Ok(Probe {
+            version: self.api.version(&meter)?,
+            auth_mode: self
+                .api
+                .access()
+                .map_or("none", |access| access.transport.name())
+                .to_owned(),
+            clock_skew_seconds: answers.first().map_or(0, skew),
+            latency_ms: u64::try_from(fastest.as_millis()).unwrap_or(u64::MAX),
+            entities,
+            companies,
+            warnings,
+            memo: self.memo(),
+        })
+    }
+
+    /// Per entity type whether it can be read, and the answers that came.
+    fn readable(
+        &self,
+        meter: &Meter,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Map<String, Value>, Vec<Answer>)> {
+        let mut entities = Map::new();
+        let mut answers = Vec::new();
+        for entity in ENTITIES {
+            let told = match self.count(*entity, &[], meter) {
+                Ok((count, answer)) => {
+                    answers.push(answer);
+                    self.counted(*entity, count, meter, warnings)?
+                }
+                // Refused keys are refused for everything.
+                Err(error) if self.api.access().is_none() => return Err(error),
+                Err(error) if matches!(error.code, Code::Nonsense | Code::RemoteAuth | Code::Invalid) => {
+                    json!({"readable": false, "reason": reason(&error)})
+                }
+                Err(error) => return Err(error),
+            };
+            entities.insert(entity.name().to_owned(), told);
+        }
+        Ok((entities, answers))
+    }
+
+    fn counted(
+        &self,
+        entity: EntityType,
+        count: u64,
+        meter: &Meter,
+        warnings: &mut Vec<String>,
+    ) -> Result<Value> {
+        let mut told = json!({"readable": true, "count": count});
+        let model = super::list::model(entity);
+        let fields = self.known.wanted(&self.api, model, meter)?;
+        if fields.iter().any(|field| field == "active") {
+            let (archived, _) = self.count(entity, &[json!(["active", "=", false])], meter)?;
+            told["archived"] = json!(archived);
+            if archived > 0 {
+                warnings.push(format!(
+                    "{archived} of {count} {} are archived: they are read too, with is_active false.",
+                    entity.name()
+                ));
+            }
+        }
+        Ok(told)
+    }
+
+    /// The companies whose records are read.
+    fn companies(&self, meter: &Meter, warnings: &mut Vec<String>) -> Result<Vec<Value>> {
+        let Some(access) = self.api.access() else {
+            return Ok(Vec::new());
+        };
+        let users = self.rows(
+            "res.users",
+            json!([["id", "=", access.uid]]),
+            &["company_ids"],
+            meter,
+        )?;
+        let theirs: Vec<u64> = users
+            .iter()
+            .flat_map(|user| references(&user["company_ids"]))
+            .collect();
+        let read = match self.settings.companies.as_slice() {
+            [] => theirs.clone(),
+            some => some.to_vec(),
+        };
+        if read.len() < theirs.len() {
+            warnings.push(format!(
+                "The setting companies limits the connector to {} of its user's {} companies.",
+                read.len(),
+                theirs.len()
+            ));
+        }
+        let names = self.rows("res.company", json!([["id", "in", read]]), &["name"], meter)?;
+        Ok(names
+            .iter()
+            .filter_map(|row| Some(json!({"id": reference(&row["id"])?, "name": row["name"]})))
+            .collect())
+    }
+
+    /// Which key the connector uses can't be told; the first of the user's keys to expire is named.
+    fn warn_of_expiry(&self, meter: &Meter, warnings: &mut Vec<String>) -> Result<()> {
+        let Some(access) = self.api.access() else {
+            return Ok(());
+        };
+        let keys = self.rows(
+            "res.users.apikeys",
+            json!([["user_id", "=", access.uid]]),
+            &["name", "user_id", "expiration_date"],
+            meter,
+        )?;
+        let days = |text: &str| {
+            text.get(..10)
+                .and_then(|day| day.parse::<chrono::NaiveDate>().ok())
+        };
+        let soonest = keys
+            .iter()
+            .filter_map(|key| Some((days(key["expiration_date"].as_str()?)?, key)))
+            .min_by_key(|(day, _)| *day);
+        if let Some((day, key)) = soonest {
+            let left = (day - Utc::now().date_naive()).num_days();
+            if left <= EXPIRES_SOON {
+                let name = key["name"].as_str().unwrap_or_default();
+                warnings.push(format!("The user's API key \"{name}\" expires on {day}."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of a model that not every user may read; none where this one may not, or where a field is missing.
+    fn rows(&self, model: &'static str, domain: Value, fields: &[&str], meter: &Meter) -> Result<Vec<Value>> {
+        let outcome = self.known.fields(&self.api, model, meter).and_then(|known| {
+            if fields.iter().any(|field| !known.contains_key(*field)) {
+                return Ok(Value::Null);
+            }
+            let mut args = Args::new();
+            args.insert("domain".to_owned(), domain);
+            args.insert("fields".to_owned(), json!(fields));
+            Ok(self.api.call(model, "search_read", args, meter)?.value)
+        });
+        match outcome {
+            Ok(Value::Array(rows)) => Ok(rows),
+            Err(refusal) if !matches!(refusal.cause, Cause::Forbidden | Cause::NoModel) => {
+                Err(refusal.into())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn reason(error: &Error) -> String {
+    match &error.detail {
+        Some(detail) => format!("{error}: {detail}"),
+        None => error.to_string(),
+    }
+}
+
+/// The remote's clock less ours, at the middle of the exchange.
+fn skew(answer: &Answer) -> i64 {
+    let middle = Utc::now() - chrono::Duration::from_std(answer.elapsed / 2).unwrap_or_default();
+    answer.server_time.map_or(0, |date| (date - middle).num_seconds())
+}

@@ -1,0 +1,145 @@
+//! What Odoo's refusals amount to. Both transports name the same Python exceptions, so the name decides;
+//! messages are translated and only shown. The traceback that comes along is never looked at.
+
+use crate::error::{Code, Error};
+use crate::source::http::Secrets;
+use serde_json::Value;
+
+/// Why a call failed, as far as a caller may act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Who we are is not accepted.
+    Denied,
+    /// We are known, but this we may not see.
+    Forbidden,
+    /// Some of the records asked for don't exist.
+    Missing,
+    /// The model doesn't exist: its app is not installed.
+    NoModel,
+    /// There is no such API at this address.
+    NoApi,
+    Other,
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub cause: Cause,
+    pub error: Error,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal {
+            cause: Cause::Other,
+            error,
+        }
+    }
+}
+
+/// What a call was about, to tell what a refusal means.
+pub(super) struct Asked<'a> {
+    pub model: &'a str,
+    pub lang: &'a str,
+}
+
+/// The refusal in `{"name": ..., "message": ...}`; None where it is no such thing.
+pub(super) fn read(json: &Value, asked: &Asked, secrets: &Secrets) -> Option<Refusal> {
+    let name = json["name"].as_str()?;
+    let message = json["message"].as_str().unwrap_or_default();
+    let refusal = classify(name, message, asked);
+    let shown = secrets.message(message);
+    let named_already = refusal.cause == Cause::NoModel || shown.is_empty();
+    Some(match refusal.error.detail {
+        None if !named_already && !is_internal(name) => Refusal {
+            error: refusal.error.detail(shown),
+            ..refusal
+        },
+        _ => refusal,
+    })
+}
+
+/// What the database server says to Odoo holds host names and SQL.
+fn is_internal(name: &str) -> bool {
+    name.starts_with("psycopg2")
+}
+
+fn classify(name: &str, message: &str, asked: &Asked) -> Refusal {
+    let model = asked.model;
+    match name.rsplit('.').next().unwrap_or(name) {
+        "AccessDenied" | "Unauthorized" => denied(),
+        "AccessError" | "Forbidden" => forbidden(model),
+        "MissingError" => Refusal {
+            cause: Cause::Missing,
+            error: Error::new(Code::Nonsense, format!("a record of {model} is gone")).hint("Try again."),
+        },
+        // over JSON-2, and over JSON-RPC
+        "NotFound" if message.starts_with("the model") => no_model(model),
+        "UserError" if !model.is_empty() && message.contains(model) => no_model(model),
+        "UserError" if message.contains(asked.lang) => Error::new(
+            Code::Invalid,
+            format!("Odoo doesn't know the language \"{}\"", asked.lang),
+        )
+        .hint("Correct lang in the connector's settings, or activate that language in Odoo.")
+        .into(),
+        "OperationalError" | "KeyError" if is_unknown_database(message) => Refusal {
+            cause: Cause::Denied,
+            error: Error::new(Code::RemoteAuth, "Odoo has no such database")
+                .hint("Correct database in the credentials: the name that the database manager or your hoster shows."),
+        },
+        _ => failed(name),
+    }
+}
+
+fn is_unknown_database(message: &str) -> bool {
+    message.contains("database") && message.contains("does not exist")
+}
+
+/// Credentials that are not accepted.
+pub(super) fn denied() -> Refusal {
+    Refusal {
+        cause: Cause::Denied,
+        error: Error::new(Code::RemoteAuth, "Odoo refuses the credentials").hint(
+            "Check login and api_key, and whether the key has expired or was revoked (My Profile > Account Security); keys of Odoo Online live three months at most.",
+        ),
+    }
+}
+
+fn forbidden(model: &str) -> Refusal {
+    Refusal {
+        cause: Cause::Forbidden,
+        error: Error::new(Code::RemoteAuth, format!("Odoo forbids the connector's user to read {model}"))
+            .hint("Give the user behind the key a group that may read it, and, where companies is set, those companies."),
+    }
+}
+
+fn no_model(model: &str) -> Refusal {
+    Refusal {
+        cause: Cause::NoModel,
+        error: Error::new(Code::Invalid, format!("Odoo has no model {model}")).hint(
+            "Install the app that brings it (Sales, Purchase, Inventory), or leave this entity type out.",
+        ),
+    }
+}
+
+/// Where neither API answers.
+pub(super) fn no_api(detail: &str) -> Refusal {
+    Refusal {
+        cause: Cause::NoApi,
+        error: Error::new(Code::Nonsense, "there is no Odoo API at this address")
+            .detail(detail)
+            .hint("Check base_url, and database in the credentials; Odoo Online has an external API with custom plans only."),
+    }
+}
+
+fn failed(name: &str) -> Refusal {
+    Error::new(Code::Nonsense, format!("Odoo failed to answer ({name})"))
+        .hint("Odoo's own log says more; a customisation or a missing update of an app can be the cause.")
+        .into()
+}

@@ -1,0 +1,338 @@
+//! Recordings of real servers, and a small Odoo that answers in their way.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::Odoo;
+use crate::source::http::testing::{settings, Reply, Seen, Server};
+use crate::source::kind::ConnectorConfig;
+use serde_json::{json, Map, Value};
+use std::path::PathBuf;
+
+pub const KEY: &str = "3f1c9e0d5b7a4e6f8091a2b3c4d5e6f708192a3b";
+pub const NOW: &str = "Sat, 21 Nov 2026 06:00:00 GMT";
+
+/// The recordings of a version ("odoo19"), by file name; none, and a word about it, where there are none.
+pub fn recordings(version: &str) -> Vec<(String, Value)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings/odoo");
+    let Ok(files) = std::fs::read_dir(folder.join(version)) else {
+        eprintln!("skipped: no recordings of {version}");
+        return Vec::new();
+    };
+    let mut all: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, serde_json::from_str(&text).unwrap())
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+pub fn credentials() -> Value {
+    json!({"database": "lab", "login": "apiuser", "api_key": KEY})
+}
+
+/// A connector to a server.
+pub fn connect(server: &Server, more: Value, memo: Value) -> Odoo {
+    connect_as(server, more, memo, &credentials()).unwrap()
+}
+
+pub fn connect_as(
+    server: &Server,
+    more: Value,
+    memo: Value,
+    credentials: &Value,
+) -> crate::error::Result<Odoo> {
+    let config = ConnectorConfig {
+        base_url: crate::source::address::parse_base_url(&server.url()).unwrap(),
+        settings: more,
+        memo,
+        http: settings(),
+    };
+    Odoo::new(config, credentials)
+}
+
+/// A model of a small server.
+#[derive(Clone, Default)]
+pub struct Table {
+    pub model: &'static str,
+    pub rows: Vec<Value>,
+    /// Rows that a rule hides.
+    pub hidden: Vec<u64>,
+    /// The user has no access at all.
+    pub denied: bool,
+}
+
+impl Table {
+    pub fn new(model: &'static str, rows: Vec<Value>) -> Self {
+        Table {
+            model,
+            rows,
+            ..Table::default()
+        }
+    }
+}
+
+/// What a small server holds.
+#[derive(Clone, Default)]
+pub struct Erp {
+    pub tables: Vec<Table>,
+    /// 19: speaks JSON-2.
+    pub modern: bool,
+}
+
+/// A call, whichever way it came.
+pub struct Call {
+    pub model: String,
+    pub method: String,
+    pub args: Map<String, Value>,
+}
+
+/// The call that a request makes; None for one that is about something else.
+pub fn call_of(seen: &Seen) -> Option<Call> {
+    let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    if let Some(route) = seen.path.strip_prefix("/json/2/") {
+        let (model, method) = route.split_once('/')?;
+        return Some(Call {
+            model: model.to_owned(),
+            method: method.to_owned(),
+            args: body.as_object()?.clone(),
+        });
+    }
+    let args = &body["params"]["args"];
+    let mut named = args[6].as_object()?.clone();
+    let first = if args[4] == "read" { "ids" } else { "domain" };
+    if !args[5][0].is_null() {
+        named.insert(first.to_owned(), args[5][0].clone());
+    }
+    Some(Call {
+        model: args[3].as_str()?.to_owned(),
+        method: args[4].as_str()?.to_owned(),
+        args: named,
+    })
+}
+
+struct Failed(u16, &'static str, String);
+
+impl Erp {
+    pub fn new(modern: bool, tables: Vec<Table>) -> Self {
+        Erp { tables, modern }
+    }
+
+    pub fn start(self) -> Server {
+        Server::start(move |seen, _| self.answer(seen).header("Date", NOW))
+    }
+
+    fn answer(&self, seen: &Seen) -> Reply {
+        if seen.path == "/web/version" && self.modern {
+            return Reply::ok(r#"{"version_info":[19,0,0,"final",0,""],"version":"19.0"}"#);
+        }
+        if seen.path.starts_with("/json/2/") && self.modern {
+            let bearer = format!("authorization: bearer {KEY}");
+            if !seen.head.to_lowercase().contains(&bearer) {
+                let error = failure("werkzeug.exceptions.Unauthorized", "Invalid apikey");
+                return Reply::new(401, error.to_string());
+            }
+            return match self.run(&call_of(seen).unwrap()) {
+                Ok(value) => Reply::ok(value.to_string()),
+                Err(Failed(status, name, message)) => Reply::new(status, failure(name, &message).to_string()),
+            };
+        }
+        if seen.path != "/jsonrpc" {
+            return Reply::new(404, "<!DOCTYPE html>\n<title>404 Not Found</title>");
+        }
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        let result = match self.rpc(&body["params"], seen) {
+            Ok(value) => json!({"jsonrpc": "2.0", "id": 1, "result": value}),
+            Err(Failed(_, name, message)) => json!({"jsonrpc": "2.0", "id": 1,
+                "error": {"code": 0, "message": "Odoo Server Error", "data": failure(name, &message)}}),
+        };
+        Reply::ok(result.to_string())
+    }
+
+    fn rpc(&self, params: &Value, seen: &Seen) -> Result<Value, Failed> {
+        let args = &params["args"];
+        if params["method"] == "version" {
+            return Ok(json!({"server_version": if self.modern { "19.0" } else { "17.0" }}));
+        }
+        if args[0] != "lab" {
+            let message = format!("FATAL:  database {} does not exist\n", args[0]);
+            return Err(Failed(200, "psycopg2.OperationalError", message));
+        }
+        if params["method"] == "authenticate" {
+            return Ok(if args[2] == KEY { json!(7) } else { json!(false) });
+        }
+        if args[1] != 7 || args[2] != KEY {
+            return Err(Failed(
+                200,
+                "odoo.exceptions.AccessDenied",
+                "Access Denied".to_owned(),
+            ));
+        }
+        self.run(&call_of(seen).unwrap())
+    }
+
+    fn run(&self, call: &Call) -> Result<Value, Failed> {
+        if call.method == "context_get" {
+            return Ok(json!({"lang": "en_US", "tz": "UTC", "uid": 7}));
+        }
+        let Some(table) = self.tables.iter().find(|table| table.model == call.model) else {
+            return Err(if self.modern {
+                let message = format!("the model '{}' does not exist", call.model);
+                Failed(404, "werkzeug.exceptions.NotFound", message)
+            } else {
+                let message = format!("Object {} doesn't exist", call.model);
+                Failed(200, "odoo.exceptions.UserError", message)
+            });
+        };
+        let context = &call.args["context"];
+        assert_eq!(context["active_test"], false);
+        if context["lang"] == "xx_YY" {
+            let message = "Invalid language code: xx_YY".to_owned();
+            return Err(Failed(422, "odoo.exceptions.UserError", message));
+        }
+        if table.denied && call.method != "fields_get" {
+            let message = format!("Sie haben keinen Zugriff auf Datensätze ({}).", call.model);
+            return Err(Failed(403, "odoo.exceptions.AccessError", message));
+        }
+        match call.method.as_str() {
+            "fields_get" => Ok(table.fields()),
+            "search_count" => Ok(json!(table.found(call)?.len())),
+            "search_read" => table.search_read(call),
+            "read" => table.read(call),
+            other => panic!("no method {other}"),
+        }
+    }
+}
+
+fn failure(name: &str, message: &str) -> Value {
+    json!({"name": name, "message": message, "arguments": [message], "context": {},
+        "debug": format!("Traceback of {KEY}")})
+}
+
+impl Table {
+    fn has(&self, name: &str) -> bool {
+        name == "id" || self.rows.iter().any(|row| !row[name].is_null())
+    }
+
+    fn fields(&self) -> Value {
+        let rows = self.rows.iter().filter_map(Value::as_object);
+        let kind = |value: &Value| match value {
+            Value::Bool(true) => "boolean",
+            Value::Number(_) => "float",
+            Value::Array(_) => "many2one",
+            _ => "char",
+        };
+        let all = rows
+            .flatten()
+            .map(|(name, value)| (name.clone(), json!({"type": kind(value)})));
+        // the first row tells the types
+        let mut fields = Map::new();
+        for (name, about) in all {
+            fields.entry(name).or_insert(about);
+        }
+        fields.insert("x_scan".to_owned(), json!({"type": "binary"}));
+        Value::Object(fields)
+    }
+
+    fn visible(&self) -> impl Iterator<Item = &Value> {
+        self.rows
+            .iter()
+            .filter(|row| !self.hidden.contains(&row["id"].as_u64().unwrap()))
+    }
+
+    fn found(&self, call: &Call) -> Result<Vec<&Value>, Failed> {
+        let domain = call.args["domain"].as_array().unwrap();
+        if let Some(term) = domain.iter().find(|term| !self.has(term[0].as_str().unwrap())) {
+            let message = format!("Invalid field {}.{} in condition", self.model, term[0]);
+            return Err(Failed(500, "builtins.ValueError", message));
+        }
+        Ok(self
+            .visible()
+            .filter(|row| domain.iter().all(|term| holds(row, term)))
+            .collect())
+    }
+
+    fn search_read(&self, call: &Call) -> Result<Value, Failed> {
+        let mut found = self.found(call)?;
+        found.sort_by_key(|row| row["id"].as_u64());
+        if call.args.get("order") == Some(&json!("id desc")) {
+            found.reverse();
+        }
+        let limit = call.args.get("limit").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        self.shown(&found, &call.args["fields"])
+    }
+
+    fn read(&self, call: &Call) -> Result<Value, Failed> {
+        let ids = call.args["ids"].as_array().unwrap();
+        let wanted: Vec<&Value> = self.rows.iter().filter(|row| ids.contains(&row["id"])).collect();
+        if wanted
+            .iter()
+            .any(|row| self.hidden.contains(&row["id"].as_u64().unwrap()))
+        {
+            let message = "Oh-oh! Es sieht so aus".to_owned();
+            return Err(Failed(403, "odoo.exceptions.AccessError", message));
+        }
+        self.shown(&wanted, &call.args["fields"])
+    }
+
+    fn shown(&self, rows: &[&Value], fields: &Value) -> Result<Value, Failed> {
+        let fields: Vec<&str> = fields
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f.as_str().unwrap())
+            .collect();
+        if let Some(unknown) = fields.iter().find(|name| !self.has(name)) {
+            let message = format!("Invalid field '{unknown}' on '{}'", self.model);
+            return Err(Failed(500, "builtins.ValueError", message));
+        }
+        let show = |row: &&Value| {
+            let mut out = Map::new();
+            for name in fields.iter().chain(&["id"]) {
+                let value = &row[*name];
+                let value = if value.is_null() {
+                    &Value::Bool(false)
+                } else {
+                    value
+                };
+                out.insert((*name).to_owned(), value.clone());
+            }
+            Value::Object(out)
+        };
+        Ok(rows.iter().map(show).collect())
+    }
+}
+
+fn holds(row: &Value, term: &Value) -> bool {
+    let (field, operator, wanted) = (term[0].as_str().unwrap(), term[1].as_str().unwrap(), &term[2]);
+    let value = match &row[field] {
+        Value::Array(pair) if pair.len() == 2 && pair[1].is_string() => &pair[0],
+        value => value,
+    };
+    let order = || match (value, wanted) {
+        (Value::Number(a), Value::Number(b)) => a.as_i64().cmp(&b.as_i64()),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        _ => panic!("{value} can't be compared with {wanted}"),
+    };
+    match operator {
+        "=" => value == wanted,
+        "in" => wanted.as_array().unwrap().contains(value),
+        ">" => order().is_gt(),
+        "<" => order().is_lt(),
+        ">=" => order().is_ge(),
+        "<=" => order().is_le(),
+        _ => panic!("no operator {operator}"),
+    }
+}
+
+/// Partners with ids from 1 on, in steps.
+pub fn partners(count: u64, step: u64) -> Vec<Value> {
+    (1..=count)
+        .map(|n| json!({"id": n * step, "name": format!("Partner {n}"), "write_date": "2026-01-01 00:00:00"}))
+        .collect()
+}
