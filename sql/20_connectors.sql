@@ -92,6 +92,7 @@ BEGIN
     DELETE FROM sync_record r WHERE r.org_id = org AND r.connector = c.number;
     DELETE FROM sync_sweep s WHERE s.org_id = org AND s.connector = c.number;
     DELETE FROM sync_webhook_delivery w WHERE w.org_id = org AND w.connector = c.number;
+    DELETE FROM sync_preview_item i WHERE i.org_id = org AND i.connector = c.number;
     DELETE FROM sync_comparison k WHERE k.org_id = org AND k.connector = c.number;
     DELETE FROM sync_field_map f WHERE f.org_id = org AND f.connector = c.number;
     DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;

@@ -168,7 +168,7 @@ CREATE FUNCTION sync_generate_layout(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    PERFORM sync_generate_readers(layout_id);
+    PERFORM sync_generate_readers(layout_id), sync_generate_writer(layout_id);
     IF (SELECT l.tracking = 'trigger' FROM sync_layout l WHERE l.id = layout_id) THEN
         PERFORM sync_place_triggers(layout_id, sync_generate_trigger(layout_id));
     ELSE
@@ -187,7 +187,7 @@ BEGIN
     FOR routine IN
         SELECT p.oid FROM pg_proc p
         WHERE p.pronamespace = '@extschema@'::regnamespace
-          AND p.proname IN ('sync_scan_' || layout_id, 'sync_read_' || layout_id, 'sync_track_' || layout_id)
+          AND p.proname IN ('sync_scan_' || layout_id, 'sync_read_' || layout_id, 'sync_write_' || layout_id, 'sync_track_' || layout_id)
     LOOP
         -- the triggers go along
         EXECUTE format('DROP FUNCTION %s CASCADE', routine);

@@ -156,9 +156,12 @@ DECLARE
     c integration_connector := sync_connector_of(org, sync_store_preview.sync_type);
     e sync_entity := sync_entity_of(sync_store_preview.entity_type);
     expires timestamptz := now() + ttl;
+    preview_id uuid := gen_random_uuid();
     preview jsonb;
 BEGIN
+    PERFORM sync_keep_preview(org, c, e, preview_id, expires);
     preview := jsonb_build_object(
+        'previewId', preview_id,
         'syncType', c.name,
         'entityType', e.name,
         'delta', sync_delta_summary(org, c, e, 20),
@@ -262,6 +265,8 @@ BEGIN
     DELETE FROM sync_preview_cache p
     WHERE p.expires_at <= now() AND sync_role_has(sync_caller(), p.org_id, 'operate');
     GET DIAGNOSTICS n = ROW_COUNT;
+    DELETE FROM sync_preview_item i
+    WHERE i.expires_at <= now() AND sync_role_has(sync_caller(), i.org_id, 'operate');
     RETURN n;
 END
 $$;

@@ -17,4 +17,5 @@ COMMENT ON FUNCTION sync_fields(text) IS 'The fields of an entity type: name, ki
 COMMENT ON FUNCTION sync_kind_fields(text, text) IS 'The compared fields that connectors of a kind deliver; NULL where they have no such records.';
 COMMENT ON FUNCTION sync_spec(text) IS 'Version and fields of a comparison in short: differs where fingerprints have to be made anew.';
 COMMENT ON FUNCTION sync_mapped(text, jsonb, jsonb) IS 'A remote record with the mapped fields of sync_mappings set.';
+COMMENT ON FUNCTION sync_apply(text, text, boolean, boolean, boolean, uuid, boolean, boolean) IS 'Writes the delta of an entity type (or all of them, in the order of their dependencies) to the local relation, a thousand records at a time, through a worker. What the relation refuses stays out with its reason, and is tried again next time. preview_id binds it to exactly what that preview showed; dry_run writes, reports, and rolls back.';
 COMMENT ON FUNCTION sync_caller() IS 'The role that the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don''t.';

@@ -37,6 +37,10 @@ pub enum Code {
     WrongTransaction,
     /// 55000: a prerequisite is missing (key file, ...)
     NotReady,
+    /// 40001: the preview an apply is bound to is no longer true
+    Moved,
+    /// 23514: more deletions than are believed without being asked for
+    MassDelete,
     /// 55P03: a lock that the caller's own transaction holds
     Locked,
     /// XX000: a bug, or a Postgres error without a better name
@@ -59,6 +63,8 @@ impl Code {
             Code::Cancelled => "57014",
             Code::WrongTransaction => "25001",
             Code::NotReady => "55000",
+            Code::Moved => "40001",
+            Code::MassDelete => "23514",
             Code::Locked => "55P03",
             Code::Internal => "XX000",
         }

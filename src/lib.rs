@@ -68,7 +68,11 @@ extension_sql_file!(
     name = "delta",
     requires = ["ddl", api::record::sync_diff]
 );
-extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["delta"]);
+extension_sql_file!("../sql/51_history.sql", name = "history", requires = ["delta"]);
+extension_sql_file!("../sql/52_write.sql", name = "write", requires = ["history"]);
+extension_sql_file!("../sql/53_apply.sql", name = "apply", requires = ["write"]);
+extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["apply"]);
+extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["undo"]);
 extension_sql_file!(
     "../sql/70_progress.sql",
     name = "progress",
@@ -84,11 +88,10 @@ extension_sql_file!(
     name = "health",
     requires = ["webhooks", api::all::sync_kind_entities]
 );
-extension_sql_file!("../sql/82_history.sql", name = "history", requires = ["health"]);
 extension_sql_file!(
     "../sql/83_patterns.sql",
     name = "patterns",
-    requires = ["history", api::record::sync_plain]
+    requires = ["health", api::record::sync_plain]
 );
 extension_sql_file!("../sql/84_lists.sql", name = "lists", requires = ["patterns"]);
 extension_sql_file!(
@@ -98,6 +101,7 @@ extension_sql_file!(
         "lists",
         api::access::sync_caller,
         api::all::sync_all,
+        api::apply::sync_apply,
         api::connector::sync_connect,
         api::connector::sync_test_connection,
         api::pull::sync_pull,

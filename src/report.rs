@@ -18,6 +18,8 @@ fn postgres_code(code: Code) -> PgSqlErrorCode {
         Code::Cancelled => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
         Code::WrongTransaction => PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
         Code::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Code::Moved => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        Code::MassDelete => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
         Code::Locked => PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
         Code::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
     }
@@ -47,7 +49,12 @@ pub fn caught(error: &CaughtError) -> Error {
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE => Code::NotGranted,
         PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE => Code::Invalid,
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT => Code::NotFound,
-        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => Code::Locked,
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE => Code::NotReady,
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => Code::Moved,
+        PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => Code::MassDelete,
+        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED => {
+            Code::Locked
+        }
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED => Code::Cancelled,
         _ => Code::Internal,
     };

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod all;
+pub mod apply;
 pub mod connector;
 pub mod pull;
 pub mod record;

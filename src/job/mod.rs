@@ -1,5 +1,6 @@
 //! Jobs of a worker, from claim to finish: one file per job.
 
+mod apply;
 mod pool;
 mod preview;
 mod probe;
@@ -66,7 +67,8 @@ pub fn run(request: &Request) -> Result<Value> {
     if let Job::Webhook { headers, body } = &request.job {
         return webhook::run(Context::new(request, connector, key), headers, body);
     }
-    if waiting(|| runs::lock(&key))? && key.entity.is_some() {
+    let waited = waiting(|| runs::lock(&key))?;
+    if waited && matches!(request.job, Job::Pull { .. } | Job::Preview { .. }) {
         // another run was busy with the same records: what it found is what this one would find
         if let Some(mut shared) = short(|| runs::finished_since(&key, &requested_at))? {
             if let Some(result) = shared.as_object_mut() {
@@ -86,6 +88,7 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
         Job::Probe | Job::Entities => ("probe", None),
         Job::Pull { entity, .. } => ("pull", Some(entity)),
         Job::Preview { entity } => ("preview", Some(entity)),
+        Job::Apply { entity, .. } => ("apply", Some(entity)),
         // which one, the body tells
         Job::Webhook { .. } => ("webhook", None),
     };
@@ -128,9 +131,14 @@ fn claim(context: &Context) -> Result<()> {
 }
 
 fn perform(context: &Context) -> Result<Outcome> {
+    if let Job::Apply { entity, options } = &context.request.job {
+        return apply::run(context, *entity, options);
+    }
     let mut pool = Pool::start(context.settings.fetch_concurrency, opener(context)?)?;
     match context.request.job {
-        Job::Probe | Job::Entities | Job::Webhook { .. } => probe::run(context, &mut pool),
+        Job::Probe | Job::Entities | Job::Webhook { .. } | Job::Apply { .. } => {
+            probe::run(context, &mut pool)
+        }
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
         Job::Preview { entity } => preview::run(context, &mut pool, entity),
     }

@@ -1,6 +1,7 @@
 //! The only place with SPI. One named function per statement; the statements that do the work are SQL
 //! functions (sql/), rows come back as json.
 
+pub mod apply;
 pub mod connector;
 pub mod ledger;
 pub mod run;

@@ -32,8 +32,24 @@ pub enum Job {
     Pull { entity: EntityType, mode: Mode },
     /// `sync_ingest_webhook`
     Webhook { headers: Value, body: String },
+    /// `sync_apply`
+    Apply {
+        entity: EntityType,
+        options: ApplyOptions,
+    },
     /// `sync_preview`: an incremental pull, then the preview
     Preview { entity: EntityType },
+}
+
+/// What an apply writes. None: as `sync_select` says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApplyOptions {
+    pub new: Option<bool>,
+    pub updated: Option<bool>,
+    pub deleted: Option<bool>,
+    pub preview_id: Option<String>,
+    pub allow_mass_delete: bool,
+    pub dry_run: bool,
 }
 
 /// How much a pull reads.

@@ -23,6 +23,20 @@ pub fn relaxed<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     )
 }
 
+/// Runs `body` in a transaction that is rolled back whatever comes of it.
+pub fn rolled_back<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut outcome = None;
+    let undone: Result<()> = short(|| {
+        outcome = Some(body());
+        Err(Error::new(Code::Internal, "rolled back"))
+    });
+    match (outcome, undone) {
+        (Some(outcome), _) => outcome,
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(Error::new(Code::Internal, "the trial did not run")),
+    }
+}
+
 /// The same without a lock timeout, for waiting on another run.
 pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(&[], body)

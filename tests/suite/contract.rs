@@ -57,6 +57,11 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "entity_type,relation,columns,key_columns,tracking,org_column,deleted_column",
     ),
     ("sync_unbind", "entity_type"),
+    (
+        "sync_apply",
+        "sync_type,entity_type,include_new,include_updated,include_deleted,preview_id,allow_mass_delete,dry_run",
+    ),
+    ("sync_undo", "history_id"),
     ("sync_map", "sync_type,entity_type,field,path,type,compared"),
     ("sync_unmap", "sync_type,entity_type,field"),
     ("sync_grant", "role,org_id,level"),

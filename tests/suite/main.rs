@@ -3,6 +3,8 @@
 mod activity;
 mod address;
 mod all;
+mod apply;
+mod apply_bound;
 mod contract;
 mod contract_app;
 mod contract_dump;

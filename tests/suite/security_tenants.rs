@@ -36,6 +36,8 @@ const CALLS: &[&str] = &[
     "sync_list_add_from_pattern('00000000-0000-4000-8000-000000000000', 'mine', 'customers')",
     "sync_bind('customers', 'sync_customers', '{\"email\": \"email\"}', '{id}')",
     "sync_unbind('customers')",
+    "sync_apply('mine', 'customers')",
+    "sync_undo('00000000-0000-4000-8000-000000000000')",
     "sync_map('mine', 'customers', 'vat', 'meta_data.vat')",
     "sync_unmap('mine', 'customers', 'vat')",
     "sync_connect('woocommerce', 'https://shop.example.com', '{\"consumer_key\": \"ck_x\", \"consumer_secret\": \"cs_x\"}', 'mine')",

@@ -126,6 +126,11 @@ impl Shop {
             .get(0)
     }
 
+    /// The same, where it may fail.
+    pub fn try_ask(&mut self, call: &str, entity: &str) -> Result<Value, Error> {
+        Ok(self.sql.query_one(call, &[&NAME, &entity])?.get(0))
+    }
+
     /// One number of a statement for the organisation.
     #[track_caller]
     pub fn number(&mut self, sql: &str) -> i64 {

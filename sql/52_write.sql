@@ -1,0 +1,179 @@
+-- Writing a local relation: one generated function per layout does it, with the rights of who bound the relation.
+
+-- A field of a remote record (u.data) as a column's value. The type's modifier is left out: a cast to varchar(20)
+-- would cut, an assignment refuses.
+CREATE FUNCTION sync_field_value(field text, kind text, type oid) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE
+        WHEN t.typname IN ('json', 'jsonb') THEN format('(%s)::%s', v.json, v.type)
+        WHEN t.typcategory = 'A' THEN format('CASE WHEN jsonb_typeof(%1$s) = ''array'' THEN ARRAY(SELECT jsonb_array_elements_text(%1$s))::%2$s END', v.json, v.type)
+        WHEN t.typname IN ('timestamp', 'date') THEN format('((%s)::timestamptz AT TIME ZONE ''UTC'')::%s', v.text, v.type)
+        WHEN t.typcategory = 'N' THEN format('(%s)::numeric::%s', v.text, v.type)
+        ELSE format('(%s)::%s', v.text, v.type) END
+    FROM (SELECT format_type(sync_field_value.type, NULL) AS type,
+                 CASE WHEN field = 'custom' THEN 'nullif(coalesce(u.data -> ''custom'', ''{}'') || coalesce(u.data -> ''mapped'', ''{}''), ''{}'')'
+                      WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' -> %L', substr(field, 8))
+                      ELSE format('u.data -> %L', field) END AS json,
+                 CASE WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' ->> %L', substr(field, 8))
+                      ELSE format('u.data ->> %L', field) END AS text) v,
+         pg_type x JOIN pg_type t ON t.oid = CASE WHEN x.typtype = 'd' THEN x.typbasetype ELSE x.oid END
+    WHERE x.oid = sync_field_value.type
+$$;
+COMMENT ON FUNCTION sync_field_value(text, text, oid) IS 'SQL for the value of a field of a remote record as a column of that type holds it.';
+
+-- What a column gets in a new row: the field, else what the table itself would put there.
+CREATE FUNCTION sync_column_default(relation regclass, num smallint) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%L::regclass)', pg_get_serial_sequence(relation::text, a.attname))
+                ELSE pg_get_expr(d.adbin, d.adrelid) END
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = relation AND a.attnum = num AND a.attgenerated = ''
+$$;
+COMMENT ON FUNCTION sync_column_default(regclass, smallint) IS 'SQL for a column''s default or next identity value; NULL where it has none.';
+
+CREATE TYPE sync_writer_sql AS (insert_columns text, insert_values text, key_values text, assignments text, restore_columns text, restore_values text,
+                                restore_assignments text, mark text);
+COMMENT ON TYPE sync_writer_sql IS 'Pieces of SQL that the writing function of a layout is made of; n is a row of its relation, u what is written, o an earlier image.';
+
+CREATE FUNCTION sync_writer_pieces(layout_id int) RETURNS sync_writer_sql
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    l sync_layout;
+    w sync_writer_sql;
+    is_built_in boolean;
+BEGIN
+    SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
+    is_built_in := l.bound_by IS NULL;
+    -- a column may be key and field in one; the field says what it holds
+    WITH columns AS (
+        SELECT DISTINCT ON (c.attnum) c.*, sync_column_default(l.relation, c.attnum) AS default_value
+        FROM sync_layout_column c
+        WHERE c.layout = layout_id AND c.purpose <> 'deleted'
+        ORDER BY c.attnum, c.purpose = 'field' DESC),
+    keys AS (
+        SELECT k.column_name, k.type, k.position, row_number() OVER (ORDER BY k.position) - 1 AS number, count(*) OVER () AS n
+        FROM sync_layout_column k WHERE k.layout = layout_id AND k.purpose = 'key'),
+    valued AS (
+        SELECT c.*, k.number, k.n,
+               CASE WHEN c.purpose = 'field' THEN CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
+                                                     ELSE format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value) END
+                    WHEN c.purpose = 'org' OR c.column_name = (SELECT o.column_name FROM sync_layout_column o WHERE o.layout = layout_id AND o.purpose = 'org')
+                         THEN format('$2::%s', format_type(c.type, NULL))
+                    ELSE c.default_value END AS fresh
+        FROM columns c LEFT JOIN keys k ON k.column_name = c.column_name)
+    SELECT string_agg(quote_ident(v.column_name), ', ' ORDER BY v.position),
+           string_agg(CASE WHEN v.number IS NULL THEN v.fresh
+                           WHEN v.n = 1 THEN format('u.id::%s', format_type(v.type, NULL))
+                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, NULL)) END, ', ' ORDER BY v.position),
+           CASE WHEN bool_or(v.number IS NOT NULL AND v.fresh IS NULL) THEN NULL
+                WHEN max(v.n) = 1 THEN string_agg(format('(%s)::text', v.fresh), '') FILTER (WHERE v.number IS NOT NULL)
+                ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number) FILTER (WHERE v.number IS NOT NULL)) END,
+           string_agg(format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, sync_field_value(v.field, v.kind, v.type)), ', ' ORDER BY v.position)
+               FILTER (WHERE v.purpose = 'field' AND v.number IS NULL)
+    INTO w.insert_columns, w.insert_values, w.key_values, w.assignments
+    FROM valued v;
+    IF is_built_in THEN
+        w.insert_columns := w.insert_columns || ', modified_at';
+        w.insert_values := w.insert_values || ', (u.data ->> ''modified_at'')::timestamptz';
+        w.assignments := w.assignments || ', modified_at = (u.data ->> ''modified_at'')::timestamptz, updated_at = now()';
+    END IF;
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), string_agg(format('o.%I', a.attname), ', ' ORDER BY a.attnum),
+           string_agg(format('%1$I = o.%1$I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attidentity <> 'a')
+    INTO w.restore_columns, w.restore_values, w.restore_assignments
+    FROM pg_attribute a
+    WHERE a.attrelid = l.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+    SELECT format('%I = %s', c.column_name, CASE WHEN c.type = 'bool'::regtype THEN 'true' ELSE 'now()' END)
+    INTO w.mark FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'deleted';
+    RETURN w;
+END
+$$;
+COMMENT ON FUNCTION sync_writer_pieces(int) IS 'The pieces of SQL for writing a layout''s relation.';
+
+-- Rows are known again by a hash of all that they hold (print): an undo touches only what nobody has touched since.
+-- Images are rows as json, not jsonb: what comes back is what was there, to the last digit.
+CREATE FUNCTION sync_generate_writer(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    l sync_layout;
+    s sync_layout_sql := sync_layout_pieces(layout_id);
+    w sync_writer_sql := sync_writer_pieces(layout_id);
+    signature text := format('@extschema@.sync_write_%s(text, uuid, text[], jsonb[], text[], text[], bigint[])', layout_id);
+    org_match text := replace(s.org_match, '$1', '$2');
+    found text;
+    deletion text;
+BEGIN
+    SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
+    found := format('SELECT u.id, u.data, row_to_json(n)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
+                    l.relation, s.key_match, org_match, s.live,
+                    CASE WHEN (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation) THEN 'FOR UPDATE OF n' ELSE '' END);
+    deletion := CASE WHEN w.mark IS NULL
+        THEN format('DELETE FROM %1$s n USING unnest($3) AS u (id) WHERE %2$s AND %3$s AND %4$s RETURNING %5$s, row_to_json(n)::text, NULL::bigint',
+                    l.relation, s.key_match, org_match, s.live, s.key_text)
+        ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n)::text, 0)',
+                    found, l.relation, w.mark, s.key_match, s.key_text) END;
+    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
+            RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql %s
+            SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1 AS %L',
+        layout_id, CASE WHEN l.bound_by IS NULL THEN '' ELSE 'SECURITY DEFINER' END, format($sql$
+#variable_conflict use_column
+BEGIN
+    CASE $1
+        WHEN 'key' THEN
+            RETURN QUERY SELECT %1$s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place;
+        WHEN 'insert' THEN
+            RETURN QUERY INSERT INTO %2$s AS n (%3$s) OVERRIDING SYSTEM VALUE
+                SELECT %4$s FROM unnest($3, $4) WITH ORDINALITY AS u (id, data, place) ORDER BY u.place
+                RETURNING %5$s, NULL::text, hashtextextended(row_to_json(n)::text, 0);
+        WHEN 'update' THEN
+            RETURN QUERY WITH u AS MATERIALIZED (%6$s)
+                UPDATE %2$s n SET %7$s FROM u WHERE %8$s
+                RETURNING %5$s, u.image, hashtextextended(row_to_json(n)::text, 0);
+        WHEN 'delete' THEN
+            RETURN QUERY %9$s;
+        WHEN 'undo insert' THEN
+            RETURN QUERY DELETE FROM %2$s n USING unnest($3, $7) AS u (id, print)
+                WHERE %8$s AND hashtextextended(row_to_json(n)::text, 0) = u.print
+                RETURNING %5$s, NULL::text, NULL::bigint;
+        WHEN 'undo update' THEN
+            RETURN QUERY UPDATE %2$s n SET %10$s
+                FROM unnest($3, $6, $7) AS u (id, image, print), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
+                WHERE %8$s AND hashtextextended(row_to_json(n)::text, 0) = u.print
+                RETURNING %5$s, NULL::text, NULL::bigint;
+        WHEN 'undo delete' THEN
+            RETURN QUERY INSERT INTO %2$s AS n (%11$s) OVERRIDING SYSTEM VALUE
+                SELECT %12$s FROM unnest($3, $6) AS u (id, image), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
+                WHERE NOT EXISTS (SELECT FROM %2$s n WHERE %8$s)
+                RETURNING %5$s, NULL::text, NULL::bigint;
+    END CASE;
+END
+$sql$,
+        coalesce(w.key_values, format('%s.sync_no_key(%L)', '@extschema@', l.relation::text)), l.relation, w.insert_columns,
+        w.insert_values, s.key_text, found, coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text)) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key')), s.key_match, deletion, w.restore_assignments,
+        w.restore_columns, w.restore_values));
+    PERFORM sync_adopt(signature::regprocedure, l.bound_by);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, format('Writes local %s, and undoes it. Generated.', (SELECT e.name FROM sync_entity e WHERE e.number = l.entity)));
+END
+$$;
+COMMENT ON FUNCTION sync_generate_writer(int) IS 'Makes the function that writes a layout''s relation: sync_write_N.';
+
+CREATE FUNCTION sync_no_key(relation text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'a new row of % can''t get a key', relation USING ERRCODE = '55000',
+        DETAIL = 'A key column is neither bound to a field nor has it a default.',
+        HINT = 'Give the column a default, or bind it to a field.';
+END
+$$;
+COMMENT ON FUNCTION sync_no_key(text) IS 'Says that new rows of a relation can''t be made.';
+
+DO $$
+BEGIN
+    PERFORM sync_generate_writer(l.id) FROM sync_layout l;
+END
+$$;

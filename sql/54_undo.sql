@@ -1,0 +1,88 @@
+-- Undoing an apply: what it wrote is taken back where nobody has touched it since.
+
+-- The link of a deleted row is restored first, so that what tracks the relation finds it: the preview then shows the
+-- deletion again.
+CREATE FUNCTION sync_undo_part(p sync_apply_image) RETURNS text[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    k sync_comparison;
+    operation text := CASE WHEN p.operation = 'delete' AND p.prints[1] IS NOT NULL THEN 'undo update' ELSE 'undo ' || p.operation END;
+    undone text[];
+BEGIN
+    SELECT * INTO k FROM sync_comparison x WHERE x.org_id = p.org_id AND x.connector = p.connector AND x.entity = p.entity;
+    IF p.operation = 'delete' THEN
+        INSERT INTO sync_record (org_id, connector, entity, external_id, local_id)
+        SELECT p.org_id, p.connector, p.entity, t.external_id, t.local_id
+        FROM unnest(p.external_ids, p.local_ids) AS t (external_id, local_id)
+        WHERE t.external_id IS NOT NULL AND k.layout = p.layout
+        ON CONFLICT DO NOTHING;
+    END IF;
+    EXECUTE format('SELECT coalesce(array_agg(w.local_id), ''{}'') FROM @extschema@.sync_write_%s($1, $2, $3, NULL, NULL, $4, $5) w', p.layout)
+    INTO undone USING operation, p.org_id, p.local_ids, p.images, p.prints;
+    IF k.layout = p.layout AND (SELECT l.tracking = 'scan' FROM sync_layout l WHERE l.id = p.layout) THEN
+        PERFORM sync_note_written(k, CASE p.operation WHEN 'insert' THEN 'delete' ELSE 'update' END, undone);
+    END IF;
+    -- rows of the ledger that found no local row
+    DELETE FROM sync_record r
+    WHERE r.org_id = p.org_id AND r.connector = p.connector AND r.entity = p.entity
+      AND r.local_id = ANY (p.local_ids) AND r.local_fingerprint IS NULL AND r.remote_fingerprint IS NULL;
+    UPDATE sync_apply_image i SET undone = true WHERE i.org_id = p.org_id AND i.history_id = p.history_id AND i.part = p.part;
+    RETURN undone;
+END
+$$;
+COMMENT ON FUNCTION sync_undo_part(sync_apply_image) IS 'Takes back one chunk of an apply; returns the local ids for which it could.';
+
+CREATE FUNCTION sync_undo(history_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    org uuid := sync_require('operate');
+    h sync_history;
+    p sync_apply_image;
+    done text[];
+    refused jsonb := '[]';
+    counts jsonb := '{"insert": 0, "update": 0, "delete": 0}';
+    kept bigint := 0;
+    started timestamptz := clock_timestamp();
+    written uuid;
+BEGIN
+    SELECT * INTO h FROM sync_history x WHERE x.org_id = org AND x.id = sync_undo.history_id FOR UPDATE;
+    IF NOT FOUND OR h.metadata ->> 'operation' IS DISTINCT FROM 'apply' THEN
+        RAISE EXCEPTION 'there is no apply "%" in the history', sync_undo.history_id USING ERRCODE = '42704',
+            HINT = 'sync_history lists them: metadata ->> ''operation'' is apply.';
+    END IF;
+    IF h.metadata ? 'undoneBy' THEN
+        RAISE EXCEPTION 'this apply was undone already' USING ERRCODE = '55000', DETAIL = format('By %s.', h.metadata ->> 'undoneBy');
+    END IF;
+    FOR p IN SELECT * FROM sync_apply_image i WHERE i.org_id = org AND i.history_id = h.id AND NOT i.undone ORDER BY i.part DESC LOOP
+        PERFORM sync_hold_runs(org, c, e) FROM integration_connector c, sync_entity e WHERE c.org_id = org AND c.number = p.connector AND e.number = p.entity;
+        IF NOT EXISTS (SELECT FROM sync_layout l WHERE l.id = p.layout) THEN
+            RAISE EXCEPTION 'the relation that this apply wrote is not bound any more' USING ERRCODE = '55000', HINT = 'Nothing was undone.';
+        END IF;
+        PERFORM sync_layout_usable(p.layout);
+        done := sync_undo_part(p);
+        counts := jsonb_set(counts, ARRAY[p.operation], to_jsonb((counts ->> p.operation)::bigint + cardinality(done)));
+        kept := kept + cardinality(p.local_ids) - cardinality(done);
+        refused := refused || (SELECT coalesce(jsonb_agg(jsonb_build_object('localId', t.local_id, 'externalId', t.external_id, 'operation', p.operation,
+                                                                            'reason', 'the row has changed since')), '[]')
+                               FROM (SELECT * FROM unnest(p.local_ids, p.external_ids) AS x (local_id, external_id)
+                                     WHERE x.local_id <> ALL (done) LIMIT greatest(0, 100 - jsonb_array_length(refused))) t);
+    END LOOP;
+    INSERT INTO sync_history (org_id, sync_type, status, items_processed, items_created, items_updated, items_deleted, items_failed, duration_ms, metadata)
+    VALUES (org, 'manual', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
+            (counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + kept,
+            (counts ->> 'delete')::bigint, (counts ->> 'update')::bigint, (counts ->> 'insert')::bigint, kept,
+            extract(epoch FROM clock_timestamp() - started) * 1000,
+            jsonb_build_object('operation', 'undo', 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'refused', refused))
+    RETURNING id INTO written;
+    UPDATE sync_history x SET metadata = x.metadata || jsonb_build_object('undoneBy', written) WHERE x.org_id = org AND x.id = h.id;
+    DELETE FROM sync_preview_cache c WHERE c.org_id = org AND c.entity_type IN (h.metadata ->> 'entityType', 'all');
+    RETURN jsonb_build_object('historyId', written, 'undoes', h.id, 'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
+                              'removed', counts -> 'insert', 'restored', (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint,
+                              'refused', kept, 'refusals', refused);
+END
+$$;
+COMMENT ON FUNCTION sync_undo(uuid) IS 'Takes back what one sync_apply wrote, in one transaction: new rows are removed, updated and deleted ones are as they were. Rows that changed since are left, and listed in refusals.';

@@ -1,0 +1,92 @@
+//! Applying the delta: the statements.
+
+use super::run::RunKey;
+use super::{row, run};
+use crate::worker::ApplyOptions;
+use serde::Deserialize;
+use serde_json::{json, Value};
+use sync_engine::core::EntityType;
+use sync_engine::error::Result;
+
+/// What an apply is going to do.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    pub history_id: String,
+    /// How many of each class; 0 for those that are left out.
+    pub new: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    pub include: Value,
+}
+
+/// What one batch came to.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    /// The last row of the ledger in it; None when there was none left.
+    pub last: Option<i64>,
+    pub done: u64,
+    /// Records that the local relation refused, with its reasons.
+    pub failures: Vec<Value>,
+    /// Written, and still not equal to the remote record.
+    #[serde(default)]
+    pub unequal: u64,
+}
+
+/// Checks what is to be done and enters it into the history.
+pub fn begin(key: &RunKey, entity: EntityType, options: &ApplyOptions) -> Result<Planned> {
+    let wanted = json!({
+        "new": options.new, "updated": options.updated, "deleted": options.deleted,
+        "previewId": options.preview_id, "allowMassDelete": options.allow_mass_delete, "dryRun": options.dry_run,
+    });
+    row(
+        "SELECT sync_apply_begin($1::uuid, $2, $3, $4::jsonb, $5, $6)::text",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            entity.name().into(),
+            wanted.to_string().into(),
+            key.sync_id.as_str().into(),
+            key.user_id.as_deref().into(),
+        ],
+    )
+}
+
+/// Writes the next batch of one class.
+pub fn batch(
+    key: &RunKey,
+    entity: EntityType,
+    class: &str,
+    after: i64,
+    size: i32,
+    preview: Option<&str>,
+    history: &str,
+) -> Result<Batch> {
+    row(
+        "SELECT sync_apply_batch($1::uuid, $2, $3, $4, $5, $6, $7::uuid, $8::uuid)::text",
+        &[
+            key.org.as_str().into(),
+            key.connector.into(),
+            (entity as i16).into(),
+            class.into(),
+            after.into(),
+            size.into(),
+            preview.into(),
+            history.into(),
+        ],
+    )
+}
+
+/// Writes down how it ended.
+pub fn end(key: &RunKey, history: &str, status: &str, duration_ms: u64, facts: &Value) -> Result<()> {
+    run(
+        "SELECT sync_apply_end($1::uuid, $2::uuid, $3, $4, $5::jsonb)",
+        &[
+            key.org.as_str().into(),
+            history.into(),
+            status.into(),
+            (duration_ms as i64).into(),
+            facts.to_string().into(),
+        ],
+    )
+}
