@@ -13,10 +13,10 @@ ORG=0c8f2f6e-5a51-4f3c-9d3a-7d2b6a1f4e10
 private_paths
 eval "$("$ROOT/scripts/cluster.sh" env)"
 
-work=$(mktemp -d) shop='' pull=''
+work=$(mktemp -d) shop='' erp='' pull=''
 finish() {
   local process
-  for process in $pull $shop; do { kill "$process" && wait "$process"; } 2>/dev/null || true; done
+  for process in $pull $shop $erp; do { kill "$process" && wait "$process"; } 2>/dev/null || true; done
   rm -rf "$work"
 }
 trap finish EXIT
@@ -51,19 +51,27 @@ change_shop() { # JSON
   case $answer in "HTTP/1.1 200"*) ;; *) die "the shop did not take the change: $answer" ;; esac
 }
 
-heading "A shop with $CUSTOMERS customers"
 sandbox=${CARGO_TARGET_DIR:-$ROOT/target}/release/sandbox
-"$sandbox" --customers "$CUSTOMERS" --port-file "$work/port" >"$work/shop.log" 2>&1 &
-shop=$!
-for _ in {1..200}; do
-  [ ! -s "$work/port" ] || break
-  kill -0 "$shop" 2>/dev/null || die "the shop ended: $(cat "$work/shop.log")"
-  sleep 0.05
-done
-[ -s "$work/port" ] || die "the shop does not start: $(cat "$work/shop.log")"
-port=$(head -n 1 "$work/port")
-url=http://127.0.0.1:$port
-echo "It answers at $url as a WooCommerce 11 does."
+started='' port=''
+start_sandbox() { # name, arguments; sets $started and $port
+  local name=$1; shift
+  "$sandbox" "$@" --port-file "$work/$name.port" >"$work/$name.log" 2>&1 &
+  started=$!
+  for _ in {1..200}; do
+    [ ! -s "$work/$name.port" ] || break
+    kill -0 "$started" 2>/dev/null || die "the $name ended: $(cat "$work/$name.log")"
+    sleep 0.05
+  done
+  [ -s "$work/$name.port" ] || die "the $name does not start: $(cat "$work/$name.log")"
+  port=$(head -n 1 "$work/$name.port")
+}
+
+heading "A shop with $CUSTOMERS customers, and an ERP"
+start_sandbox erp --odoo 19 --customers 400
+erp=$started erp_url=http://127.0.0.1:$port
+start_sandbox shop --customers "$CUSTOMERS"
+shop=$started url=http://127.0.0.1:$port
+echo "The shop answers at $url as a WooCommerce 11 does, the ERP at $erp_url as an Odoo 19."
 
 heading "A database with the extension, and a role for the app"
 key=$RUN/demo.key
@@ -147,16 +155,14 @@ printf '\n%s%s%s\n' "$bold" "SELECT sync_preview('woocommerce', 'customers') -> 
 as_app -c '\timing on' -c "SELECT $preview -> 'cacheHit' AS cache_hit;"
 expect "cacheHit" true "SELECT $preview -> 'cacheHit'"
 
-heading "Adopt everything"
-sql "INSERT INTO sync_customers
-SELECT c.*
-FROM compute_delta('woocommerce', 'customers') d,
-     jsonb_populate_record(NULL::sync_customers, d.remote
-         || jsonb_build_object('id', gen_random_uuid(), 'org_id', sync_current_org(), 'updated_at', now())) c
-WHERE d.change = 'new';"
-sql "UPDATE sync_customers c SET billing_city = r.billing_city, phone = r.phone, updated_at = now()
-FROM compute_delta('woocommerce', 'customers') d, jsonb_populate_record(NULL::sync_customers, d.remote) r
-WHERE d.change = 'updated' AND c.id = d.local_id::uuid;"
+heading "A trial: what would the table itself refuse?"
+sql "SELECT t ->> 'created' AS would_create, t ->> 'updated' AS would_update, t ->> 'failed' AS would_fail
+FROM sync_apply('woocommerce', 'customers', dry_run => true) t;"
+
+heading "Apply exactly what the preview showed"
+sql "SELECT a ->> 'status' AS status, a ->> 'created' AS created, a ->> 'updated' AS updated, a ->> 'deleted' AS deleted, a ->> 'failed' AS failed
+FROM sync_preview('woocommerce', 'customers') p,
+     sync_apply('woocommerce', 'customers', preview_id => (p ->> 'previewId')::uuid) a;"
 expect "what differs" 0 "SELECT count(*) FROM sync_changes"
 expect "differences between the ledger and the records" 0 "SELECT count(*) FROM sync_verify('woocommerce', 'customers')"
 
@@ -175,10 +181,26 @@ expect "the edited customer" "$edited" "SELECT $preview #>> '{delta,updated,reco
 expect "its new city" "New Harbour" "SELECT $preview #>> '{delta,updated,records,0,changedFields,billing_city,new}'"
 expect "fields that changed" billing_city "SELECT string_agg(f, ',') FROM jsonb_object_keys($preview #> '{delta,updated,records,0,changedFields}') f"
 
+heading "Apply that too, and take it back"
+sql "SELECT a ->> 'updated' AS updated FROM sync_apply('woocommerce', 'customers') a;"
+expect "what differs" 0 "SELECT count(*) FROM sync_changes"
+sql "SELECT u ->> 'restored' AS restored, u ->> 'refused' AS refused
+FROM (SELECT id FROM sync_history WHERE metadata ->> 'operation' = 'apply' ORDER BY created_at DESC LIMIT 1) h, sync_undo(h.id) u;"
+expect "what differs" 1 "SELECT count(*) FROM sync_changes"
+
+heading "The ERP: all that it has, in one call"
+sql "SELECT sync_connect('odoo', '$erp_url', '{\"database\": \"lab\", \"login\": \"admin\", \"api_key\": \"key_admin\"}');"
+sql "SELECT e.key AS entity_type, e.value ->> 'status' AS status, e.value ->> 'inserted' AS records
+FROM sync_all('odoo') a, jsonb_each(a -> 'entityTypes') e ORDER BY 1;"
+sql "SELECT a ->> 'status' AS status, e.key AS entity_type, e.value ->> 'created' AS created, e.value ->> 'failed' AS failed
+FROM sync_apply('odoo', 'all') a, jsonb_each(a -> 'entityTypes') e ORDER BY 2;"
+sql "SELECT sync_type, entity_type, status, records FROM sync_state ORDER BY 1, 2;"
+expect "entity types of the ERP that are in sync" 8 "SELECT count(*) FROM sync_state WHERE sync_type = 'odoo' AND status = 'success'"
+
 heading "What happened is in the log"
 sql "SELECT activity_type, entity_type, status, record_count, round(duration_seconds, 1) AS seconds
 FROM sync_activity_log ORDER BY created_at;"
 
 heading "Done"
-echo "Read $CUSTOMERS customers from a shop, showed what would change and why, adopted it, and found one edit among them."
+echo "Read $CUSTOMERS customers from a shop and everything from an ERP, showed what would change and why, applied it, and found one edit among them."
 echo "The server is still up: make psql, then \\c demo. make stop ends it."
