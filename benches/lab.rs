@@ -76,10 +76,16 @@ pub fn add_connector(client: &mut Client, org: Uuid) {
             &[&org],
         )
         .unwrap();
+    client
+        .execute(
+            "SELECT sync_join_connector(i.org_id, i.number) FROM integration_connector i WHERE i.org_id = $1",
+            &[&org],
+        )
+        .unwrap();
 }
 
 /// Of record n: what changed, and its canonical form (about as long as a shop's customer).
-const FUNCTIONS: &str = "
+pub const FUNCTIONS: &str = "
 CREATE FUNCTION bench_change(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN n % 100 <> 0 THEN NULL
                 WHEN n / 100 % 10 < 4 THEN 'new'

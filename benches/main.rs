@@ -3,6 +3,7 @@
 //! `make bench`, or `cargo run --release -p sync_ext_tests --bin bench -- delta pull` for some of them.
 //! The exit code is 1 where a target is missed.
 
+mod apply;
 mod delta;
 mod lab;
 mod local;
@@ -27,6 +28,7 @@ type Bench = fn(&Lab, &mut Report);
 const BENCHES: &[(&str, Bench)] = &[
     ("delta", delta::run),
     ("preview", preview::run),
+    ("apply", apply::run),
     ("local", local::run),
     ("progress", progress::run),
     ("pull", pull::run),

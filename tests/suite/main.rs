@@ -5,6 +5,7 @@ mod address;
 mod all;
 mod apply;
 mod apply_bound;
+mod apply_crash;
 mod contract;
 mod contract_app;
 mod contract_dump;
