@@ -7,20 +7,19 @@ use std::panic::AssertUnwindSafe;
 use sync_engine::error::{Code, Error, Result};
 
 /// Longest wait for a lock: one that the waiting caller holds itself is a deadlock Postgres can't see.
-const LOCK_TIMEOUT: &str = "5s";
+const PATIENT: &str = "SELECT set_config('lock_timeout', '5s', true)";
+const RELAXED: &str =
+    "SELECT set_config('lock_timeout', '5s', true), set_config('synchronous_commit', 'off', true)";
 
 /// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back.
 pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(&[("lock_timeout", LOCK_TIMEOUT)], body)
+    run(Some(PATIENT), body)
 }
 
 /// The same, without waiting for the disk: for pages of a pull. A crash of the server may lose the last ones,
 /// records and checkpoint together, and the next pull reads them again.
 pub fn relaxed<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(
-        &[("lock_timeout", LOCK_TIMEOUT), ("synchronous_commit", "off")],
-        body,
-    )
+    run(Some(RELAXED), body)
 }
 
 /// Runs `body` in a transaction that is rolled back whatever comes of it.
@@ -39,22 +38,18 @@ pub fn rolled_back<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The same without a lock timeout, for waiting on another run.
 pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(&[], body)
+    run(None, body)
 }
 
-fn run<T>(settings: &[(&str, &str)], body: impl FnOnce() -> Result<T>) -> Result<T> {
+fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T> {
     // BackgroundWorker::transaction commits whatever its closure returns: an error must leave it by raising.
     let mut failed = None;
     let failure = AssertUnwindSafe(&mut failed);
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
         let AssertUnwindSafe(failed) = failure;
         Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
-            for (name, value) in settings {
-                Spi::run_with_args(
-                    "SELECT set_config($1, $2, true)",
-                    &[(*name).into(), (*value).into()],
-                )
-                .unwrap_or_else(|e| error!("{e}"));
+            if let Some(settings) = settings {
+                Spi::run(settings).unwrap_or_else(|e| error!("{e}"));
             }
             match body() {
                 Ok(value) => value,
