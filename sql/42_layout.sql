@@ -8,13 +8,13 @@ CREATE TABLE sync_layout (
     relation regclass NOT NULL,
     tracking text NOT NULL CHECK (tracking IN ('trigger', 'scan')),
     bound_by regrole,
-    -- relations that hold the rows: the relation itself, and its partitions
     members oid[] NOT NULL DEFAULT '{}',
     broken text,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE sync_layout IS 'Relations that are the local side of an entity type: the built-in tables, and those named by sync_bind. Organisations that bind one relation in one way share a layout.';
 COMMENT ON COLUMN sync_layout.bound_by IS 'The role whose rights reading and writing the relation needs; NULL for a built-in table.';
+COMMENT ON COLUMN sync_layout.members IS 'Where the rows are: the relation itself, and its partitions.';
 COMMENT ON COLUMN sync_layout.broken IS 'Why the relation can''t be used any more (a bound column was dropped, ...); NULL while it can.';
 
 CREATE TABLE sync_layout_column (
@@ -25,11 +25,45 @@ CREATE TABLE sync_layout_column (
     kind text,
     column_name name NOT NULL,
     attnum smallint NOT NULL,
-    type oid NOT NULL,
+    type regtype NOT NULL,
+    relation regclass NOT NULL,
     PRIMARY KEY (layout, position)
 );
 COMMENT ON TABLE sync_layout_column IS 'Which column of a layout''s relation holds which field, the key, the organisation, the mark of deletion.';
 COMMENT ON COLUMN sync_layout_column.attnum IS 'The column by number, so that it is still known after a renaming.';
+COMMENT ON COLUMN sync_layout_column.relation IS 'As in sync_layout: known here as well when a dump is restored, in whatever order.';
+
+-- A statement that names a partition fires the partition's triggers only, one that names the whole fires the whole's
+-- only: so each has its own.
+CREATE FUNCTION sync_members(relation regclass) RETURNS oid[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH RECURSIVE tree AS (
+        SELECT relation::oid AS member
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON t.member = i.inhparent
+        JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p'))
+    SELECT array_agg(member ORDER BY member) FROM tree
+$$;
+COMMENT ON FUNCTION sync_members(regclass) IS 'A relation with its partitions, or the tables that inherit from it.';
+
+-- Where a dump is restored, names are what they were; the numbers behind them are others.
+CREATE FUNCTION sync_anchor() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'sync_layout' THEN
+        NEW.members := sync_members(NEW.relation);
+    ELSE
+        NEW.attnum := coalesce((SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = NEW.relation AND a.attname = NEW.column_name
+                                AND a.attnum > 0 AND NOT a.attisdropped), NEW.attnum);
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sync_anchor() IS 'Trigger: finds the partitions of a layout''s relation, and its columns'' numbers, by name.';
+CREATE TRIGGER sync_anchor BEFORE INSERT ON sync_layout FOR EACH ROW EXECUTE FUNCTION sync_anchor();
+CREATE TRIGGER sync_anchor BEFORE INSERT ON sync_layout_column FOR EACH ROW EXECUTE FUNCTION sync_anchor();
 
 CREATE TABLE sync_binding (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -60,21 +94,40 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_layout_of(uuid, smallint) IS 'The layout of an organisation''s entity type: the bound one, else the built-in one.';
 
--- A column's value as text. Built-in types are cast; for any other only its output function is called: a cast may be
--- a function of the type's owner, and would run with more rights than the owner has.
+CREATE FUNCTION sync_base_type(type oid) RETURNS oid
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH RECURSIVE under AS (
+        SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid = type
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typbasetype FROM under u JOIN pg_type t ON t.oid = u.typbasetype WHERE u.typtype = 'd')
+    SELECT u.oid FROM under u WHERE u.typtype <> 'd'
+$$;
+COMMENT ON FUNCTION sync_base_type(oid) IS 'What a domain is made of, through any number of domains; any other type itself.';
+
+-- Built-in types (and domains of them, which a cast only relabels) are cast; of any other only the output function is
+-- called: a cast may be a function of the type's owner, and would run with more rights than the owner has.
+CREATE FUNCTION sync_column_value(column_name text, type oid) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE WHEN b.base >= 16384 THEN format('nullif(format(''%%s'', n.%I), '''')', column_name)
+                WHEN b.base <> type THEN format('n.%I::%s', column_name, format_type(b.base, -1))
+                ELSE format('n.%I', column_name) END
+    FROM (SELECT sync_base_type(type) AS base) b
+$$;
+COMMENT ON FUNCTION sync_column_value(text, oid) IS 'SQL for the value of a column of a row n, of a built-in type.';
+
 CREATE FUNCTION sync_column_text(column_name text, type oid, kind text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT CASE
-        WHEN type >= 16384 THEN format('format(''%%s'', n.%I)', column_name)
-        WHEN kind IN ('set', 'sequence', 'list', 'any') AND type NOT IN ('jsonb'::regtype, 'json'::regtype)
-            THEN format('to_jsonb(n.%I)::text', column_name)
+        WHEN b.base >= 16384 THEN v.value
+        WHEN kind IN ('set', 'sequence', 'list', 'any') AND b.base NOT IN ('jsonb'::regtype, 'json'::regtype) THEN format('to_jsonb(%s)::text', v.value)
         -- 10.50 in JSON is the number 10.5, and so is the text of it
-        WHEN kind NOT IN ('number', 'set', 'sequence', 'list', 'any') AND type = 'numeric'::regtype
-            THEN format('trim_scale(n.%I)::text', column_name)
-        WHEN type = 'timestamptz'::regtype THEN format('(n.%I AT TIME ZONE ''UTC'')::text', column_name)
-        ELSE format('n.%I::text', column_name)
-    END
+        WHEN b.base = 'numeric'::regtype AND kind IS DISTINCT FROM 'number' THEN format('trim_scale(%s)::text', v.value)
+        WHEN b.base = 'timestamptz'::regtype THEN format('(%s AT TIME ZONE ''UTC'')::text', v.value)
+        ELSE v.value || '::text' END
+    FROM (SELECT sync_base_type(type) AS base) b, (SELECT sync_column_value(column_name, type) AS value) v
 $$;
 COMMENT ON FUNCTION sync_column_text(text, oid, text) IS 'SQL for the text of a column of a row n.';
 
@@ -93,20 +146,19 @@ DECLARE
 BEGIN
     SELECT l.id, l.entity INTO s.id, s.entity FROM sync_layout l WHERE l.id = layout_id;
     SELECT string_agg(c.field, ',' ORDER BY c.position),
-           string_agg(sync_column_text(c.column_name, c.type, c.kind), ', ' ORDER BY c.position),
-           string_agg(format('%L, n.%I', c.field, c.column_name), ', ' ORDER BY c.position)
-    INTO s.names, s.row_texts, s.row_json
+           string_agg(sync_column_text(c.column_name, c.type, c.kind), ', ' ORDER BY c.position)
+    INTO s.names, s.row_texts
     FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'field';
     -- jsonb_build_object takes a hundred arguments; a record may have more fields
     SELECT string_agg(format('jsonb_build_object(%s)', part.pairs), ' || ' ORDER BY part.number)
     INTO s.row_json
-    FROM (SELECT c.position / 40 AS number, string_agg(format('%L, n.%I', c.field, c.column_name), ', ' ORDER BY c.position) AS pairs
+    FROM (SELECT c.position / 40 AS number, string_agg(format('%L, %s', c.field, sync_column_value(c.column_name, c.type)), ', ' ORDER BY c.position) AS pairs
           FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'field' GROUP BY 1) part;
 
     SELECT CASE count(*) WHEN 1 THEN min(sync_column_text(c.column_name, c.type, 'text'))
                 ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(sync_column_text(c.column_name, c.type, 'text'), ', ' ORDER BY c.position)) END,
-           CASE count(*) WHEN 1 THEN min(format('n.%I = u.id::%s', c.column_name, format_type(c.type, NULL)))
-                ELSE string_agg(format('n.%I = (u.id::jsonb ->> %s)::%s', c.column_name, c.number, format_type(c.type, NULL)), ' AND ' ORDER BY c.position) END
+           CASE count(*) WHEN 1 THEN min(format('n.%I = u.id::%s', c.column_name, format_type(c.type, -1)))
+                ELSE string_agg(format('n.%I = (u.id::jsonb ->> %s)::%s', c.column_name, c.number, format_type(c.type, -1)), ' AND ' ORDER BY c.position) END
     INTO s.key_text, s.key_match
     FROM (SELECT c.*, row_number() OVER (ORDER BY c.position) - 1 AS number
           FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key') c;
@@ -116,17 +168,18 @@ BEGIN
         -- a relation of one organisation's own
         s.org := format('(SELECT b.org_id FROM %s.sync_binding b WHERE b.layout = %s)', '@extschema@', layout_id);
         s.org_match := 'true';
-    ELSIF org.type = 'uuid'::regtype THEN
-        s.org := format('n.%I', org.column_name);
+    ELSIF sync_base_type(org.type) = 'uuid'::regtype THEN
+        s.org := sync_column_value(org.column_name, org.type);
         s.org_match := format('n.%I = $1', org.column_name);
     ELSE
-        s.org := format('CASE WHEN n.%1$I ~ ''^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){4}[0-9a-fA-F]{8}$'' THEN n.%1$I::uuid END', org.column_name);
+        -- what is no uuid in the usual spelling belongs to no organisation
+        s.org := format('CASE WHEN n.%1$I::text ~* ''^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'' THEN n.%1$I::text::uuid END', org.column_name);
         s.org_match := format('lower(n.%I::text) = $1::text', org.column_name);
     END IF;
 
     SELECT * INTO gone FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'deleted';
     s.live := CASE WHEN gone.layout IS NULL THEN 'true'
-                   WHEN gone.type = 'bool'::regtype THEN format('n.%I IS NOT TRUE', gone.column_name)
+                   WHEN sync_base_type(gone.type) = 'bool'::regtype THEN format('n.%I IS NOT TRUE', gone.column_name)
                    ELSE format('n.%I IS NULL', gone.column_name) END;
     RETURN s;
 END
@@ -149,49 +202,82 @@ END
 $$;
 COMMENT ON FUNCTION sync_adopt(regprocedure, regrole) IS 'Gives a generated function its owner, and lets it go with the extension.';
 
--- Reading runs with the rights of who bound the relation: a view may call functions of its owner. A built-in table
--- needs no such care: its functions are parsed when they are made, and the planner puts them into the calling query.
+-- A query over all rows of a layout: $1 is the organisation, $2 the comparison.
+CREATE FUNCTION sync_scan_query(layout_id int) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    s sync_layout_sql := sync_layout_pieces(layout_id);
+BEGIN
+    RETURN format($sql$
+        SELECT x.local_id COLLATE "C", @extschema@.sync_row_match_key($2, %1$L, x.texts) COLLATE "C",
+               @extschema@.sync_row_fingerprint($2, %1$L, x.texts)
+        FROM (SELECT %2$s AS local_id, ARRAY[%3$s] AS texts
+              FROM %4$s n WHERE %5$s AND %6$s OFFSET 0) x$sql$,
+        s.names, s.key_text, s.row_texts, (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id), s.org_match, s.live);
+END
+$$;
+COMMENT ON FUNCTION sync_scan_query(int) IS 'SQL for keys, match keys and fingerprints of all rows of a layout''s relation.';
+
+-- And one over some rows: $1 is the organisation, the ids are in the array that is named.
+CREATE FUNCTION sync_read_query(layout_id int, ids text, record text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    s sync_layout_sql := sync_layout_pieces(layout_id);
+BEGIN
+    RETURN format('SELECT u.id COLLATE "C", %s FROM unnest(%s) AS u (id) JOIN %s n ON %s WHERE %s AND %s',
+                  format(record, s.row_json), ids, (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id), s.key_match, s.org_match, s.live);
+END
+$$;
+COMMENT ON FUNCTION sync_read_query(int, text, text) IS 'SQL for the records of some rows of a layout''s relation.';
+
+-- Built-in tables are read by functions that are parsed when they are made, and that the planner puts into the calling
+-- query. A bound relation is read by sync_rows_as, with the rights of who bound it: a view may call functions of its
+-- owner. That query is made when it is needed, so nothing goes stale by a renaming.
 CREATE FUNCTION sync_generate_readers(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    l sync_layout;
-    s sync_layout_sql := sync_layout_pieces(layout_id);
-    head text := 'LANGUAGE sql STABLE SECURITY DEFINER ROWS 100000 SET search_path = pg_catalog, @extschema@, pg_temp AS %L';
-    json text := s.row_json;
     records text := (SELECT e.name FROM sync_layout x JOIN sync_entity e ON e.number = x.entity WHERE x.id = layout_id);
+BEGIN
+    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_scan_%s(org uuid, spec text) RETURNS TABLE (local_id text, match_key text, fingerprint uuid)
+                    LANGUAGE sql STABLE ROWS 100000 BEGIN ATOMIC %s; END', layout_id, sync_scan_query(layout_id));
+    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_read_%s(org uuid, ids text[]) RETURNS TABLE (local_id text, record jsonb)
+                    LANGUAGE sql STABLE ROWS 1000 BEGIN ATOMIC %s; END', layout_id, sync_read_query(layout_id, '$2', 'to_jsonb(n) - ''org_id'''));
+    EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_scan_%s(uuid, text) IS %L', layout_id, format('Keys and fingerprints of all local %s. Generated.', records));
+    EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_read_%s(uuid, text[]) IS %L', layout_id, format('Local %s by their ids. Generated.', records));
+END
+$$;
+COMMENT ON FUNCTION sync_generate_readers(int) IS 'Makes the functions that read a built-in table: sync_scan_N, sync_read_N.';
+
+-- For the FROM of a query whose $1 is the organisation and $4 the comparison.
+CREATE FUNCTION sync_scan_source(layout_id int) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE WHEN l.bound_by IS NULL THEN format('@extschema@.sync_scan_%s($1, $4)', l.id)
+                ELSE format('(SELECT x.local_id COLLATE "C" AS local_id, x.value COLLATE "C" AS match_key, x.fingerprint
+                              FROM @extschema@.sync_rows_as(%s, %L, %L, $1, $4, NULL) x)',
+                            l.bound_by::oid, sync_scan_query(l.id), l.tracking = 'scan') END
+    FROM sync_layout l WHERE l.id = layout_id
+$$;
+COMMENT ON FUNCTION sync_scan_source(int) IS 'SQL for a layout''s rows as (local_id, match_key, fingerprint).';
+
+-- Time zone and date style are fixed: a view must not show other rows to another session.
+CREATE FUNCTION sync_local_records(layout_id int, org uuid, ids text[]) RETURNS TABLE (local_id text, record jsonb)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC'
+AS $$
+DECLARE
+    l sync_layout;
 BEGIN
     SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
     IF l.bound_by IS NULL THEN
-        head := 'LANGUAGE sql STABLE ROWS 100000 BEGIN ATOMIC %s; END';
-        json := 'to_jsonb(n) - ''org_id''';
+        RETURN QUERY EXECUTE format('SELECT r.local_id, r.record FROM @extschema@.sync_read_%s($1, $2) r', layout_id) USING org, ids;
+    ELSIF cardinality(ids) > 0 THEN
+        RETURN QUERY
+            SELECT x.local_id, x.value::jsonb
+            FROM sync_rows_as(l.bound_by, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), false, org, NULL, ids) x;
     END IF;
-    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_scan_%s(org uuid, spec text) RETURNS TABLE (local_id text, match_key text, fingerprint uuid) ', l.id)
-        || format(head, format($sql$
-            SELECT x.local_id COLLATE "C", @extschema@.sync_row_match_key($2, %1$L, x.texts) COLLATE "C",
-                   @extschema@.sync_row_fingerprint($2, %1$L, x.texts)
-            FROM (SELECT %2$s AS local_id, ARRAY[%3$s] AS texts
-                  FROM %4$s n WHERE %5$s AND %6$s OFFSET 0) x$sql$,
-            s.names, s.key_text, s.row_texts, l.relation, s.org_match, s.live));
-    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_read_%s(org uuid, ids text[]) RETURNS TABLE (local_id text, record jsonb) ', l.id)
-        || format(head, format($sql$
-            SELECT u.id COLLATE "C", %1$s
-            FROM unnest($2) AS u (id) JOIN %2$s n ON %3$s
-            WHERE %4$s AND %5$s$sql$,
-            json, l.relation, s.key_match, s.org_match, s.live));
-    PERFORM sync_adopt(format('@extschema@.sync_scan_%s(uuid, text)', l.id)::regprocedure, l.bound_by),
-            sync_adopt(format('@extschema@.sync_read_%s(uuid, text[])', l.id)::regprocedure, l.bound_by);
-    EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_scan_%s(uuid, text) IS %L', l.id, format('Keys and fingerprints of all local %s. Generated.', records));
-    EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_read_%s(uuid, text[]) IS %L', l.id, format('Local %s by their ids. Generated.', records));
-END
-$$;
-COMMENT ON FUNCTION sync_generate_readers(int) IS 'Makes the functions that read a layout''s relation: sync_scan_N, sync_read_N.';
-
-CREATE FUNCTION sync_local_records(layout_id int, org uuid, ids text[]) RETURNS TABLE (local_id text, record jsonb)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-BEGIN
-    RETURN QUERY EXECUTE format('SELECT r.local_id, r.record FROM %s.sync_read_%s($1, $2) r', '@extschema@', layout_id) USING org, ids;
 END
 $$;
 COMMENT ON FUNCTION sync_local_records(int, uuid, text[]) IS 'Local records by their ids, whatever relation holds them.';
@@ -200,9 +286,8 @@ DO $$
 BEGIN
     INSERT INTO sync_layout (id, entity, relation, tracking)
     SELECT e.number, e.number, format('%s.%I', '@extschema@', e.local_table)::regclass, 'trigger' FROM sync_entity e;
-    UPDATE sync_layout SET members = ARRAY[relation::oid];
     INSERT INTO sync_layout_column
-    SELECT l.id, row_number() OVER (PARTITION BY l.id ORDER BY x.purpose, x.position), x.purpose, x.field, x.kind, a.attname, a.attnum, a.atttypid
+    SELECT l.id, row_number() OVER (PARTITION BY l.id ORDER BY x.purpose, x.position), x.purpose, x.field, x.kind, a.attname, a.attnum, a.atttypid, l.relation
     FROM sync_layout l
     JOIN sync_entity e ON e.number = l.entity
     CROSS JOIN LATERAL (

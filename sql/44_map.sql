@@ -179,7 +179,7 @@ DECLARE
     full_pull boolean := before.path IS NOT NULL AND before.kind IS NULL AND before.path IS DISTINCT FROM wanted.path;
     changed bigint;
 BEGIN
-    PERFORM sync_compare(org, c, e);
+    PERFORM sync_check_custom(org, e, sync_layout_of(org, e.number)), sync_lock_local(sync_layout_of(org, e.number)), sync_compare(org, c, e);
     changed := sync_refingerprint(org, c.number, e.number);
     IF full_pull THEN
         UPDATE sync_metadata m SET last_sync_timestamp = NULL, last_full_at = NULL, checkpoint = NULL, updated_at = now()
@@ -207,6 +207,7 @@ DECLARE
 BEGIN
     SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
     FOR e IN SELECT * FROM sync_entity ORDER BY number LOOP
+        PERFORM sync_lock_local(sync_layout_of(org, e.number)) WHERE sync_kind_fields(c.kind, e.name) IS NOT NULL;
         IF sync_compare(org, c, e) THEN
             total := total + sync_reconcile(org, connector_no, e.number);
         END IF;

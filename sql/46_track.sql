@@ -50,7 +50,7 @@ AS $$
 BEGIN
     IF (SELECT cardinality(l.members) > 1 FROM sync_layout l WHERE l.id = layout_id) THEN
         -- perhaps one partition of many
-        PERFORM sync_rescan(layout_id);
+        PERFORM sync_rescan_safely(layout_id);
     ELSE
         PERFORM sync_forget_local(k.org_id, k.connector, k.entity) FROM sync_comparison k WHERE k.layout = layout_id;
     END IF;
@@ -125,20 +125,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_generate_trigger(int) IS 'Makes the trigger function that tracks a layout''s relation: sync_track_N.';
-
--- A statement that names a partition fires the partition's triggers only, one that names the whole fires the whole's
--- only: so each has its own.
-CREATE FUNCTION sync_members(relation regclass) RETURNS oid[]
-    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-    WITH RECURSIVE tree AS (
-        SELECT relation::oid AS member
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON t.member = i.inhparent
-        JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p'))
-    SELECT array_agg(member ORDER BY member) FROM tree
-$$;
-COMMENT ON FUNCTION sync_members(regclass) IS 'A relation with its partitions, or the tables that inherit from it.';
 
 CREATE FUNCTION sync_place_triggers(layout_id int, routine regprocedure) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp

@@ -1,10 +1,27 @@
 -- Reconciling: the ledger's local side made to agree with the local relation as it is now. What binding, scanning,
 -- repairing and a change of the compared fields have in common.
 
--- Local rows are compared in one pass; only what differs is written.
+-- Where the rule changes by which fingerprints are made, nobody may write any by the old one meanwhile: so the relation
+-- is locked against writing, before anything of the ledger is. What is scanned needs no lock, nor can a view have one.
+CREATE FUNCTION sync_lock_local(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    l sync_layout;
+BEGIN
+    SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
+    IF l.tracking = 'trigger' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', l.relation);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_lock_local(int) IS 'Keeps others from writing a tracked local relation until the transaction ends.';
+
+-- Local rows are compared in one pass; only what differs is written. What a trigger has written since this statement
+-- began is newer than what it read: hence the comparison with what was seen.
 CREATE FUNCTION sync_reconcile(org uuid, connector_no int, entity_no smallint) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = 'ISO, YMD' SET extra_float_digits = 1
-    SET enable_nestloop = off SET jit = off
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET extra_float_digits = 1 SET enable_nestloop = off SET jit = off
 AS $$
 DECLARE
     k sync_comparison;
@@ -17,36 +34,33 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM sync_layout_usable(k.layout);
-    BEGIN
-        EXECUTE format($query$
-            WITH differing AS MATERIALIZED (
-                SELECT r.id, r.local_id AS known, a.local_id, a.fingerprint, a.match_key
-                FROM (SELECT x.id, x.local_id, x.local_fingerprint, x.local_match_key FROM sync_record x
-                      WHERE x.org_id = $1 AND x.connector = $2 AND x.entity = $3 AND x.local_id IS NOT NULL) r
-                FULL JOIN @extschema@.sync_scan_%s($1, $4) a ON a.local_id = r.local_id
-                WHERE r.local_fingerprint IS DISTINCT FROM a.fingerprint OR r.local_match_key IS DISTINCT FROM a.match_key),
-            added AS (
-                INSERT INTO sync_record (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
-                SELECT $1, $2, $3, d.local_id, d.match_key, d.fingerprint
-                FROM differing d WHERE d.known IS NULL AND d.local_id IS NOT NULL
-                RETURNING local_match_key AS key),
-            changed AS (
-                UPDATE sync_record r
-                SET local_match_key = d.match_key,
-                    local_fingerprint = d.fingerprint,
-                    agreed_fingerprint = CASE WHEN d.fingerprint = r.remote_fingerprint THEN r.remote_fingerprint ELSE r.agreed_fingerprint END
-                FROM differing d
-                WHERE r.org_id = $1 AND r.id = d.id AND d.local_id IS NOT NULL
-                RETURNING CASE WHEN r.external_id IS NULL THEN r.local_match_key END AS key)
-            SELECT (SELECT array_agg(d.known) FROM differing d WHERE d.local_id IS NULL), count(*),
-                   CASE WHEN count(*) <= 10000 THEN array_agg(DISTINCT w.key) FILTER (WHERE w.key IS NOT NULL) END
-            FROM (SELECT key FROM added UNION ALL SELECT key FROM changed) w$query$, k.layout)
-        INTO gone, n, keys USING org, connector_no, entity_no, k.spec;
-    EXCEPTION WHEN unique_violation THEN
-        RAISE EXCEPTION 'two local % have one key', (SELECT e.name FROM sync_entity e WHERE e.number = entity_no)
-            USING ERRCODE = '21000', DETAIL = SQLERRM,
-            HINT = 'Bind with key columns that are unique in the relation.';
-    END;
+    EXECUTE format($query$
+        WITH differing AS MATERIALIZED (
+            SELECT r.id, r.local_id AS known, r.local_fingerprint AS seen, r.local_match_key AS seen_key,
+                   a.local_id, a.fingerprint, a.match_key
+            FROM (SELECT x.id, x.local_id, x.local_fingerprint, x.local_match_key FROM sync_record x
+                  WHERE x.org_id = $1 AND x.connector = $2 AND x.entity = $3 AND x.local_id IS NOT NULL) r
+            FULL JOIN %s a ON a.local_id = r.local_id
+            WHERE r.local_fingerprint IS DISTINCT FROM a.fingerprint OR r.local_match_key IS DISTINCT FROM a.match_key),
+        added AS (
+            INSERT INTO sync_record (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
+            SELECT $1, $2, $3, d.local_id, d.match_key, d.fingerprint
+            FROM differing d WHERE d.known IS NULL AND d.local_id IS NOT NULL
+            ON CONFLICT (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL DO NOTHING
+            RETURNING local_match_key AS key),
+        changed AS (
+            UPDATE sync_record r
+            SET local_match_key = d.match_key,
+                local_fingerprint = d.fingerprint,
+                agreed_fingerprint = CASE WHEN d.fingerprint = r.remote_fingerprint THEN r.remote_fingerprint ELSE r.agreed_fingerprint END
+            FROM differing d
+            WHERE r.org_id = $1 AND r.id = d.id AND d.local_id IS NOT NULL
+              AND r.local_fingerprint IS NOT DISTINCT FROM d.seen AND r.local_match_key IS NOT DISTINCT FROM d.seen_key
+            RETURNING CASE WHEN r.external_id IS NULL THEN r.local_match_key END AS key)
+        SELECT (SELECT array_agg(d.known) FROM differing d WHERE d.local_id IS NULL), count(*),
+               CASE WHEN count(*) <= 10000 THEN array_agg(DISTINCT w.key) FILTER (WHERE w.key IS NOT NULL) END
+        FROM (SELECT key FROM added UNION ALL SELECT key FROM changed) w$query$, sync_scan_source(k.layout))
+    INTO gone, n, keys USING org, connector_no, entity_no, k.spec;
     IF gone IS NOT NULL THEN
         PERFORM sync_drop_local(k.layout, org, gone);
     END IF;
@@ -66,6 +80,19 @@ AS $$
     SELECT coalesce(sum(sync_reconcile(k.org_id, k.connector, k.entity)), 0)::bigint FROM sync_comparison k WHERE k.layout = layout_id
 $$;
 COMMENT ON FUNCTION sync_rescan(int) IS 'Reconciles every ledger that a local relation is the local side of.';
+
+-- For statements of the app (DDL, TRUNCATE of a partition): they go on, whatever keeps us from reading. The binding is
+-- then marked, and the next call tells.
+CREATE FUNCTION sync_rescan_safely(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM sync_rescan(layout_id);
+EXCEPTION WHEN OTHERS THEN
+    PERFORM sync_break_layout(layout_id, format('it could not be read: %s', SQLERRM));
+END
+$$;
+COMMENT ON FUNCTION sync_rescan_safely(int) IS 'Reconciles, or marks the layout as broken where that fails.';
 
 -- What no trigger can follow is scanned before a preview is made of it.
 CREATE FUNCTION sync_scan_local(org uuid, connector_no int, entity_no smallint) RETURNS bigint
@@ -87,6 +114,7 @@ DECLARE
     n bigint;
 BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no;
+    PERFORM sync_layout_usable(k.layout);
     WITH fresh AS (
         SELECT r.id, m.record, sync_fingerprint(k.spec, m.record) AS fingerprint
         FROM sync_record r, LATERAL (SELECT sync_mapped(entity_name, r.remote, mappings) AS record OFFSET 0) m

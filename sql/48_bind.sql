@@ -4,19 +4,44 @@ CREATE FUNCTION sync_type_fits(type oid, kind text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT CASE
-        WHEN t.typcategory = 'D' AND t.typname NOT IN ('timestamptz', 'timestamp', 'date') THEN false
-        WHEN kind IN ('text', 'email') THEN t.typcategory IN ('S', 'E') OR t.typname IN ('uuid', 'int2', 'int4', 'int8', 'numeric', 'citext')
-        WHEN kind = 'number' THEN t.typcategory IN ('N', 'S') AND t.typname NOT IN ('oid', 'regclass', 'money')
-        WHEN kind = 'bool' THEN t.typcategory IN ('B', 'S')
-        WHEN kind = 'time' THEN t.typcategory IN ('D', 'S')
-        WHEN kind IN ('set', 'sequence') THEN t.typname IN ('json', 'jsonb', '_text', '_varchar', '_int4', '_int8')
+        -- types of extensions and of the app: what their output function says is text
+        WHEN t.oid >= 16384 THEN coalesce(kind, 'text') IN ('text', 'email', 'key') AND (t.typtype = 'e' OR t.typcategory = 'S')
+                                 AND (kind IS DISTINCT FROM 'key' OR t.typtype = 'e')
+        WHEN kind IN ('text', 'email') THEN t.typcategory = 'S' OR t.typname IN ('uuid', 'int2', 'int4', 'int8', 'numeric')
+        WHEN kind = 'key' THEN t.typcategory = 'S' OR t.typname IN ('uuid', 'int2', 'int4', 'int8', 'numeric', 'date', 'timestamp', 'timestamptz', 'bool')
+        WHEN kind = 'org' THEN t.typname IN ('uuid', 'text', 'varchar', 'bpchar')
+        WHEN kind = 'mark' THEN t.typname IN ('bool', 'date', 'timestamp', 'timestamptz')
+        WHEN kind = 'number' THEN t.typname IN ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') OR t.typcategory = 'S'
+        WHEN kind = 'bool' THEN t.typname = 'bool' OR t.typcategory = 'S'
+        WHEN kind = 'time' THEN t.typname IN ('date', 'timestamp', 'timestamptz') OR t.typcategory = 'S'
+        WHEN kind IN ('set', 'sequence') THEN t.typname IN ('json', 'jsonb', '_text', '_varchar', '_int2', '_int4', '_int8')
         WHEN kind IN ('list', 'any') THEN t.typname IN ('json', 'jsonb')
-        -- a custom field: its type is that of its mapping
-        ELSE t.typcategory IN ('S', 'E', 'N', 'B', 'D') OR t.typname IN ('uuid', 'json', 'jsonb', 'citext') END
-    FROM pg_type x JOIN pg_type t ON t.oid = CASE WHEN x.typtype = 'd' THEN x.typbasetype ELSE x.oid END
-    WHERE x.oid = type
+        -- a custom field: its kind is that of its mapping
+        ELSE t.typcategory = 'S' OR t.typname IN ('uuid', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'bool', 'date',
+                                                  'timestamp', 'timestamptz', 'json', 'jsonb') END
+    FROM pg_type t WHERE t.oid = sync_base_type(type)
 $$;
-COMMENT ON FUNCTION sync_type_fits(oid, text) IS 'Whether a column of that type can hold a field of that kind.';
+COMMENT ON FUNCTION sync_type_fits(oid, text) IS 'Whether a column of that type can hold a field of that kind, a key, an organisation or a mark of deletion.';
+
+-- The kind of a custom field is in its mapping, the column in the binding; whichever comes second is checked here.
+CREATE FUNCTION sync_check_custom(org uuid, e sync_entity, layout_id int) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    wrong record;
+BEGIN
+    SELECT c.column_name, c.type, c.relation, m.field, m.kind INTO wrong
+    FROM sync_field_map m
+    JOIN sync_layout_column c ON c.layout = layout_id AND c.purpose = 'field' AND c.field = 'custom.' || m.field
+    WHERE m.org_id = org AND m.entity = e.number AND m.kind IS NOT NULL AND NOT sync_type_fits(c.type, m.kind)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'column "%" of % has type %, which can''t hold field "custom.%" (%)', wrong.column_name, wrong.relation,
+            wrong.type, wrong.field, wrong.kind USING ERRCODE = '42804', HINT = 'Map the field with another type, or bind another column.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_check_custom(uuid, sync_entity, int) IS '42804 where a bound column can''t hold what is mapped to it.';
 
 CREATE FUNCTION sync_bound_column(relation regclass, column_name text, what text) RETURNS pg_attribute
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -47,19 +72,17 @@ DECLARE
     a pg_attribute;
     wanted record;
 BEGIN
-    IF jsonb_typeof(columns) IS DISTINCT FROM 'object' OR columns = '{}' THEN
+    IF jsonb_typeof(columns) IS DISTINCT FROM 'object' OR columns = '{}'
+       OR EXISTS (SELECT FROM jsonb_each(columns) x WHERE jsonb_typeof(x.value) <> 'string') THEN
         RAISE EXCEPTION 'columns must be a JSON object of field and column' USING ERRCODE = '22023',
             HINT = 'For instance {"email": "mail", "name": "full_name"}; sync_fields(''' || e.name || ''') lists the fields.';
-    END IF;
-    IF coalesce(cardinality(key_columns), 0) = 0 THEN
-        RAISE EXCEPTION 'key_columns is empty' USING ERRCODE = '22023', HINT = 'Name the columns of the primary key.';
     END IF;
     c.position := 0;
     FOR wanted IN
         SELECT 'field' AS purpose, p.key AS field, p.value AS column_name, f.kind, f.field IS NULL AS unknown, 1 AS turn, 0 AS ordinal
         FROM jsonb_each_text(columns) p LEFT JOIN sync_fields(e.name) f ON f.field = p.key
-        UNION ALL SELECT 'key', NULL, k.name, 'text', false, 2, k.ordinal FROM unnest(key_columns) WITH ORDINALITY AS k (name, ordinal)
-        UNION ALL SELECT 'org', NULL, org_column, 'text', false, 3, 0 WHERE org_column IS NOT NULL
+        UNION ALL SELECT 'key', NULL, k.name, 'key', false, 2, k.ordinal FROM unnest(key_columns) WITH ORDINALITY AS k (name, ordinal)
+        UNION ALL SELECT 'org', NULL, org_column, 'org', false, 3, 0 WHERE org_column IS NOT NULL
         UNION ALL SELECT 'deleted', NULL, deleted_column, 'mark', false, 4, 0 WHERE deleted_column IS NOT NULL
         ORDER BY turn, ordinal, field
     LOOP
@@ -68,10 +91,7 @@ BEGIN
                 HINT = 'sync_fields(''' || e.name || ''') lists them; a custom field is written custom.name.';
         END IF;
         a := sync_bound_column(relation, wanted.column_name, CASE wanted.purpose WHEN 'field' THEN format('field "%s"', wanted.field) ELSE wanted.purpose || ' column' END);
-        IF wanted.purpose = 'deleted' AND a.atttypid NOT IN ('bool'::regtype, 'timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
-            OR wanted.purpose = 'org' AND a.atttypid NOT IN ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype)
-            OR wanted.purpose = 'key' AND NOT (a.atttypid < 16384 AND sync_type_fits(a.atttypid, NULL))
-            OR wanted.purpose = 'field' AND NOT sync_type_fits(a.atttypid, wanted.kind) THEN
+        IF NOT sync_type_fits(a.atttypid, wanted.kind) THEN
             RAISE EXCEPTION 'column "%" of % has type %, which can''t hold %', a.attname, relation, format_type(a.atttypid, a.atttypmod),
                 CASE wanted.purpose WHEN 'field' THEN format('field "%s" (%s)', wanted.field, coalesce(wanted.kind, 'custom'))
                                     WHEN 'org' THEN 'an organisation' WHEN 'key' THEN 'a key' ELSE 'a mark of deletion' END
@@ -79,7 +99,7 @@ BEGIN
                 HINT = CASE wanted.purpose WHEN 'org' THEN 'Use uuid or text.' WHEN 'deleted' THEN 'Use boolean, date or timestamp.'
                                            ELSE 'Bind a column of another type, or a view that converts it.' END;
         END IF;
-        c := ROW(0, c.position + 1, wanted.purpose, wanted.field, wanted.kind, a.attname, a.attnum, a.atttypid)::sync_layout_column;
+        c := ROW(0, c.position + 1, wanted.purpose, wanted.field, wanted.kind, a.attname, a.attnum, a.atttypid, relation)::sync_layout_column;
         RETURN NEXT c;
     END LOOP;
 END
@@ -92,8 +112,10 @@ AS $$
 DECLARE
     c pg_class;
     caller oid := sync_caller();
-    keys smallint[];
 BEGIN
+    IF coalesce(cardinality(key_columns), 0) = 0 OR (SELECT count(DISTINCT k) <> count(*) FROM unnest(key_columns) k) THEN
+        RAISE EXCEPTION 'key_columns must name each column of the key once' USING ERRCODE = '22023', HINT = 'Name the columns of the primary key.';
+    END IF;
     SELECT * INTO c FROM pg_class x WHERE x.oid = relation;
     IF c.relkind NOT IN ('r', 'p', 'v', 'm', 'f') OR c.relpersistence = 't' OR c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) THEN
         RAISE EXCEPTION '% can''t be bound', relation USING ERRCODE = '42809', HINT = 'Bind a table, a partitioned table, a foreign table or a view.';
@@ -118,27 +140,37 @@ BEGIN
         RAISE EXCEPTION 'row-level security of % applies to role "%"', relation, pg_get_userbyid(caller) USING ERRCODE = '42501',
             HINT = 'Let the table''s owner bind it, or a role with BYPASSRLS.';
     END IF;
-    IF tracking = 'trigger' THEN
-        SELECT array_agg(a.attnum ORDER BY a.attnum) INTO keys FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns);
-        IF NOT EXISTS (
-            SELECT FROM pg_index i
-            WHERE i.indrelid = relation AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-              AND (SELECT array_agg(k ORDER BY k) FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k) <@ keys) THEN
-            RAISE EXCEPTION '% has no unique index over its key columns', relation USING ERRCODE = '42830',
-                DETAIL = format('Key columns: %s.', array_to_string(key_columns, ', ')), HINT = 'Name the columns of the primary key.';
-        END IF;
-        IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns) AND NOT a.attnotnull) THEN
-            RAISE EXCEPTION 'a key column of % may be null', relation USING ERRCODE = '42830', HINT = 'Name the columns of the primary key.';
-        END IF;
-    END IF;
-    IF org_column IS NULL AND EXISTS (SELECT FROM sync_binding b JOIN sync_layout l ON l.id = b.layout
-                                      WHERE l.relation = sync_check_relation.relation AND b.org_id <> org) THEN
+    IF EXISTS (SELECT FROM sync_binding b JOIN sync_layout l ON l.id = b.layout
+               WHERE l.relation = sync_check_relation.relation AND b.org_id <> org
+                 AND (org_column IS NULL OR NOT EXISTS (SELECT FROM sync_layout_column x WHERE x.layout = l.id AND x.purpose = 'org'))) THEN
         RAISE EXCEPTION '% is bound by another organisation', relation USING ERRCODE = '42501',
-            HINT = 'A relation that several organisations share needs an org_column.';
+            HINT = 'A relation that several organisations share needs an org_column in each of their bindings.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION sync_check_relation(regclass, text[], text, uuid, text) IS 'Whether a relation can be bound, by this role, in this way.';
+
+-- Triggers write row by row what the key tells apart. What is scanned has its keys compared as they come.
+CREATE FUNCTION sync_check_key(relation regclass, key_columns text[]) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    keys smallint[];
+BEGIN
+    SELECT array_agg(a.attnum ORDER BY a.attnum) INTO keys FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns);
+    IF NOT EXISTS (
+        SELECT FROM pg_index i
+        WHERE i.indrelid = relation AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          AND (SELECT array_agg(k ORDER BY k) FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k) <@ keys) THEN
+        RAISE EXCEPTION '% has no unique index over its key columns', relation USING ERRCODE = '42830',
+            DETAIL = format('Key columns: %s.', array_to_string(key_columns, ', ')), HINT = 'Name the columns of the primary key.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns) AND NOT a.attnotnull) THEN
+        RAISE EXCEPTION 'a key column of % may be null', relation USING ERRCODE = '42830', HINT = 'Name the columns of the primary key.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_check_key(regclass, text[]) IS '42830 where key columns are not unique, or may be null.';
 
 -- The layout of that shape, or a new one with its functions and triggers.
 CREATE FUNCTION sync_make_layout(e sync_entity, relation regclass, tracking text, columns sync_layout_column[]) RETURNS int
@@ -157,7 +189,7 @@ BEGIN
     END IF;
     INSERT INTO sync_layout (entity, relation, tracking, bound_by) VALUES (e.number, relation, tracking, sync_caller()::regrole) RETURNING id INTO found;
     INSERT INTO sync_layout_column
-    SELECT found, x.position, x.purpose, x.field, x.kind, x.column_name, x.attnum, x.type FROM unnest(columns) x;
+    SELECT found, x.position, x.purpose, x.field, x.kind, x.column_name, x.attnum, x.type, x.relation FROM unnest(columns) x;
     PERFORM sync_generate_layout(found);
     RETURN found;
 END
@@ -168,7 +200,7 @@ CREATE FUNCTION sync_generate_layout(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    PERFORM sync_generate_readers(layout_id), sync_generate_writer(layout_id);
+    PERFORM sync_generate_writer(layout_id);
     IF (SELECT l.tracking = 'trigger' FROM sync_layout l WHERE l.id = layout_id) THEN
         PERFORM sync_place_triggers(layout_id, sync_generate_trigger(layout_id));
     ELSE
@@ -177,6 +209,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_generate_layout(int) IS 'Makes, or makes anew, the functions and triggers of a layout.';
+
+-- What can't be read is refused when it is bound, not at the first preview.
+CREATE FUNCTION sync_try_layout(layout_id int, org uuid, e sync_entity) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+AS $$
+BEGIN
+    PERFORM sync_layout_usable(layout_id);
+    PERFORM FROM sync_layout l, sync_rows_as(l.bound_by, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, NULL)
+    WHERE l.id = layout_id;
+END
+$$;
+COMMENT ON FUNCTION sync_try_layout(int, uuid, sync_entity) IS 'Reads one row of a bound relation as its binder.';
 
 CREATE FUNCTION sync_drop_layout(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -187,7 +231,7 @@ BEGIN
     FOR routine IN
         SELECT p.oid FROM pg_proc p
         WHERE p.pronamespace = '@extschema@'::regnamespace
-          AND p.proname IN ('sync_scan_' || layout_id, 'sync_read_' || layout_id, 'sync_write_' || layout_id, 'sync_track_' || layout_id)
+          AND p.proname IN ('sync_write_' || layout_id, 'sync_track_' || layout_id)
     LOOP
         -- the triggers go along
         EXECUTE format('DROP FUNCTION %s CASCADE', routine);
@@ -247,10 +291,13 @@ BEGIN
     checked := ARRAY(SELECT x FROM sync_check_columns(e, sync_bind.relation, sync_bind.columns, sync_bind.key_columns,
                                                       sync_bind.org_column, sync_bind.deleted_column) x);
     IF sync_bind.tracking = 'trigger' THEN
+        PERFORM sync_check_key(sync_bind.relation, sync_bind.key_columns);
         -- what is written while the rows are read would be missed
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_bind.relation);
     END IF;
+    PERFORM sync_lock_local(before);
     made := sync_make_layout(e, sync_bind.relation, sync_bind.tracking, checked);
+    PERFORM sync_check_custom(org, e, made), sync_try_layout(made, org, e);
     INSERT INTO sync_binding AS b (org_id, entity, layout) VALUES (org, e.number, made)
     ON CONFLICT (org_id, entity) DO UPDATE SET layout = excluded.layout, bound_at = now();
     IF before <> made THEN
@@ -283,6 +330,7 @@ DECLARE
     before int;
 BEGIN
     PERFORM sync_hold_runs(org, c, e) FROM integration_connector c WHERE c.org_id = org;
+    PERFORM sync_lock_local(sync_layout_of(org, e.number)), sync_lock_local(e.number);
     DELETE FROM sync_binding b WHERE b.org_id = org AND b.entity = e.number RETURNING b.layout INTO before;
     IF NOT FOUND THEN
         RETURN false;
@@ -292,16 +340,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_unbind(text) IS 'Returns an entity type to its built-in local table; the app''s own table is left as it was found. False where nothing was bound.';
-
-CREATE VIEW sync_bindings WITH (security_barrier) AS
-SELECT b.org_id, e.name AS entity_type, l.relation::text AS relation, l.tracking,
-       (SELECT jsonb_object_agg(c.field, c.column_name) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'field') AS columns,
-       (SELECT array_agg(c.column_name::text ORDER BY c.position) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'key') AS key_columns,
-       (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'org') AS org_column,
-       (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'deleted') AS deleted_column,
-       l.bound_by::text AS bound_by, b.bound_at, l.broken
-FROM sync_binding b
-JOIN sync_layout l ON l.id = b.layout
-JOIN sync_entity e ON e.number = b.entity
-WHERE b.org_id = (SELECT sync_current_org());
-COMMENT ON VIEW sync_bindings IS 'Which relations of the app are bound for the current organisation, and whether they can still be used.';

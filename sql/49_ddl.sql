@@ -6,14 +6,21 @@ AS $$
     SELECT coalesce(
         l.broken,
         CASE WHEN c.oid IS NULL THEN 'it was dropped' END,
+        CASE WHEN l.bound_by IS NULL THEN NULL
+             WHEN r.oid IS NULL THEN 'the role that bound it was dropped'
+             WHEN NOT (has_function_privilege(r.oid, '@extschema@.sync_row_fingerprint(text, text, text[])', 'EXECUTE')
+                       AND has_schema_privilege(r.oid, '@extschema@', 'USAGE'))
+             THEN format('the role that bound it, %I, has no grant of sync_grant any more', r.rolname) END,
         (SELECT CASE WHEN a.attname IS NULL THEN format('its column "%s" was dropped', x.column_name)
-                     ELSE format('its column "%s" is of type %s now, and was %s', a.attname,
-                                 format_type(a.atttypid, NULL), format_type(x.type, NULL)) END
+                     ELSE format('its column "%s" is of type %s now, and was %s', a.attname, format_type(a.atttypid, NULL),
+                                 coalesce(format_type(nullif(x.type::oid, 0), NULL), 'another')) END
          FROM sync_layout_column x
-         LEFT JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = x.column_name AND NOT a.attisdropped
+         LEFT JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = x.column_name AND a.attnum > 0 AND NOT a.attisdropped
          WHERE x.layout = l.id AND a.atttypid IS DISTINCT FROM x.type
          ORDER BY x.position LIMIT 1))
-    FROM sync_layout l LEFT JOIN pg_class c ON c.oid = l.relation
+    FROM sync_layout l
+    LEFT JOIN pg_class c ON c.oid = l.relation
+    LEFT JOIN pg_roles r ON r.oid = l.bound_by
     WHERE l.id = layout_id
 $$;
 COMMENT ON FUNCTION sync_layout_problem(int) IS 'Why a layout no longer fits its relation; NULL where it does.';
@@ -27,64 +34,113 @@ BEGIN
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION 'the relation bound to % can''t be used: %',
             (SELECT e.name FROM sync_layout l JOIN sync_entity e ON e.number = l.entity WHERE l.id = layout_id), problem
-            USING ERRCODE = '55000', HINT = 'Call sync_bind anew, or sync_unbind.';
+            USING ERRCODE = '55000', HINT = 'Call sync_bind anew, or sync_unbind; sync_bindings shows what is bound.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION sync_layout_usable(int) IS '55000 where a bound relation has changed so that it can''t be the local side any more.';
 
+CREATE FUNCTION sync_break_layout(layout_id int, problem text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    -- a number that is nobody's today may be another relation's where a dump is restored
+    UPDATE sync_layout l
+    SET broken = problem,
+        relation = CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN l.relation ELSE 0 END
+    WHERE l.id = layout_id AND l.broken IS NULL;
+    UPDATE sync_layout_column x SET relation = 0
+    FROM sync_layout l WHERE l.id = layout_id AND x.layout = l.id AND l.relation = 0;
+    EXECUTE format('DROP FUNCTION IF EXISTS @extschema@.sync_track_%s() CASCADE', layout_id);
+END
+$$;
+COMMENT ON FUNCTION sync_break_layout(int, text) IS 'Marks a layout as one that can''t be used any more, and stops tracking its relation.';
+
 -- Follows renamings and partitions. What can't be followed stops the tracking, so that the app's own statements go on,
 -- and is told by the next call.
-CREATE FUNCTION sync_refresh_layout(layout_id int) RETURNS void
+CREATE FUNCTION sync_refresh_layout(layout_id int, is_rewritten boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    l sync_layout;
+    before sync_layout;
+    members oid[];
     problem text;
+    moved boolean;
 BEGIN
-    -- where a dump was restored, columns may have got other numbers
-    UPDATE sync_layout_column x SET attnum = a.attnum
-    FROM sync_layout y, pg_attribute a
-    WHERE x.layout = layout_id AND y.id = layout_id AND y.relation <> ALL (y.members)
-      AND a.attrelid = y.relation AND a.attname = x.column_name AND a.attnum > 0;
     UPDATE sync_layout_column x SET column_name = a.attname
-    FROM sync_layout y, pg_attribute a
-    WHERE x.layout = layout_id AND y.id = layout_id AND a.attrelid = y.relation AND a.attnum = x.attnum
-      AND NOT a.attisdropped AND a.attname <> x.column_name;
+    FROM pg_attribute a
+    WHERE x.layout = layout_id AND a.attrelid = x.relation AND a.attnum = x.attnum AND NOT a.attisdropped AND a.attname <> x.column_name;
     problem := sync_layout_problem(layout_id);
-    SELECT * INTO l FROM sync_layout y WHERE y.id = layout_id;
     IF problem IS NOT NULL THEN
-        UPDATE sync_layout y SET broken = problem WHERE y.id = layout_id AND y.broken IS NULL;
-        EXECUTE format('DROP FUNCTION IF EXISTS @extschema@.sync_track_%s() CASCADE', layout_id);
+        PERFORM sync_break_layout(layout_id, problem);
         RETURN;
     END IF;
+    SELECT * INTO before FROM sync_layout l WHERE l.id = layout_id;
     PERFORM sync_generate_layout(layout_id);
-    IF l.members <> (SELECT y.members FROM sync_layout y WHERE y.id = layout_id) THEN
-        PERFORM sync_rescan(layout_id);
+    IF before.tracking = 'trigger' THEN
+        SELECT l.members INTO members FROM sync_layout l WHERE l.id = layout_id;
+        moved := NOT before.members <@ members;
+        -- a new partition is empty, one that was attached is not
+        FOR i IN 1 .. cardinality(members) LOOP
+            CONTINUE WHEN moved OR members[i] = ANY (before.members);
+            EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', members[i]::regclass) INTO moved;
+        END LOOP;
+        IF moved OR is_rewritten THEN
+            PERFORM sync_rescan(layout_id);
+        END IF;
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM sync_break_layout(layout_id, format('it could not be followed: %s', SQLERRM));
+END
+$$;
+COMMENT ON FUNCTION sync_refresh_layout(int, boolean) IS 'Makes a layout fit its relation again after DDL, or notes why it can''t.';
+
+-- A restore brings functions and triggers by itself, with what it has of the tables; its sessions set both.
+CREATE FUNCTION sync_is_restoring() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN current_setting('row_security') = 'off' AND current_setting('check_function_bodies') = 'off';
+COMMENT ON FUNCTION sync_is_restoring() IS 'Whether this session restores a dump.';
+
+-- Which relations a command rewrites is known before it does, that it has done so afterwards. A setting of the
+-- transaction carries it from here to there.
+CREATE FUNCTION sync_on_rewrite() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM sync_layout l WHERE l.bound_by IS NOT NULL AND pg_event_trigger_table_rewrite_oid() = ANY (l.members)) THEN
+        PERFORM set_config('sync_ext_rewrite.done', 'yes', true);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_refresh_layout(int) IS 'Makes a layout fit its relation again after DDL, or notes why it can''t.';
+COMMENT ON FUNCTION sync_on_rewrite() IS 'Event trigger: notes that a bound relation is rewritten, which no trigger of its own sees.';
 
 CREATE FUNCTION sync_after_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     layout_id int;
+    is_rewritten boolean := coalesce(current_setting('sync_ext_rewrite.done', true), '') = 'yes';
 BEGIN
-    IF NOT EXISTS (SELECT FROM sync_layout l WHERE l.bound_by IS NOT NULL) THEN
+    IF NOT EXISTS (SELECT FROM sync_layout l WHERE l.bound_by IS NOT NULL) OR sync_is_restoring() THEN
         RETURN;
     END IF;
+    IF is_rewritten THEN
+        PERFORM set_config('sync_ext_rewrite.done', '', true);
+    END IF;
     FOR layout_id IN
-        WITH RECURSIVE touched AS (
-            SELECT d.objid FROM pg_event_trigger_ddl_commands() d WHERE d.classid = 'pg_class'::regclass
+        WITH RECURSIVE commands AS (
+            SELECT d.classid, d.objid FROM pg_event_trigger_ddl_commands() d),
+        touched AS (
+            SELECT d.objid FROM commands d WHERE d.classid = 'pg_class'::regclass
             UNION
             SELECT i.inhparent FROM pg_inherits i JOIN touched t ON t.objid = i.inhrelid)
         SELECT l.id FROM sync_layout l
         WHERE l.bound_by IS NOT NULL AND l.broken IS NULL
-          AND (l.relation IN (SELECT objid FROM touched) OR l.members && ARRAY(SELECT objid FROM touched))
+          AND (l.relation IN (SELECT objid FROM touched) OR l.members && ARRAY(SELECT objid FROM touched)
+               OR EXISTS (SELECT FROM commands d JOIN pg_class c ON d.classid = 'pg_namespace'::regclass AND c.relnamespace = d.objid
+                          WHERE c.oid = l.relation))
     LOOP
-        PERFORM sync_refresh_layout(layout_id);
+        PERFORM sync_refresh_layout(layout_id, is_rewritten);
     END LOOP;
 END
 $$;
@@ -105,16 +161,46 @@ BEGIN
         WHERE l.bound_by IS NOT NULL AND l.broken IS NULL
           AND l.members && ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d WHERE d.classid = 'pg_class'::regclass)
     LOOP
-        PERFORM sync_refresh_layout(layout_id);
+        PERFORM sync_refresh_layout(layout_id, false);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION sync_after_drop() IS 'Event trigger: a bound relation, column or partition was dropped.';
 
+-- Tables and columns also go with what they depend on: a type, a schema, an extension, a foreign server.
+CREATE EVENT TRIGGER sync_on_rewrite ON table_rewrite EXECUTE FUNCTION sync_on_rewrite();
 CREATE EVENT TRIGGER sync_after_ddl ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'CREATE VIEW')
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA',
+                 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE VIEW')
     EXECUTE FUNCTION sync_after_ddl();
-CREATE EVENT TRIGGER sync_after_drop ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED')
+CREATE EVENT TRIGGER sync_after_drop ON sql_drop
+    WHEN TAG IN ('DROP TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED',
+                 'DROP TYPE', 'DROP DOMAIN', 'DROP FUNCTION', 'DROP EXTENSION', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER')
     EXECUTE FUNCTION sync_after_drop();
+COMMENT ON EVENT TRIGGER sync_on_rewrite IS 'Notes that a bound relation is rewritten.';
 COMMENT ON EVENT TRIGGER sync_after_ddl IS 'Follows bound relations through DDL.';
 COMMENT ON EVENT TRIGGER sync_after_drop IS 'Notes that a bound relation is gone.';
+
+CREATE FUNCTION sync_binding_problem(entity smallint) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('read');
+BEGIN
+    RETURN (SELECT sync_layout_problem(b.layout) FROM sync_binding b WHERE b.org_id = org AND b.entity = sync_binding_problem.entity);
+END
+$$;
+COMMENT ON FUNCTION sync_binding_problem(smallint) IS 'Why what is bound for the current organisation can''t be used; NULL where it can.';
+
+CREATE VIEW sync_bindings WITH (security_barrier) AS
+SELECT b.org_id, e.name AS entity_type, CASE WHEN l.relation <> 0 THEN l.relation::text END AS relation, l.tracking,
+       (SELECT jsonb_object_agg(c.field, c.column_name) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'field') AS columns,
+       (SELECT array_agg(c.column_name::text ORDER BY c.position) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'key') AS key_columns,
+       (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'org') AS org_column,
+       (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'deleted') AS deleted_column,
+       l.bound_by::text AS bound_by, b.bound_at, sync_binding_problem(b.entity) AS broken
+FROM sync_binding b
+JOIN sync_layout l ON l.id = b.layout
+JOIN sync_entity e ON e.number = b.entity
+WHERE b.org_id = (SELECT sync_current_org());
+COMMENT ON VIEW sync_bindings IS 'Which relations of the app are bound for the current organisation, and whether they can still be used.';

@@ -157,7 +157,8 @@ COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity t
 -- Everything is computed anew from the records themselves and compared with what the ledger says.
 CREATE FUNCTION sync_verify(sync_type text, entity_type text, repair boolean DEFAULT false)
     RETURNS TABLE (problem text, external_id text, local_id text, stored uuid, actual uuid)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = 'ISO, YMD' SET extra_float_digits = 1
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+    SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET extra_float_digits = 1
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -186,7 +187,7 @@ BEGIN
                     ELSE 'local match key differs from the local row' END,
                r.external_id::text, coalesce(r.local_id, a.local_id)::text, r.local_fingerprint, a.fingerprint
         FROM (SELECT * FROM ledger WHERE ledger.local_id IS NOT NULL) r
-        FULL JOIN @extschema@.sync_scan_%s($1, $4) a ON a.local_id = r.local_id
+        FULL JOIN %s a ON a.local_id = r.local_id
         WHERE r.local_fingerprint IS DISTINCT FROM a.fingerprint OR r.local_match_key IS DISTINCT FROM a.match_key
         UNION ALL
         SELECT 'agreed fingerprint is missing although both sides are equal', r.external_id::text, r.local_id::text,
@@ -197,7 +198,7 @@ BEGIN
         SELECT 'a row that stands for neither side', r.external_id::text, r.local_id::text, NULL, NULL
         FROM ledger r
         WHERE r.remote_fingerprint IS NULL AND r.local_fingerprint IS NULL
-        $query$, k.layout)
+        $query$, sync_scan_source(k.layout))
     USING org, c.number, e.number, k.spec;
     IF repair AND FOUND THEN
         PERFORM sync_hold_runs(org, c, e);

@@ -13,7 +13,7 @@ FROM (VALUES
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{saved_search_patterns,sync_list}'),
-    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_kind_entities,sync_health,sync_verify}'),
+    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_kind_entities,sync_binding_problem,sync_health,sync_verify}'),
     ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain}'),
     ('read', 'function', '{EXECUTE}', '{sync_preview,compute_delta,detect_customer_delta,detect_product_delta,detect_order_delta}'),
     ('read', 'function', '{EXECUTE}', '{sync_pattern_preview}'),

@@ -41,6 +41,8 @@ pub enum Code {
     Moved,
     /// 23514: more deletions than are believed without being asked for
     MassDelete,
+    /// 21000: rows of a local relation that can't be told apart
+    NotUnique,
     /// 55P03: a lock that the caller's own transaction holds
     Locked,
     /// XX000: a bug, or a Postgres error without a better name
@@ -65,6 +67,7 @@ impl Code {
             Code::NotReady => "55000",
             Code::Moved => "40001",
             Code::MassDelete => "23514",
+            Code::NotUnique => "21000",
             Code::Locked => "55P03",
             Code::Internal => "XX000",
         }

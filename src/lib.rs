@@ -37,7 +37,8 @@ extension_sql_file!(
         "local_erp",
         api::record::sync_fields,
         api::record::sync_row_fingerprint,
-        api::record::sync_row_match_key
+        api::record::sync_row_match_key,
+        api::local::sync_rows_as
     ]
 );
 extension_sql_file!(
@@ -104,6 +105,7 @@ extension_sql_file!(
         api::apply::sync_apply,
         api::connector::sync_connect,
         api::connector::sync_test_connection,
+        api::local::sync_rows_as,
         api::pull::sync_pull,
         api::pull::sync_refresh_preview,
         api::record::sync_fingerprint,

@@ -20,6 +20,7 @@ fn postgres_code(code: Code) -> PgSqlErrorCode {
         Code::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         Code::Moved => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         Code::MassDelete => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+        Code::NotUnique => PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
         Code::Locked => PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
         Code::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
     }
@@ -49,6 +50,7 @@ pub fn caught(error: &CaughtError) -> Error {
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE => Code::NotGranted,
         PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE => Code::Invalid,
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT => Code::NotFound,
+        PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION => Code::NotUnique,
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE => Code::NotReady,
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => Code::Moved,
         PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => Code::MassDelete,

@@ -4,6 +4,7 @@ pub mod access;
 pub mod all;
 pub mod apply;
 pub mod connector;
+pub mod local;
 pub mod pull;
 pub mod record;
 pub mod webhook;

@@ -26,7 +26,7 @@ fn sync_fingerprint(entity_type: &str, record: JsonB) -> pgrx::Uuid {
 /// columns in the order of the layout's names.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_row_fingerprint<'a>(comparison: &str, layout: &str, texts: Array<'a, &'a str>) -> pgrx::Uuid {
-    let made = layout_of(comparison, layout).and_then(|l| l.fingerprint(&row(&texts)));
+    let made = layout_of(comparison, layout).map(|l| l.fingerprint(&row(&texts)));
     pgrx::Uuid::from_bytes(made.unwrap_or_else(|e| raise(e)).0)
 }
 

@@ -1,10 +1,12 @@
 //! Background workers: how a call starts one, hands it a job, and waits for it.
 //!
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
-//! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`.
+//! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
+//! another role's rights in `identity`.
 //! Several workers of one call are in `together`.
 
 mod entry;
+pub mod identity;
 pub mod latch;
 mod launch;
 mod mailbox;

@@ -16,6 +16,7 @@ const RELATIONS: &str = "SELECT quote_ident(relname) FROM pg_class
 
 /// One call of each function that asks which organisation it works for.
 const CALLS: &[&str] = &[
+    "sync_binding_problem(1::smallint)",
     "sync_pull('mine', 'customers')",
     "sync_all('mine')",
     "sync_ingest_webhook('mine', '{}', 'webhook_id=1')",

@@ -1,0 +1,37 @@
+//! Rows of the app's own relations, read through a cursor, so that memory doesn't grow with them.
+
+use super::internal;
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+use sync_engine::error::Result;
+
+const BATCH: std::ffi::c_long = 1000;
+
+/// Key, match key or record, fingerprint.
+pub type LocalRow = (Option<String>, Option<String>, Option<pgrx::Uuid>);
+
+/// Opens a cursor with the snapshot of the calling statement; the cursor's name.
+pub fn open(query: &str, args: &[DatumWithOid]) -> Result<String> {
+    Spi::connect(|client| {
+        client
+            .try_open_cursor(query, args)
+            .map(|cursor| cursor.detach_into_name())
+    })
+    .map_err(internal)
+}
+
+/// The next rows; none at the end, where the cursor is closed.
+pub fn fetch(name: &str) -> Result<Vec<LocalRow>> {
+    let rows = Spi::connect(|client| {
+        let mut cursor = client.find_cursor(name)?;
+        let rows = cursor
+            .fetch(BATCH)?
+            .map(|row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)))
+            .collect::<std::result::Result<Vec<LocalRow>, pgrx::spi::Error>>()?;
+        if !rows.is_empty() {
+            cursor.detach_into_name();
+        }
+        Ok::<_, pgrx::spi::Error>(rows)
+    });
+    rows.map_err(internal)
+}

@@ -1,0 +1,330 @@
+//! Whose rights a binding uses, and what a hostile owner can't do with it.
+
+use serde_json::json;
+use sync_ext_tests::sqlstate;
+
+use crate::bound::{text, Bound};
+
+const COLUMNS: &str = r#"'{"email": "mail", "name": "label"}'"#;
+const TABLE: &str = "CREATE TABLE contacts (id int PRIMARY KEY, mail text, label text, org uuid)";
+
+fn bind(relation: &str, more: &str) -> String {
+    format!("SELECT sync_bind('customers', '{relation}', {COLUMNS}, '{{id}}'{more})")
+}
+
+#[test]
+fn a_binder_needs_the_rights_itself() {
+    let mut app = Bound::new("");
+    app.root
+        .batch_execute(&format!("CREATE TABLE contacts (id int PRIMARY KEY, mail text, label text); CREATE SCHEMA closed; CREATE TABLE closed.contacts (LIKE contacts INCLUDING ALL); GRANT ALL ON closed.contacts TO {}", app.role))
+        .unwrap();
+    assert_eq!(sqlstate(app.sql.batch_execute(&bind("contacts", ""))), "42501");
+    assert_eq!(
+        sqlstate(app.sql.batch_execute(&bind("closed.contacts", ""))),
+        "42501"
+    );
+    app.root
+        .batch_execute(&format!("GRANT SELECT ON contacts TO {}", app.role))
+        .unwrap();
+    assert_eq!(sqlstate(app.sql.batch_execute(&bind("contacts", ""))), "42501");
+    app.run(&bind("contacts", ", tracking => 'scan'"));
+    app.root
+        .batch_execute(&format!("GRANT TRIGGER ON contacts TO {}", app.role))
+        .unwrap();
+    app.run(&bind("contacts", ""));
+    // what was lent can be taken back
+    app.root
+        .batch_execute(&format!(
+            "REVOKE ALL ON contacts FROM {}; INSERT INTO contacts VALUES (1)",
+            app.role
+        ))
+        .unwrap();
+    assert_eq!(
+        sqlstate(
+            app.sql
+                .batch_execute("SELECT * FROM sync_verify('woocommerce', 'customers')")
+        ),
+        "42501"
+    );
+    app.run("SELECT sync_unbind('customers')");
+}
+
+#[test]
+fn only_administrators_bind() {
+    let mut app = Bound::new(TABLE);
+    let operator = app.db.role("operate", app.org);
+    app.run(&format!(
+        "GRANT USAGE ON SCHEMA crm TO {operator}; GRANT ALL ON contacts TO {operator}"
+    ));
+    let mut sql = app.db.connect_as(&operator, app.org);
+    for call in [
+        bind("contacts", "").as_str(),
+        "SELECT sync_unbind('customers')",
+        "SELECT sync_map('woocommerce', 'customers', 'name', compared => false)",
+    ] {
+        assert_eq!(sqlstate(sql.batch_execute(call)), "42501", "{call}");
+    }
+}
+
+#[test]
+fn row_level_security_of_the_table_is_not_gone_around() {
+    let mut app = Bound::new("");
+    app.root
+        .batch_execute(&format!(
+            "CREATE TABLE contacts (id int PRIMARY KEY, mail text, label text);
+             ALTER TABLE contacts ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON contacts USING (label = 'mine');
+             INSERT INTO contacts VALUES (1, 'a@example.com', 'mine'), (2, 'b@example.com', 'theirs');
+             GRANT SELECT, TRIGGER ON contacts TO {}", app.role))
+        .unwrap();
+    let error = app.refused(&bind("contacts", ""));
+    assert_eq!(error.as_db_error().unwrap().code().code(), "42501");
+    app.root
+        .batch_execute("CREATE VIEW open AS SELECT * FROM contacts; GRANT SELECT ON open TO PUBLIC")
+        .unwrap();
+    app.run(&bind("open", ", tracking => 'scan'"));
+    assert_eq!(app.local_ids(), "1 2");
+}
+
+#[test]
+fn the_role_that_bound_may_go() {
+    let mut app = Bound::new("");
+    let admin = app.db.role("admin", app.org);
+    app.root
+        .batch_execute(&format!("CREATE TABLE contacts (id int PRIMARY KEY, mail text, label text); GRANT ALL ON contacts TO {admin}, {}; GRANT USAGE ON SCHEMA crm TO {admin}", app.role))
+        .unwrap();
+    let mut other = app.db.connect_as(&admin, app.org);
+    other.batch_execute(&bind("contacts", "")).unwrap();
+    assert_eq!(app.text("SELECT bound_by FROM sync_bindings"), admin);
+    assert_eq!(app.drift("customers"), "");
+    // its grant goes, then the role itself
+    app.run(&format!("SELECT sync_revoke('{admin}', '{}')", app.org));
+    assert_eq!(
+        sqlstate(
+            app.sql
+                .batch_execute("SELECT * FROM sync_verify('woocommerce', 'customers')")
+        ),
+        "55000"
+    );
+    drop(other);
+    app.root
+        .batch_execute(&format!("DROP OWNED BY {admin}; DROP ROLE {admin}"))
+        .unwrap();
+    app.root
+        .batch_execute("INSERT INTO contacts VALUES (1, 'a@example.com', 'A')")
+        .unwrap();
+    let error = app.refused("SELECT * FROM compute_delta('woocommerce', 'customers')");
+    assert!(
+        error
+            .as_db_error()
+            .unwrap()
+            .message()
+            .contains("role that bound it was dropped"),
+        "{error}"
+    );
+    app.run(&bind("contacts", ""));
+    assert_eq!(
+        (app.local_ids(), app.drift("customers")),
+        ("1".into(), String::new())
+    );
+}
+
+#[test]
+fn organisations_share_a_table_by_its_column() {
+    for kind in ["uuid", "text", "varchar(40)"] {
+        let mut app = Bound::new(&TABLE.replace("org uuid", &format!("org {kind}")));
+        let other = app.db.org();
+        app.run(&format!("INSERT INTO contacts VALUES (1, 'a@example.com', 'A', '{}'), (2, 'b@example.com', 'B', '{other}')", app.org));
+        if kind != "uuid" {
+            app.run(&format!("INSERT INTO contacts VALUES (5, 'x', 'X', 'nobody'), (6, 'y', 'Y', NULL), (7, 'z', 'Z', '{}')", app.org.simple()));
+        }
+        app.root
+            .execute(
+                &format!("SELECT sync_grant('{}', $1, 'admin')", app.role),
+                &[&other],
+            )
+            .unwrap();
+        crate::bound::connect(&mut app.root, other, "woocommerce", "woocommerce");
+        let mut second = app.db.connect_as(&app.role, other);
+        app.run(&bind("contacts", ", org_column => 'org'"));
+        // not without the column: the rows of the first would be the second's
+        assert_eq!(
+            sqlstate(second.batch_execute(&bind("contacts", ""))),
+            "42501",
+            "{kind}"
+        );
+        second
+            .batch_execute(&bind("contacts", ", org_column => 'org'"))
+            .unwrap();
+        let ledger = "SELECT string_agg(local_id, ' ' ORDER BY local_id) FROM sync_record WHERE org_id = sync_current_org()";
+        assert_eq!(
+            (app.text(ledger), text(&mut second, ledger)),
+            ("1".into(), "2".into()),
+            "{kind}"
+        );
+        let written = format!(
+            "INSERT INTO contacts VALUES (3, 'c@example.com', 'C', upper('{}')::{kind}), (4, 'd@example.com', 'D', '{other}');
+             UPDATE contacts SET org = '{other}' WHERE id = 1", app.org);
+        app.run(&written);
+        assert_eq!(
+            (app.text(ledger), text(&mut second, ledger)),
+            ("3".into(), "1 2 4".into()),
+            "{kind}"
+        );
+        assert_eq!(app.drift("customers"), "", "{kind}");
+        assert_eq!(
+            text(
+                &mut second,
+                "SELECT count(*) FROM sync_verify('woocommerce', 'customers')"
+            ),
+            "0",
+            "{kind}"
+        );
+        // one leaves, the other stays
+        app.run("SELECT sync_unbind('customers')");
+        app.run("UPDATE contacts SET label = 'new' WHERE id = 2");
+        assert_eq!(
+            text(
+                &mut second,
+                "SELECT count(*) FROM sync_verify('woocommerce', 'customers')"
+            ),
+            "0",
+            "{kind}"
+        );
+        assert_eq!(
+            sqlstate(app.sql.batch_execute(&bind("contacts", ""))),
+            "42501",
+            "{kind}"
+        );
+    }
+}
+
+/// What somebody does who would like to be superuser.
+const HOSTILE: &str = "
+CREATE TABLE notes (who text);
+GRANT ALL ON notes TO PUBLIC;
+CREATE FUNCTION grab() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('ALTER ROLE %I SUPERUSER', (SELECT tableowner FROM pg_tables WHERE tablename = 'contacts'));
+    END IF;
+    INSERT INTO crm.notes VALUES (current_user);
+END $$;
+CREATE FUNCTION evil(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab(); RETURN t; END $$;
+CREATE FUNCTION evil_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab(); RETURN NULL; END $$;
+CREATE TABLE later (n int);
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil_trigger();
+CREATE FUNCTION evil_equals(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab(); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
+CREATE OPERATOR crm.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil_equals);
+CREATE TABLE contacts (id int PRIMARY KEY, mail text, label text);
+INSERT INTO contacts VALUES (1, 'a@example.com', 'A');";
+
+fn no_superuser(app: &mut Bound, case: &str) {
+    let role = app.role.clone();
+    assert_eq!(
+        text(
+            &mut app.root,
+            &format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{role}'")
+        ),
+        "false",
+        "{case}"
+    );
+    assert_eq!(
+        text(
+            &mut app.root,
+            "SELECT coalesce(string_agg(DISTINCT who, ' '), '') FROM crm.notes"
+        )
+        .replace(&role, ""),
+        "",
+        "{case}"
+    );
+}
+
+#[test]
+fn casts_and_types_of_a_hostile_owner_do_not_run_with_our_rights() {
+    let mut app = Bound::new(HOSTILE);
+    app.run(
+        "CREATE TYPE mood AS ENUM ('ok', 'bad');
+         CREATE FUNCTION mood_text(mood) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab(); RETURN 'evil'; END $$;
+         CREATE CAST (mood AS text) WITH FUNCTION mood_text(mood) AS ASSIGNMENT;
+         CREATE FUNCTION mood_json(mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab(); RETURN '1'; END $$;
+         CREATE CAST (mood AS json) WITH FUNCTION mood_json(mood);
+         CREATE FUNCTION checked(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab(); RETURN true; END $$;
+         CREATE DOMAIN word AS text CHECK (checked(VALUE));
+         CREATE TABLE people (id word, kind mood, mail word, label mood, PRIMARY KEY (id, kind));
+         INSERT INTO people VALUES ('1', 'ok', 'a@example.com', 'ok'); TRUNCATE notes",
+    );
+    app.remote(&json!([{"id": "9", "email": "a@example.com", "name": "ok"}]));
+    app.run(&format!(
+        "SELECT sync_bind('customers', 'people', {COLUMNS}, '{{id,kind}}')"
+    ));
+    assert_eq!(app.delta("customers"), "");
+    app.run("UPDATE people SET label = 'bad'");
+    assert_eq!(app.delta("customers"), "updated 9 [\"1\", \"ok\"] name");
+    assert_eq!(app.drift("customers"), "");
+    let mut admin = app.db.connect_as("postgres", app.org);
+    assert_eq!(
+        text(
+            &mut admin,
+            "SELECT count(*) FROM compute_delta('woocommerce', 'customers')"
+        ),
+        "1"
+    );
+    no_superuser(&mut app, "types");
+}
+
+#[test]
+fn a_hostile_view_runs_as_who_bound_it() {
+    let hide = "CREATE OR REPLACE FUNCTION evil(t text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM crm.grab();";
+    for (case, body) in [
+        ("calls", "RETURN t; END $$"),
+        (
+            "set search_path",
+            "PERFORM set_config('search_path', 'crm, pg_catalog', false); RETURN t; END $$",
+        ),
+        (
+            "deferred trigger",
+            "INSERT INTO crm.later VALUES (1); RETURN t; END $$",
+        ),
+        (
+            "cursor that outlives",
+            "EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT crm.grab()'; RETURN t; END $$",
+        ),
+        (
+            "temporary table",
+            "CREATE TEMP TABLE sync_record (n int); RETURN t; END $$",
+        ),
+        ("set role", "EXECUTE 'SET ROLE postgres'; RETURN t; END $$"),
+        (
+            "reset role",
+            "EXECUTE 'RESET SESSION AUTHORIZATION'; RETURN t; END $$",
+        ),
+    ] {
+        let mut app = Bound::new(HOSTILE);
+        app.remote(&json!([{"id": "9", "email": "a@example.com", "name": "B"}]));
+        app.run("CREATE VIEW people AS SELECT id, mail, evil(label) AS label FROM contacts");
+        app.run(&bind("people", ", tracking => 'scan'"));
+        app.run(&format!("TRUNCATE notes; {hide} {body}"));
+        // whoever looks: the superuser, another organisation's administrator, the owner
+        let mut admin = app.db.connect_as("postgres", app.org);
+        for call in [
+            "SELECT count(*) FROM compute_delta('woocommerce', 'customers')",
+            "SELECT count(*) FROM sync_verify('woocommerce', 'customers', repair => true)",
+            "SELECT sync_map('woocommerce', 'customers', 'phone', compared => false)",
+            "SELECT sync_scan_local(org_id, number, 1::smallint) FROM integration_connector",
+        ] {
+            let _ = admin.batch_execute(call);
+            assert_eq!(
+                text(
+                    &mut admin,
+                    "SELECT current_user || ' ' || current_setting('search_path')"
+                ),
+                "postgres crm, public",
+                "{case}: {call}"
+            );
+        }
+        no_superuser(&mut app, case);
+        // and the owner of a function that the extension made has nothing to change on it
+        let owned = "SELECT count(*) FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE proname LIKE 'sync!_%' ESCAPE '!' AND NOT r.rolsuper";
+        assert_eq!(text(&mut app.root, owned), "0", "{case}");
+    }
+}
