@@ -65,6 +65,7 @@ CREATE TABLE sync_metadata (
     error_message text,
     checkpoint jsonb,
     last_full_at timestamptz,
+    hidden_count bigint NOT NULL DEFAULT 0,
     fingerprint_spec text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -74,6 +75,7 @@ COMMENT ON TABLE sync_metadata IS 'Per connector and entity type: how far the la
 COMMENT ON COLUMN sync_metadata.last_sync_timestamp IS 'The remote''s clock when the last complete pull began.';
 COMMENT ON COLUMN sync_metadata.checkpoint IS 'What an unfinished pull still has to read; NULL when there is none.';
 COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read, not only the changed ones.';
+COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s user could not see in the last pull, though they are not deleted.';
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
 
 -- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.

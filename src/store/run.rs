@@ -241,6 +241,7 @@ pub fn analyze() -> Result<()> {
 pub struct Memory {
     pub last_sync: Option<chrono::DateTime<chrono::Utc>>,
     pub last_full: Option<chrono::DateTime<chrono::Utc>>,
+    pub hidden: u64,
     pub checkpoint: Option<Value>,
     pub fingerprint_spec: Option<String>,
 }
@@ -253,7 +254,7 @@ pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
          ON CONFLICT (org_id, sync_type, data_type)
          DO UPDATE SET sync_status = 'in_progress', error_message = NULL, updated_at = now()
          RETURNING json_build_object('last_sync', m.last_sync_timestamp, 'last_full', m.last_full_at,
-                                     'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec)::text",
+                                     'hidden', m.hidden_count, 'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec)::text",
         &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
     )
 }
@@ -278,11 +279,13 @@ pub fn remember(
     entity: EntityType,
     server_time: chrono::DateTime<chrono::Utc>,
     full: bool,
+    hidden: u64,
 ) -> Result<i64> {
     row(
         "UPDATE sync_metadata m
          SET sync_status = 'success', checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
+             hidden_count = $8,
              last_sync_count = (SELECT count(*) FROM sync_record r
                                 WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
                                   AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
@@ -297,6 +300,7 @@ pub fn remember(
             full.into(),
             key.connector.into(),
             (entity as i16).into(),
+            (hidden as i64).into(),
         ],
     )
 }

@@ -47,6 +47,8 @@ struct Pull<'a> {
     deleted: u64,
     /// Records that exist, but that the connector's user may not see.
     hidden: u64,
+    /// There were such records when the last pull ended: they may have changed since, and be visible again.
+    had_hidden: bool,
     warnings: BTreeSet<String>,
     requests: u64,
     tokens: u32,
@@ -86,6 +88,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         counts: Counts::default(),
         deleted: 0,
         hidden: 0,
+        had_hidden: memory.hidden > 0,
         warnings: BTreeSet::new(),
         requests,
         tokens,
@@ -198,7 +201,7 @@ impl Pull<'_> {
             runs::progress(key, "matching", state.processed, state.processed, "")?;
             let linked = ledger.link()?;
             ledger.clear_windows()?;
-            let count = runs::remember(key, ledger.entity, state.server_time, state.full)?;
+            let count = runs::remember(key, ledger.entity, state.server_time, state.full, hidden)?;
             if counts.inserted + counts.updated + deleted + linked > 0 {
                 runs::drop_previews(key, ledger.entity)?;
             }

@@ -62,7 +62,8 @@ impl Pull<'_> {
         .hint("Try again at a quieter time; nothing was marked as deleted."))
     }
 
-    /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read.
+    /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read. Also where
+    /// records were hidden: what changed meanwhile has an older date than this pass asks for.
     fn compare_counts(&mut self) -> Result<()> {
         let unswept: Vec<String> = self
             .state
@@ -85,7 +86,7 @@ impl Pull<'_> {
                 .ask(move |source: &dyn Source| source.fetch(entity, &question))?;
             self.requests += u64::from(batch.requests);
             let known = short(|| self.ledger.live_count(&list))?;
-            if batch.total == Some(known) {
+            if batch.total == Some(known) && !self.had_hidden {
                 continue;
             }
             self.state.sweeps.push(list);

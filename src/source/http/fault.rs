@@ -142,12 +142,16 @@ pub(super) fn timed_out() -> Fault {
     }
 }
 
+const TOO_BIG: &str = "the remote's answer is bigger than";
+
 /// The error for a body beyond the limit.
 pub(super) fn too_big(limit: usize) -> Error {
-    Error::new(
-        Code::Nonsense,
-        format!("the remote's answer is bigger than {} MiB", (limit >> 20).max(1)),
-    )
+    Error::new(Code::Nonsense, format!("{TOO_BIG} {} MiB", (limit >> 20).max(1)))
+}
+
+/// Whether less should be asked for at once.
+pub fn is_too_big(error: &Error) -> bool {
+    error.code == Code::Nonsense && error.message.starts_with(TOO_BIG)
 }
 
 /// Whether reading failed because time was up.

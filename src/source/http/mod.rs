@@ -10,6 +10,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use fault::is_too_big;
 pub use redact::Secrets;
 pub use retry::{http_date, Retry};
 

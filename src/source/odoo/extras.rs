@@ -99,9 +99,9 @@ impl Odoo {
         let mut after = 0;
         loop {
             let domain = json!([[link, "in", ids], ["id", ">", after]]);
-            let page = self.search_read(model.name, domain, &fields, self.settings.page_size, meter)?;
-            let full = page.rows.len() as u64 >= self.settings.page_size;
+            let page = self.page(model.name, &domain, &fields, self.settings.page_size, meter)?;
             after = super::read::last_id(&page.rows, after)?;
+            let full = page.full;
             for row in page.rows {
                 if let Some(document) = reference(&row[link]) {
                     lines.entry(document).or_default().push(row);

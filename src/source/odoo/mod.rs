@@ -34,6 +34,7 @@ use hidden::Questions;
 use known::Known;
 use reqwest::Url;
 use serde_json::Value;
+use std::sync::atomic::AtomicU32;
 
 /// What Odoo has.
 pub(super) const ENTITIES: &[EntityType] = &EntityType::ALL;
@@ -45,6 +46,8 @@ pub struct Odoo {
     known: Known,
     lookup: Lookup,
     questions: Questions,
+    /// How often pages were halved because their rows are big.
+    halved: AtomicU32,
 }
 
 /// Checks settings and credentials without asking the server.
@@ -67,6 +70,7 @@ impl Odoo {
             known: Known::default(),
             lookup: Lookup::default(),
             questions: Questions::default(),
+            halved: AtomicU32::new(0),
         })
     }
 }

@@ -9,10 +9,11 @@ use super::value::{reference, time};
 use super::Odoo;
 use crate::core::{EntityType, Stub};
 use crate::error::{Code, Error, Result};
-use crate::source::http::Meter;
+use crate::source::http::{is_too_big, Meter};
 use crate::source::{At, Batch, Content, Task};
 use chrono::{DateTime, Utc};
 use serde_json::{json, Value};
+use std::sync::atomic::Ordering;
 
 /// Into how many ranges the ids are split, to be read in parallel. Each is worked off page by page, so that what
 /// is still to be read stays a short list.
@@ -23,6 +24,8 @@ const IDS_PER_TASK: usize = 500;
 /// Rows of a page.
 pub(super) struct Page {
     pub rows: Vec<Value>,
+    /// There may be more.
+    pub full: bool,
     pub server_time: Option<DateTime<Utc>>,
 }
 
@@ -111,15 +114,15 @@ impl Odoo {
             domain.push(json!(["id", "<=", until]));
         }
         let fields = self.fields(list, task.content, meter)?;
-        let limit = self.page_size(list, task.content);
-        let page = self.search_read(list.model(), json!(domain), &fields, limit, meter)?;
+        let most = self.page_size(list, task.content);
+        let page = self.page(list.model(), &json!(domain), &fields, most, meter)?;
         let last = last_id(&page.rows, after)?;
         let mut batch = match list {
             List::Records(entity) => self.batch(*entity, task.content, &page.rows, meter)?,
             List::Satellite(entity, satellite) => self.led_to(*entity, satellite, task, &page.rows, meter)?,
         };
         batch.server_time = page.server_time;
-        batch.end = (page.rows.len() as u64) < limit || until.is_some_and(|until| last >= until);
+        batch.end = !page.full || until.is_some_and(|until| last >= until);
         if !batch.end {
             let at = At::Range { after: last, until };
             // The rest of the range comes after what follows from this page.
@@ -133,7 +136,8 @@ impl Odoo {
         let wanted: Vec<u64> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let fields = self.fields(&list, task.content, meter)?;
         let domain = json!([["id", "in", wanted]]);
-        let page = self.search_read(list.model(), domain, &fields, wanted.len() as u64, meter)?;
+        let most = wanted.len() as u64;
+        let page = self.search_read(list.model(), &domain, &fields, most, meter)?;
         let mut batch = self.batch(entity, task.content, &page.rows, meter)?;
         batch.server_time = page.server_time;
         let met: Vec<u64> = page.rows.iter().filter_map(|row| reference(&row["id"])).collect();
@@ -182,8 +186,8 @@ impl Odoo {
             if let Some(since) = task.since {
                 domain.push(json!(["write_date", "<", stamp(since)]));
             }
-            let limit = self.settings.page_size;
-            let page = self.search_read(model, json!(domain), &["id".to_owned()], limit, meter)?;
+            let most = self.settings.page_size;
+            let page = self.page(model, &json!(domain), &["id".to_owned()], most, meter)?;
             after = last_id(&page.rows, after)?;
             let ids: Vec<String> = page
                 .rows
@@ -197,7 +201,7 @@ impl Odoo {
                 since: None,
                 at: At::Ids(ids.to_vec()),
             }));
-            if (page.rows.len() as u64) < limit {
+            if !page.full {
                 return Ok(batch);
             }
         }
@@ -224,17 +228,42 @@ impl Odoo {
         }
     }
 
-    /// Rows in ascending id order.
-    pub(super) fn search_read(
+    /// A page of at most so many rows: fewer where that many are more than an answer may hold.
+    pub(super) fn page(
         &self,
         model: &'static str,
-        domain: Value,
+        domain: &Value,
+        fields: &[String],
+        most: u64,
+        meter: &Meter,
+    ) -> Result<Page> {
+        loop {
+            let halved = self.halved.load(Ordering::Relaxed);
+            let limit = most.checked_shr(halved).unwrap_or(0).max(1);
+            match self.search_read(model, domain, fields, limit, meter) {
+                // only one of the threads that meet it halves, the others follow
+                Err(error) if limit > 1 && is_too_big(&error) => drop(self.halved.compare_exchange(
+                    halved,
+                    halved + 1,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Rows in ascending id order.
+    fn search_read(
+        &self,
+        model: &'static str,
+        domain: &Value,
         fields: &[String],
         limit: u64,
         meter: &Meter,
     ) -> Result<Page> {
         let mut args = Args::new();
-        args.insert("domain".to_owned(), domain);
+        args.insert("domain".to_owned(), domain.clone());
         args.insert("fields".to_owned(), json!(fields));
         args.insert("order".to_owned(), json!("id asc"));
         args.insert("limit".to_owned(), json!(limit));
@@ -244,6 +273,7 @@ impl Odoo {
             return Err(Error::new(Code::Nonsense, message).hint("A customisation may change its answers."));
         };
         Ok(Page {
+            full: rows.len() as u64 >= limit,
             rows,
             server_time: answer.server_time,
         })

@@ -5,6 +5,7 @@
 use super::Odoo;
 use crate::source::http::testing::{settings, Reply, Seen, Server};
 use crate::source::kind::ConnectorConfig;
+use crate::source::HttpSettings;
 use serde_json::{json, Map, Value};
 use std::path::PathBuf;
 
@@ -46,11 +47,30 @@ pub fn connect_as(
     memo: Value,
     credentials: &Value,
 ) -> crate::error::Result<Odoo> {
+    open(server, more, memo, credentials, settings())
+}
+
+/// A connector that takes answers up to a size.
+pub fn connect_narrow(server: &Server, max_body_bytes: usize) -> Odoo {
+    let http = HttpSettings {
+        max_body_bytes,
+        ..settings()
+    };
+    open(server, Value::Null, Value::Null, &credentials(), http).unwrap()
+}
+
+fn open(
+    server: &Server,
+    more: Value,
+    memo: Value,
+    credentials: &Value,
+    http: HttpSettings,
+) -> crate::error::Result<Odoo> {
     let config = ConnectorConfig {
         base_url: crate::source::address::parse_base_url(&server.url()).unwrap(),
         settings: more,
         memo,
-        http: settings(),
+        http,
     };
     Odoo::new(config, credentials)
 }

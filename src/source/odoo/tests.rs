@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::testing::{call_of, connect, partners, Call, Erp, Table, NOW};
+use super::testing::{call_of, connect, connect_narrow, partners, Call, Erp, Table, NOW};
 use super::Odoo;
 use crate::core::EntityType;
 use crate::error::Code;
@@ -123,6 +123,26 @@ fn the_last_range_is_open_for_what_is_created_meanwhile() {
             until: None
         }
     );
+}
+
+#[test]
+fn where_rows_are_big_fewer_are_asked_for() {
+    let mut rows = partners(300, 1);
+    for row in &mut rows {
+        row["x_text"] = json!("long ".repeat(100));
+    }
+    let server = erp(true, vec![Table::new("res.partner", rows)]);
+    let odoo = connect_narrow(&server, 30_000);
+    let read = read_all(&odoo, EntityType::Customers, Pass::Full);
+    assert_eq!(ids(&read), (1..=300).collect::<Vec<_>>());
+    // 1,000, 500, 250, ... until 31 fit; nobody begins anew
+    let limits = calls(&server, "res.partner", "search_read");
+    let limits: Vec<u64> = limits
+        .iter()
+        .map(|call| call.args["limit"].as_u64().unwrap())
+        .collect();
+    assert!(limits.windows(2).all(|pair| pair[0] >= pair[1]), "{limits:?}");
+    assert_eq!(limits.last(), Some(&31));
 }
 
 #[test]
