@@ -67,9 +67,13 @@ pub struct Outgoing {
     pub json: Option<Value>,
     /// Sending it twice does no harm: it may be tried again even where the remote may have seen it.
     pub repeatable: bool,
-    /// A 500 with JSON in it is the remote's considered answer: trying again brings the same.
-    pub explains_500: bool,
+    /// For a remote that explains its failures: whether such an explanation (JSON with status 200 or 500) says that
+    /// it was busy, and trying again may help. Any other is its last word.
+    pub is_busy: Option<IsBusy>,
 }
+
+/// Reads an explanation.
+pub type IsBusy = fn(&Value) -> bool;
 
 impl Outgoing {
     /// A read.
@@ -80,16 +84,16 @@ impl Outgoing {
             headers: Vec::new(),
             json: None,
             repeatable: true,
-            explains_500: false,
+            is_busy: None,
         }
     }
 
     /// A call that reads, of an API which knows POST only and explains its failures.
-    pub fn reading_call(url: Url, json: Value) -> Self {
+    pub fn reading_call(url: Url, json: Value, is_busy: IsBusy) -> Self {
         Outgoing {
             method: Method::POST,
             json: Some(json),
-            explains_500: true,
+            is_busy: Some(is_busy),
             ..Outgoing::get(url)
         }
     }
@@ -123,7 +127,7 @@ pub struct Response {
     pub elapsed: Duration,
     cut: bool,
     repeatable: bool,
-    explains_500: bool,
+    is_busy: Option<IsBusy>,
 }
 
 impl Response {
@@ -284,7 +288,7 @@ impl Client {
     fn exchange(&self, outgoing: Outgoing, meter: &Meter) -> Result<Response, Fault> {
         let deadline = Instant::now() + self.settings.timeout;
         let started = Instant::now();
-        let (repeatable, explains_500) = (outgoing.repeatable, outgoing.explains_500);
+        let (repeatable, is_busy) = (outgoing.repeatable, outgoing.is_busy);
         meter.count();
         let request = self.request(outgoing)?;
         let raw = self
@@ -306,7 +310,7 @@ impl Client {
             elapsed: started.elapsed(),
             cut,
             repeatable,
-            explains_500,
+            is_busy,
         })
     }
 

@@ -97,6 +97,21 @@ fn classify(name: &str, message: &str, asked: &Asked) -> Refusal {
     }
 }
 
+/// Whether the same call may well succeed in a moment: Odoo ran into others' transactions, or out of connections.
+pub(super) fn is_busy(json: &Value) -> bool {
+    let name = json["name"].as_str().unwrap_or_default();
+    let message = json["message"].as_str().unwrap_or_default();
+    match name.rsplit('.').next().unwrap_or_default() {
+        "SerializationFailure"
+        | "DeadlockDetected"
+        | "LockNotAvailable"
+        | "ConcurrencyError"
+        | "PoolError" => true,
+        "OperationalError" => !is_unknown_database(message),
+        _ => false,
+    }
+}
+
 fn is_unknown_database(message: &str) -> bool {
     message.contains("database") && message.contains("does not exist")
 }

@@ -137,6 +137,35 @@ fn an_explained_failure_is_not_tried_again_and_an_accident_is() {
 }
 
 #[test]
+fn an_odoo_that_is_busy_is_asked_again() {
+    for name in [
+        "psycopg2.errors.SerializationFailure",
+        "psycopg2.pool.PoolError",
+        "odoo.exceptions.ConcurrencyError",
+    ] {
+        let data = json!({"name": name, "message": "try again"});
+        let rpc = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 0, "data": data}});
+        let modern = vec![
+            Reply::ok(r#"{"uid": 7}"#),
+            Reply::new(500, data.to_string()),
+            Reply::ok("3"),
+        ];
+        let old = vec![
+            Reply::new(404, "<html>"),
+            Reply::ok(r#"{"result": 7}"#),
+            Reply::ok(rpc.to_string()),
+            Reply::ok(r#"{"result": 3}"#),
+        ];
+        for replies in [modern, old] {
+            let wanted = replies.len();
+            let server = Server::script(replies);
+            plan(&connect(&server, Value::Null, Value::Null)).unwrap();
+            assert_eq!(server.seen().len(), wanted, "{name}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_language_is_the_settings_fault() {
     for modern in [true, false] {
         let odoo = connect(&small(modern), json!({"lang": "xx_YY"}), Value::Null);
