@@ -42,12 +42,13 @@ impl From<Error> for Fault {
 
 /// Whether an answer is worth another try after `done` attempts.
 pub(super) fn worth_another_try(response: &Response, done: u32) -> bool {
-    let explained = response.json.as_ref().zip(response.is_busy);
+    let explained = response.passes.zip(response.json.as_ref());
     match response.status {
         429 => true,
         _ if !response.repeatable => false,
         502..=504 => true,
-        200 | 500 if explained.is_some() => explained.is_some_and(|(json, is_busy)| is_busy(json)),
+        // Trying again what does not pass brings the same.
+        200..=299 | 500 if explained.is_some() => explained.is_some_and(|(passes, json)| passes(json)),
         500 => done < TRIES_ON_500,
         200..=299 => response.cut,
         _ => false,

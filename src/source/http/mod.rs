@@ -67,13 +67,10 @@ pub struct Outgoing {
     pub json: Option<Value>,
     /// Sending it twice does no harm: it may be tried again even where the remote may have seen it.
     pub repeatable: bool,
-    /// For a remote that explains its failures: whether such an explanation (JSON with status 200 or 500) says that
-    /// it was busy, and trying again may help. Any other is its last word.
-    pub is_busy: Option<IsBusy>,
+    /// How to tell from what a remote explains of a failure (in JSON, with a 500 or even a 200) that it passes by
+    /// itself. None: it explains nothing, and the status alone decides.
+    pub passes: Option<fn(&Value) -> bool>,
 }
-
-/// Reads an explanation.
-pub type IsBusy = fn(&Value) -> bool;
 
 impl Outgoing {
     /// A read.
@@ -84,16 +81,16 @@ impl Outgoing {
             headers: Vec::new(),
             json: None,
             repeatable: true,
-            is_busy: None,
+            passes: None,
         }
     }
 
-    /// A call that reads, of an API which knows POST only and explains its failures.
-    pub fn reading_call(url: Url, json: Value, is_busy: IsBusy) -> Self {
+    /// A call that reads, of an API which knows POST only and explains its failures; see `passes`.
+    pub fn reading_call(url: Url, json: Value, passes: fn(&Value) -> bool) -> Self {
         Outgoing {
             method: Method::POST,
             json: Some(json),
-            is_busy: Some(is_busy),
+            passes: Some(passes),
             ..Outgoing::get(url)
         }
     }
@@ -127,7 +124,7 @@ pub struct Response {
     pub elapsed: Duration,
     cut: bool,
     repeatable: bool,
-    is_busy: Option<IsBusy>,
+    passes: Option<fn(&Value) -> bool>,
 }
 
 impl Response {
@@ -288,7 +285,7 @@ impl Client {
     fn exchange(&self, outgoing: Outgoing, meter: &Meter) -> Result<Response, Fault> {
         let deadline = Instant::now() + self.settings.timeout;
         let started = Instant::now();
-        let (repeatable, is_busy) = (outgoing.repeatable, outgoing.is_busy);
+        let (repeatable, passes) = (outgoing.repeatable, outgoing.passes);
         meter.count();
         let request = self.request(outgoing)?;
         let raw = self
@@ -310,7 +307,7 @@ impl Client {
             elapsed: started.elapsed(),
             cut,
             repeatable,
-            is_busy,
+            passes,
         })
     }
 

@@ -3,7 +3,7 @@
 use super::config::{Credentials, Memo, Settings, Transport};
 use super::refusal::{self, Asked, Cause, Refusal};
 use crate::error::{Code, Error, Result};
-use crate::source::http::{Client, IsBusy, Meter, Outgoing, Response};
+use crate::source::http::{Client, Meter, Outgoing, Response};
 use crate::source::kind::ConnectorConfig;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderName, HeaderValue, AUTHORIZATION};
@@ -220,7 +220,7 @@ impl Api {
         let response = self.client.send(&url, meter, &|url| {
             Ok(Outgoing {
                 headers: headers.clone(),
-                ..Outgoing::reading_call(url.clone(), Value::Object(args.clone()), refusal::is_busy)
+                ..Outgoing::reading_call(url.clone(), Value::Object(args.clone()), refusal::passes)
             })
         })?;
         if response.is_success() {
@@ -262,8 +262,7 @@ impl Api {
         let body = json!({"jsonrpc": "2.0", "method": "call", "id": 1,
             "params": {"service": service, "method": method, "args": args}});
         let response = self.client.send(&url, meter, &|url| {
-            let is_busy: IsBusy = |json| refusal::is_busy(&json["error"]["data"]);
-            Ok(Outgoing::reading_call(url.clone(), body.clone(), is_busy))
+            Ok(Outgoing::reading_call(url.clone(), body.clone(), refusal::passes))
         })?;
         if response.status == 404 && response.json.is_none() {
             return Err(refusal::no_api("JSON-RPC (/jsonrpc) doesn't answer."));

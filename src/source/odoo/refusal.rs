@@ -70,6 +70,22 @@ fn is_internal(name: &str) -> bool {
     name.starts_with("psycopg2")
 }
 
+/// Whether an answer is a failure that passes by itself: a database or server that is too busy just now.
+pub(super) fn passes(json: &Value) -> bool {
+    let name = match json.get("error") {
+        Some(error) => &error["data"]["name"],
+        None => json.get("name").unwrap_or(&Value::Null),
+    };
+    let name = name.as_str().unwrap_or_default();
+    let busy = [
+        "SerializationFailure",
+        "DeadlockDetected",
+        "LockNotAvailable",
+        "PoolError",
+    ];
+    name.starts_with("psycopg2.") && busy.iter().any(|end| name.ends_with(end))
+}
+
 fn classify(name: &str, message: &str, asked: &Asked) -> Refusal {
     let model = asked.model;
     match name.rsplit('.').next().unwrap_or(name) {
@@ -94,21 +110,6 @@ fn classify(name: &str, message: &str, asked: &Asked) -> Refusal {
                 .hint("Correct database in the credentials: the name that the database manager or your hoster shows."),
         },
         _ => failed(name),
-    }
-}
-
-/// Whether the same call may well succeed in a moment: Odoo ran into others' transactions, or out of connections.
-pub(super) fn is_busy(json: &Value) -> bool {
-    let name = json["name"].as_str().unwrap_or_default();
-    let message = json["message"].as_str().unwrap_or_default();
-    match name.rsplit('.').next().unwrap_or_default() {
-        "SerializationFailure"
-        | "DeadlockDetected"
-        | "LockNotAvailable"
-        | "ConcurrencyError"
-        | "PoolError" => true,
-        "OperationalError" => !is_unknown_database(message),
-        _ => false,
     }
 }
 

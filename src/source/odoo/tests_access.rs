@@ -138,11 +138,7 @@ fn an_explained_failure_is_not_tried_again_and_an_accident_is() {
 
 #[test]
 fn an_odoo_that_is_busy_is_asked_again() {
-    for name in [
-        "psycopg2.errors.SerializationFailure",
-        "psycopg2.pool.PoolError",
-        "odoo.exceptions.ConcurrencyError",
-    ] {
+    for name in ["psycopg2.errors.SerializationFailure", "psycopg2.pool.PoolError"] {
         let data = json!({"name": name, "message": "try again"});
         let rpc = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 0, "data": data}});
         let modern = vec![
