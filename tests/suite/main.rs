@@ -17,6 +17,7 @@ mod contract_dump;
 mod crash;
 mod faults;
 mod matching;
+mod odoo_hidden;
 mod patterns;
 mod preview;
 mod progress;

@@ -5,6 +5,7 @@ use super::Pull;
 use crate::job::pool::Fetched;
 use crate::store::ledger::{Gap, Missing};
 use crate::worker::transaction::short;
+use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Content, Source, Task};
@@ -123,8 +124,12 @@ impl Pull<'_> {
     }
 
     /// Asks for records by id and marks those that are gone; returns those that are not.
-    fn ask_after(&mut self, missing: Vec<Missing>) -> Result<Vec<String>> {
+    fn ask_after(&mut self, mut missing: Vec<Missing>) -> Result<Vec<String>> {
         self.answered.clear();
+        // From another place each time: where very many are hidden, a source gives up telling them from deleted ones
+        // before it has come to all.
+        let begin = Utc::now().timestamp_subsec_nanos() as usize % missing.len().max(1);
+        missing.rotate_left(begin);
         let mut by_list: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for record in &missing {
             by_list
