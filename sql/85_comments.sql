@@ -10,6 +10,9 @@ COMMENT ON FUNCTION sync_refresh_preview(text, text) IS 'Pulls what changed and 
 COMMENT ON FUNCTION sync_fingerprint(text, jsonb) IS 'Fingerprint of a record''s compared fields (all of its entity type, or those named: customers:email,name), the same for both sides: equal fingerprints mean equal records. The first byte is the version.';
 COMMENT ON FUNCTION sync_match_key(text, jsonb) IS 'What a record is matched by (e-mail, SKU, number), normalised; NULL where it has none.';
 COMMENT ON FUNCTION sync_diff(text, jsonb, jsonb) IS 'The compared fields in which two records differ: {field: {old, new}}.';
+COMMENT ON FUNCTION sync_delta(uuid[], text) IS 'Carries out items of the sync list (these, those of one type, or all that are active): what has changed in its source is written to its target. {syncHistoryId, status, itemsProcessed, itemsCreated, itemsUpdated, itemsUnchanged, itemsSkipped, itemsFailed, duration (ms), errors: [{itemId, error}]}.';
+COMMENT ON FUNCTION sync_full(uuid[], text) IS 'The same as sync_delta, but writes every item, changed or not.';
+COMMENT ON FUNCTION sync_scheduled() IS 'Carries out what is due in the sync lists of all organisations that the role may operate on, takes up pulls that a crash broke off or a webhook asked for, and does the maintenance: what pg_cron calls every minute. {status, totalUsers, totalItems, itemsProcessed, itemsSucceeded, itemsFailed, duration (ms), userResults, pulls, errors}; {status: skipped} while another call is at it.';
 COMMENT ON FUNCTION sync_plain(text) IS 'A text as it is compared and searched: trimmed, entities decoded, Unicode NFC, in lower case.';
 COMMENT ON FUNCTION sync_row_fingerprint(text, text, text[]) IS 'sync_fingerprint of a table''s row, given as the texts of its columns in the order of a layout''s names.';
 COMMENT ON FUNCTION sync_row_match_key(text, text, text[]) IS 'sync_match_key of a table''s row, given as sync_row_fingerprint takes it.';

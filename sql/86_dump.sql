@@ -35,6 +35,7 @@ SELECT pg_extension_config_dump('sync_activity_log_default', '');
 SELECT pg_extension_config_dump('sync_history', '');
 SELECT pg_extension_config_dump('saved_search_patterns', '');
 SELECT pg_extension_config_dump('sync_list', '');
+SELECT pg_extension_config_dump('sync_idempotency_log', '');
 
 -- A run that is under way runs here, not where the dump is restored: there, its checkpoint makes the next one go on.
 SELECT pg_extension_config_dump('sync_run', $$WHERE status <> 'running'$$);

@@ -8,7 +8,7 @@ FROM (VALUES
     ('read', 'table', '{SELECT}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_progress_live}'),
     ('read', 'table', '{SELECT}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('read', 'table', '{SELECT}', '{sync_bindings,sync_field_map}'),
-    ('read', 'table', '{SELECT}', '{sync_history,saved_search_patterns,sync_list}'),
+    ('read', 'table', '{SELECT}', '{sync_history,saved_search_patterns,sync_list,sync_idempotency_log}'),
     ('read', 'table', '{SELECT}', '{sync_apply_failure}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
@@ -19,7 +19,7 @@ FROM (VALUES
     ('read', 'function', '{EXECUTE}', '{sync_pattern_preview}'),
     ('operate', 'function', '{EXECUTE}', '{sync_pull,sync_all,sync_refresh_preview,sync_test_connection,sync_reset,sync_maintain}'),
     ('operate', 'function', '{EXECUTE}', '{sync_invalidate_preview,auto_cleanup_preview_cache,sync_select}'),
-    ('operate', 'function', '{EXECUTE}', '{sync_list_add_from_pattern,sync_ingest_webhook}'),
+    ('operate', 'function', '{EXECUTE}', '{sync_list_add_from_pattern,sync_delta,sync_full,sync_scheduled,sync_ingest_webhook}'),
     ('operate', 'function', '{EXECUTE}', '{sync_apply,sync_undo}'),
     ('admin', 'function', '{EXECUTE}', '{sync_connect,sync_disconnect,sync_grant,sync_revoke}'),
     ('admin', 'function', '{EXECUTE}', '{sync_bind,sync_unbind,sync_map,sync_unmap}')

@@ -96,16 +96,29 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/84_lists.sql", name = "lists", requires = ["patterns"]);
 extension_sql_file!(
+    "../sql/87_list_runs.sql",
+    name = "list_runs",
+    requires = ["lists"]
+);
+extension_sql_file!(
+    "../sql/88_schedule.sql",
+    name = "schedule",
+    requires = ["list_runs"]
+);
+extension_sql_file!(
     "../sql/85_comments.sql",
     name = "comments",
     requires = [
-        "lists",
+        "schedule",
         api::access::sync_caller,
         api::all::sync_all,
         api::apply::sync_apply,
         api::connector::sync_connect,
         api::connector::sync_test_connection,
         api::local::sync_rows_as,
+        api::list::sync_delta,
+        api::list::sync_full,
+        api::schedule::sync_scheduled,
         api::pull::sync_pull,
         api::pull::sync_refresh_preview,
         api::record::sync_fingerprint,

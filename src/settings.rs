@@ -16,6 +16,7 @@ static RETRY_BACKOFF: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static RETRY_BACKOFF_MAX: GucSetting<i32> = GucSetting::<i32>::new(16_000);
 static MASS_DELETE_PERCENT: GucSetting<i32> = GucSetting::<i32>::new(20);
 static PULL_OVERLAP: GucSetting<i32> = GucSetting::<i32>::new(120);
+static SCHEDULE_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(55);
 static FULL_PASS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALLOWED_HOSTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -35,7 +36,7 @@ type IntSetting = (
     GucFlags,
 );
 
-const INTS: [IntSetting; 12] = [
+const INTS: [IntSetting; 13] = [
     (
         c"sync_ext.http_timeout",
         c"Time after which an HTTP request to a remote is given up.",
@@ -144,6 +145,15 @@ const INTS: [IntSetting; 12] = [
         GucContext::Userset,
         GucFlags::UNIT_S,
     ),
+    (
+        c"sync_ext.schedule_time_limit",
+        c"How long sync_scheduled() works for one organisation before it leaves the rest for the next call.",
+        &SCHEDULE_TIME_LIMIT,
+        1,
+        86_400,
+        GucContext::Userset,
+        GucFlags::UNIT_S,
+    ),
 ];
 
 /// Registers all settings; called once, from `_PG_init`.
@@ -205,6 +215,7 @@ pub struct Settings {
     pub retry_backoff_max: Duration,
     pub pull_overlap: Duration,
     pub full_pass_interval: Duration,
+    pub schedule_time_limit: Duration,
     pub allowed_hosts: Vec<String>,
     pub key_file: String,
 }
@@ -226,6 +237,7 @@ impl Settings {
             retry_backoff_max: millis(&RETRY_BACKOFF_MAX),
             pull_overlap: seconds(&PULL_OVERLAP),
             full_pass_interval: seconds(&FULL_PASS_INTERVAL),
+            schedule_time_limit: seconds(&SCHEDULE_TIME_LIMIT),
             allowed_hosts: list(&text(&ALLOWED_HOSTS)),
             key_file: text(&KEY_FILE),
         }

@@ -48,7 +48,7 @@ fn all(sync_type: &str, mode: Mode) -> Result<Value> {
         entity: *entity,
         mode,
     });
-    let finished = worker::run_together(sync_type, jobs.collect(), AT_ONCE);
+    let finished = worker::run_together(sync_type, jobs.collect(), AT_ONCE)?;
     let failed = finished.iter().filter(|one| one.outcome.is_err()).count();
     let status = match failed {
         0 => "completed",

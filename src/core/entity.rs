@@ -56,7 +56,7 @@ impl EntityType {
         }
     }
 
-    const fn singular(self) -> &'static str {
+    pub const fn singular(self) -> &'static str {
         match self {
             EntityType::Customers => "customer",
             EntityType::Products => "product",

@@ -1,10 +1,12 @@
 //! Jobs of a worker, from claim to finish: one file per job.
 
 mod apply;
+mod list;
 mod pool;
 mod preview;
 mod probe;
 mod pull;
+mod schedule;
 mod webhook;
 
 use crate::settings::Settings;
@@ -48,6 +50,14 @@ struct Outcome {
 /// Carries out a request: rights, limits, claim, work, end. Every step is a short transaction of its own, so
 /// that no HTTP request is ever made inside one.
 pub fn run(request: &Request) -> Result<Value> {
+    match &request.job {
+        Job::List(list) => list::run(request, list),
+        Job::Due => schedule::run(request),
+        _ => run_on_connector(request),
+    }
+}
+
+fn run_on_connector(request: &Request) -> Result<Value> {
     let requested_at = short(runs::now)?;
     let connector = short(|| {
         connector::require(&request.org, request.role, "operate")?;
@@ -91,6 +101,7 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
         Job::Apply { entity, .. } => ("apply", Some(entity)),
         // which one, the body tells
         Job::Webhook { .. } => ("webhook", None),
+        Job::List(_) | Job::Due => ("list", None),
     };
     RunKey {
         org: request.org.clone(),
@@ -116,7 +127,13 @@ fn claim(context: &Context) -> Result<()> {
             return Err(runs::limit(message, seconds));
         }
     }
-    if !runs::take_slot(&format!("sync_ext:org:{}", key.org), settings.max_runs_per_org)? {
+    take_places(settings, &key.org)?;
+    runs::begin(key)
+}
+
+/// A place among the runs of the organisation, and one among all workers.
+fn take_places(settings: &Settings, org: &str) -> Result<()> {
+    if !runs::take_slot(&format!("sync_ext:org:{org}"), settings.max_runs_per_org)? {
         let message = format!(
             "the organisation has {} runs under way",
             settings.max_runs_per_org
@@ -127,16 +144,19 @@ fn claim(context: &Context) -> Result<()> {
         let message = format!("all {} workers are busy", settings.max_workers);
         return Err(runs::limit(message, 10.0));
     }
-    runs::begin(key)
+    Ok(())
 }
 
 fn perform(context: &Context) -> Result<Outcome> {
     if let Job::Apply { entity, options } = &context.request.job {
         return apply::run(context, *entity, options);
     }
-    let mut pool = Pool::start(context.settings.fetch_concurrency, opener(context)?)?;
+    let mut pool = Pool::start(
+        context.settings.fetch_concurrency,
+        opener(&context.key.org, context.settings, &context.connector)?,
+    )?;
     match context.request.job {
-        Job::Probe | Job::Entities | Job::Webhook { .. } | Job::Apply { .. } => {
+        Job::Probe | Job::Entities | Job::Webhook { .. } | Job::Apply { .. } | Job::List(_) | Job::Due => {
             probe::run(context, &mut pool)
         }
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
@@ -145,11 +165,14 @@ fn perform(context: &Context) -> Result<Outcome> {
 }
 
 /// Opens the connector; called on a helper thread, since an HTTP client starts threads of its own.
-fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Box<dyn source::Source>> + Send + 'static> {
-    let connector = context.connector.clone();
+fn opener(
+    org: &str,
+    settings: &Settings,
+    connector: &Connector,
+) -> Result<impl FnOnce() -> Result<Box<dyn source::Source>> + Send + 'static + use<>> {
     let kind: ConnectorKind = connector.kind.parse()?;
-    let credentials = unseal(context)?;
-    let settings = context.settings;
+    let credentials = unseal(org, settings, connector)?;
+    let connector = connector.clone();
     let http = source::HttpSettings {
         allowed_hosts: settings.allowed_hosts.clone(),
         timeout: settings.http_timeout,
@@ -173,11 +196,11 @@ fn opener(context: &Context) -> Result<impl FnOnce() -> Result<Box<dyn source::S
     })
 }
 
-fn unseal(context: &Context) -> Result<Value> {
-    let Connector { id, credentials, .. } = &context.connector;
+fn unseal(org: &str, settings: &Settings, connector: &Connector) -> Result<Value> {
+    let Connector { id, credentials, .. } = connector;
     let sealed = Sealed::from_hex(credentials)
         .ok_or_else(|| Error::new(Code::Internal, "the stored credentials are damaged"))?;
-    let opened = seal_key(&context.settings.key_file)?.open(&owner(&context.key.org, id), &sealed)?;
+    let opened = seal_key(&settings.key_file)?.open(&owner(org, id), &sealed)?;
     serde_json::from_slice(&opened)
         .map_err(|_| Error::new(Code::Internal, "the stored credentials are damaged"))
 }

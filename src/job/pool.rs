@@ -147,7 +147,7 @@ fn fetch_all(
     }
 }
 
-fn off_main<T: Send + 'static>(
+pub(super) fn off_main<T: Send + 'static>(
     wakeable: &Wakeable,
     waker: &Waker,
     body: impl FnOnce() -> Result<T> + Send + 'static,
@@ -169,7 +169,7 @@ fn off_main<T: Send + 'static>(
 }
 
 /// A panic of a helper thread must come back as an error, or the main thread would wait for ever.
-fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(body))
         .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a fetching thread panicked")))
 }

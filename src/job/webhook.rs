@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Carries out a webhook's request.
 pub fn run(mut context: Context, headers: &Value, body: &str) -> Result<Value> {
     let kind: ConnectorKind = context.connector.kind.parse()?;
-    let credentials = unseal(&context)?;
+    let credentials = unseal(&context.key.org, context.settings, &context.connector)?;
     match webhook::read(kind, &credentials, headers, body)? {
         Notice::Ping { webhook } => Ok(json!({ "status": "ping", "webhookId": webhook })),
         Notice::Ignored { topic } => Ok(json!({ "status": "ignored", "topic": topic })),
@@ -87,7 +87,7 @@ fn told(change: &Change, status: &str) -> Value {
 /// Reads the record and writes it down, with the delivery, in one transaction.
 fn read(context: &Context, change: &Change) -> Result<Outcome> {
     let started = Instant::now();
-    let pool = Pool::start(1, opener(context)?)?;
+    let pool = Pool::start(1, opener(&context.key.org, context.settings, &context.connector)?)?;
     wait_for_tokens(context, &pool)?;
     let ledger = Ledger {
         org: context.key.org.clone(),

@@ -17,9 +17,10 @@ pub use http::HttpSettings;
 pub use kind::{open, validate, ConnectorKind};
 
 use crate::core::{EntityType, Record, Stub};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// How much of each record a task reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -158,6 +159,17 @@ pub struct Probe {
     pub memo: serde_json::Value,
 }
 
+/// A change of one record of a remote.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// None: create it.
+    pub external_id: Option<String>,
+    /// The record that this one belongs to (the product of a variation).
+    pub parent_id: Option<String>,
+    /// Canonical fields as [`Source::draft`] gave them, all or some; null clears one.
+    pub fields: Map<String, Value>,
+}
+
 /// A remote system. Shared by the fetching threads of one run.
 pub trait Source: Send + Sync {
     /// The entity types that this system has.
@@ -175,4 +187,32 @@ pub trait Source: Send + Sync {
     /// What was found out so far (authentication mode, routes, ...), to be kept with the connector
     /// and given back to [`open`]: it saves asking again. No secrets.
     fn memo(&self) -> serde_json::Value;
+
+    /// A record of another system as this one would hold it in place of `current` (None: as a new record): the
+    /// fields that can be written, null where one has to be cleared. Asks nobody.
+    fn draft(
+        &self,
+        entity: EntityType,
+        _record: &Map<String, Value>,
+        _current: Option<&Record>,
+    ) -> Result<Map<String, Value>> {
+        Err(read_only(entity))
+    }
+    /// The records that have this match key right now. Asked before anything is created: a creation that timed
+    /// out may have happened.
+    fn find(&self, entity: EntityType, _key: &str) -> Result<Vec<Record>> {
+        Err(read_only(entity))
+    }
+    /// Creates or changes one record; returns it as the remote holds it then.
+    fn write(&self, entity: EntityType, _change: &Change) -> Result<Record> {
+        Err(read_only(entity))
+    }
+}
+
+/// The error for what a system doesn't take.
+pub(crate) fn read_only(entity: EntityType) -> Error {
+    Error::new(
+        Code::Invalid,
+        format!("{} can't be written to this kind of system", entity.name()),
+    )
 }

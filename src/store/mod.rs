@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod connector;
 pub mod ledger;
+pub mod list;
 pub mod local;
 pub mod run;
 pub mod webhook;

@@ -41,19 +41,32 @@ impl RunKey {
 /// Waits for, and takes, the lock that lets one run at a time work on a connector's entity type. Held by the
 /// session, so that it spans the run's transactions and ends with the process. Returns whether it had to wait.
 pub fn lock(key: &RunKey) -> Result<bool> {
-    let name = key.lock_name();
-    let free: bool = row(
-        "SELECT to_json(pg_try_advisory_lock(hashtextextended($1, 0)))::text",
-        &[name.as_str().into()],
-    )?;
-    if free {
+    lock_by_name(&key.lock_name())
+}
+
+/// The same for a lock of any name.
+pub fn lock_by_name(name: &str) -> Result<bool> {
+    if try_lock(name)? {
         return Ok(false);
     }
-    run(
-        "SELECT pg_advisory_lock(hashtextextended($1, 0))",
-        &[name.as_str().into()],
-    )?;
+    run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.into()])?;
     Ok(true)
+}
+
+/// Takes the lock if nobody has it; false otherwise.
+pub fn try_lock(name: &str) -> Result<bool> {
+    row(
+        "SELECT to_json(pg_try_advisory_lock(hashtextextended($1, 0)))::text",
+        &[name.into()],
+    )
+}
+
+/// Takes a lock until the end of the transaction, if nobody has it; false otherwise.
+pub fn try_transaction_lock(name: &str) -> Result<bool> {
+    row(
+        "SELECT to_json(pg_try_advisory_xact_lock(hashtextextended($1, 0)))::text",
+        &[name.into()],
+    )
 }
 
 /// The result of the run of this kind that ended last, if it ended well after this request was made.
@@ -164,7 +177,7 @@ pub fn finish(key: &RunKey, result: &Value, count: u64) -> Result<()> {
         &[key.org.as_str().into(), key.sync_id.as_str().into(), result.to_string().into()],
     )?;
     run(
-        "UPDATE sync_progress SET status = 'completed', phase = 'done', current_item = NULL,
+        "UPDATE sync_progress SET status = CASE WHEN failed_count > 0 THEN 'completed_with_errors' ELSE 'completed' END, phase = 'done', current_item = NULL,
                 processed_count = total_items - failed_count - skipped_count, updated_at = clock_timestamp()
          WHERE org_id = $1::uuid AND sync_id = $2",
         &[key.org.as_str().into(), key.sync_id.as_str().into()],

@@ -22,7 +22,12 @@ thread_local! {
 /// Carries out `job` in a background worker and returns its result. Waits interruptibly: cancel, timeout and
 /// termination end the worker too.
 pub fn run(sync_type: &str, job: Job) -> Result<Value> {
-    let running = Running::start(sync_type, job)?;
+    run_for(organisation()?, sync_type, job)
+}
+
+/// The same for an organisation that need not be the session's: whether it is granted, the worker looks up.
+pub fn run_for(org: String, sync_type: &str, job: Job) -> Result<Value> {
+    let running = Running::start(org, sync_type, job)?;
     running.worker.wait();
     running.reply()
 }
@@ -34,11 +39,11 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(sync_type: &str, job: Job) -> Result<Self> {
+    pub fn start(org: String, sync_type: &str, job: Job) -> Result<Self> {
         refuse_old_snapshots()?;
         let request = Request {
             sync_id: new_id(),
-            org: organisation()?,
+            org,
             role: caller().to_u32(),
             user_id: setting(c"app.current_user_id"),
             sync_type: sync_type.to_owned(),

@@ -13,12 +13,13 @@ mod mailbox;
 mod together;
 pub mod transaction;
 
-pub use launch::{caller, organisation, run};
-pub use together::{run_patiently, run_together, Finished};
+pub use launch::{caller, organisation, run, run_for};
+pub use together::{run_orders, run_patiently, run_together, Finished, Order};
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
 use sync_engine::core::EntityType;
 use sync_engine::error::Error;
 
@@ -41,6 +42,43 @@ pub enum Job {
     },
     /// `sync_preview`: an incremental pull, then the preview
     Preview { entity: EntityType },
+    /// `sync_delta`, `sync_full`, `sync_scheduled`: of no connector alone
+    List(List),
+    /// What `sync_scheduled` finds to do, and the maintenance: of no organisation alone, and takes no place
+    Due,
+}
+
+/// Which items of the sync list are carried out, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct List {
+    pub mode: ListMode,
+    /// None: all that are active.
+    pub ids: Option<Vec<String>>,
+    pub entity: Option<EntityType>,
+    /// Nothing new is begun after that.
+    pub time_limit: Option<Duration>,
+}
+
+/// What makes an item be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListMode {
+    /// Its source has changed.
+    Delta,
+    /// The call.
+    Full,
+    /// It is due; then as the item's own mode says.
+    Scheduled,
+}
+
+impl ListMode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            ListMode::Delta => "delta",
+            ListMode::Full => "full",
+            ListMode::Scheduled => "scheduled",
+        }
+    }
 }
 
 /// What an apply writes. None: as `sync_select` says.

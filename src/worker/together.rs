@@ -1,6 +1,6 @@
 //! Several jobs of one call, each in a worker of its own: a few at a time, with repetitions, interruptible as a whole.
 
-use super::launch::{pause, run, Running};
+use super::launch::{organisation, pause, run, Running};
 use super::Job;
 use crate::settings::Settings;
 use serde_json::Value;
@@ -23,20 +23,30 @@ pub struct Finished {
     pub took: Duration,
 }
 
-/// A job, and what became of it so far.
+/// A job for an organisation.
+pub struct Order {
+    pub org: String,
+    pub sync_type: String,
+    pub job: Job,
+    /// How long it may take, waiting for a place included. One with a limit is begun once, and ended then.
+    pub time_limit: Option<Duration>,
+}
+
+/// An order, and what became of it so far.
 struct Errand {
     /// Its place in the answer.
     number: usize,
-    job: Job,
+    order: Order,
     attempts: u32,
+    /// How often there was no place for it.
+    refusals: u32,
     begun: Option<Instant>,
     /// Not before then.
     due: Instant,
 }
 
 /// All errands of a call.
-struct Errands<'a> {
-    sync_type: &'a str,
+struct Errands {
     at_most: usize,
     retries: u32,
     backoff: Backoff,
@@ -49,23 +59,36 @@ struct Errands<'a> {
 
 /// Carries out jobs in their order, at most so many at once and no more than there are places for. One that fails in a
 /// way that passes is repeated; none stands in another's way. Returns how each ended, in the order of `jobs`.
-pub fn run_together(sync_type: &str, jobs: Vec<Job>, at_most: usize) -> Vec<Finished> {
-    let settings = Settings::current();
-    let limits = [settings.max_workers, settings.max_runs_per_org].map(|n| n.unsigned_abs() as usize);
-    let now = Instant::now();
-    let errand = |(number, job)| Errand {
-        number,
+pub fn run_together(sync_type: &str, jobs: Vec<Job>, at_most: usize) -> Result<Vec<Finished>> {
+    let org = organisation()?;
+    let order = |job| Order {
+        org: org.clone(),
+        sync_type: sync_type.to_owned(),
         job,
+        time_limit: None,
+    };
+    let runs_per_org = Settings::current().max_runs_per_org.unsigned_abs() as usize;
+    let orders = jobs.into_iter().map(order).collect();
+    Ok(run_orders(orders, at_most.min(runs_per_org)))
+}
+
+/// The same for several organisations.
+pub fn run_orders(orders: Vec<Order>, at_most: usize) -> Vec<Finished> {
+    let settings = Settings::current();
+    let now = Instant::now();
+    let errand = |(number, order)| Errand {
+        number,
+        order,
         attempts: 0,
+        refusals: 0,
         begun: None,
         due: now,
     };
     let mut errands = Errands {
-        sync_type,
-        at_most: limits.into_iter().fold(at_most, usize::min).max(1),
+        at_most: at_most.min(settings.max_workers.unsigned_abs() as usize).max(1),
         retries: settings.max_retries,
         backoff: Backoff::new(settings.retry_backoff, settings.retry_backoff_max),
-        waiting: jobs.into_iter().enumerate().map(errand).collect(),
+        waiting: orders.into_iter().enumerate().map(errand).collect(),
         running: Vec::new(),
         full: None,
         finished: Vec::new(),
@@ -100,7 +123,7 @@ pub fn run_patiently(sync_type: &str, job: &Job, patience: Option<Duration>) -> 
     }
 }
 
-impl Errands<'_> {
+impl Errands {
     fn are_left(&self) -> bool {
         !self.waiting.is_empty() || !self.running.is_empty()
     }
@@ -112,7 +135,10 @@ impl Errands<'_> {
     fn nothing_due(&self) -> bool {
         let now = Instant::now();
         let due = self.may_start(now) && self.waiting.iter().any(|errand| errand.due <= now);
-        !due && !self.running.iter().any(|(_, running)| running.is_over())
+        !due && !self
+            .running
+            .iter()
+            .any(|(errand, running)| running.is_over() || errand.is_overdue(now))
     }
 
     fn start_due(&mut self) {
@@ -126,7 +152,10 @@ impl Errands<'_> {
                 return;
             };
             errand.begun.get_or_insert(now);
-            match Running::start(self.sync_type, errand.job.clone()) {
+            let Order {
+                org, sync_type, job, ..
+            } = &errand.order;
+            match Running::start(org.clone(), sync_type, job.clone()) {
                 Ok(running) => self.running.push((errand, running)),
                 Err(error) => self.ended(errand, Err(error)),
             }
@@ -138,10 +167,20 @@ impl Errands<'_> {
             let (errand, running) = self.running.swap_remove(at);
             self.ended(errand, running.reply());
         }
+        let now = Instant::now();
+        while let Some(at) = self.running.iter().position(|(errand, _)| errand.is_overdue(now)) {
+            // dropping it ends the worker
+            let (errand, _) = self.running.swap_remove(at);
+            let error = Error::new(Code::TimedOut, "it was not done within its time, and was ended");
+            self.finish(errand, Err(error));
+        }
     }
 
     fn ended(&mut self, mut errand: Errand, outcome: Result<Value>) {
         match outcome {
+            Err(error) if error.code == Code::LocalLimit && errand.order.time_limit.is_some() => {
+                self.try_later(errand, error);
+            }
             Err(error) if error.code == Code::LocalLimit => self.wait_for_place(errand),
             outcome => {
                 self.full = None;
@@ -168,6 +207,17 @@ impl Errands<'_> {
         self.waiting.push_front(errand);
     }
 
+    /// It may be this organisation alone that has no place: the others go on.
+    fn try_later(&mut self, mut errand: Errand, error: Error) {
+        let now = Instant::now();
+        if errand.is_overdue(now) {
+            return self.finish(errand, Err(error));
+        }
+        errand.due = now + PLACE.ceiling(errand.refusals);
+        errand.refusals += 1;
+        self.waiting.push_back(errand);
+    }
+
     fn finish(&mut self, errand: Errand, outcome: Result<Value>) {
         let finished = Finished {
             outcome,
@@ -180,7 +230,10 @@ impl Errands<'_> {
     /// How long to wait before another attempt; None where there is none to make.
     fn wait_before_repeating(&self, errand: &Errand, error: &Error) -> Option<Duration> {
         let asked = error.retry_after.unwrap_or_default();
-        let again = passes(error.code) && errand.attempts <= self.retries && asked <= PATIENCE;
+        let again = passes(error.code)
+            && errand.order.time_limit.is_none()
+            && errand.attempts <= self.retries
+            && asked <= PATIENCE;
         again.then(|| self.backoff.ceiling(errand.attempts - 1).max(asked))
     }
 
@@ -192,9 +245,22 @@ impl Errands<'_> {
             (true, Some((until, _))) => due.map(|due| due.max(until)),
             (true, None) => due,
         };
+        let overdue = self.running.iter().filter_map(|(errand, _)| errand.end()).min();
+        let wake = wake.into_iter().chain(overdue).min();
         // the end of a worker wakes us as well
         wake.map_or(Duration::from_secs(10), |at| at.saturating_duration_since(now))
             .max(Duration::from_millis(1))
+    }
+}
+
+impl Errand {
+    /// When it is ended.
+    fn end(&self) -> Option<Instant> {
+        Some(self.begun? + self.order.time_limit?)
+    }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.end().is_some_and(|end| end <= now)
     }
 }
 

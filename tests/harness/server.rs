@@ -55,7 +55,8 @@ impl Server {
         Server::separate_with("")
     }
 
-    /// The same with further lines for its postgresql.conf, e.g. `shared_preload_libraries = 'sync_ext'`.
+    /// The same with further lines for its postgresql.conf, e.g. `shared_preload_libraries = 'sync_ext'`. `{dir}` in
+    /// them is the cluster's folder.
     pub fn separate_with(settings: &str) -> Server {
         let (bin, dir) = (bin_dir(), fresh_dir());
         for (name, mode) in [("data", 0o700), ("socket", 0o700)] {
@@ -85,7 +86,8 @@ impl Server {
             "unix_socket_directories = '{0}/socket'\nsync_ext.key_file = '{0}/key'\n",
             dir.display()
         );
-        conf.write_all([SETTINGS, &own, settings].concat().as_bytes())
+        let settings = settings.replace("{dir}", &dir.display().to_string());
+        conf.write_all([SETTINGS, &own, &settings].concat().as_bytes())
             .unwrap();
 
         let process = Mutex::new(launch(&bin, &dir));
@@ -144,6 +146,16 @@ impl Server {
         *process = launch(&self.bin, &self.dir);
         drop(process);
         self.wait_ready();
+    }
+
+    /// Whether this Postgres has an extension to create.
+    pub fn has_extension(name: &str) -> bool {
+        let mut pg_config = Command::new(bin_dir().join("pg_config"));
+        pg_config.arg("--sharedir");
+        let share = run(pg_config);
+        Path::new(share.trim())
+            .join(format!("extension/{name}.control"))
+            .exists()
     }
 
     /// The postmaster's process id.

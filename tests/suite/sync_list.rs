@@ -26,8 +26,8 @@ fn an_app_leaves_out_what_has_a_default() {
     ledger
         .sql
         .batch_execute(
-            "INSERT INTO sync_list (org_id, user_id, item_type, source_platform, target_platform, source_id, sync_mode, is_active, priority, filter_config, metadata)
-             VALUES (sync_current_org(), 'bob', 'Customers ', 'LOCAL', 'woocommerce', 'b0f2', 'full', false, 5, '{\"status\": \"active\"}', '{\"note\": 1}')",
+            "INSERT INTO sync_list (org_id, user_id, item_type, source_platform, target_platform, source_id, sync_mode, is_active, priority, metadata)
+             VALUES (sync_current_org(), 'bob', 'Customers ', 'LOCAL', 'woocommerce', 'b0f2', 'full', false, 5, '{\"note\": 1}')",
         )
         .unwrap();
     assert_eq!(

@@ -1,12 +1,12 @@
 //! Requests to a shop's REST API: where it is, and how to authenticate there.
 
-use super::auth::{Access, Keys, Mode};
+use super::auth::{Access, Ask, Keys, Mode};
 use super::config::{Memo, Settings};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Client, Meter, Outgoing, Response};
 use crate::source::kind::ConnectorConfig;
 use chrono::Utc;
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -83,10 +83,31 @@ impl Api {
 
     /// A GET below the API's root, whatever its outcome, except that refused credentials are an error.
     pub fn get(&self, route: &str, params: &Params, meter: &Meter) -> Result<Response> {
+        self.call(&Ask::get(params), route, meter)
+    }
+
+    /// A POST or PUT below the API's root, in the same way. A POST is not repeated where the shop may have seen it.
+    pub fn write(
+        &self,
+        method: Method,
+        route: &str,
+        params: &Params,
+        body: &Value,
+        meter: &Meter,
+    ) -> Result<Response> {
+        let ask = Ask {
+            method,
+            params,
+            body: Some(body),
+        };
+        self.call(&ask, route, meter)
+    }
+
+    fn call(&self, ask: &Ask, route: &str, meter: &Meter) -> Result<Response> {
         let url = self.url(&self.root, route)?;
         let known = lock(&self.access).clone();
         if let Some(access) = known.clone().or_else(|| self.remembered()) {
-            let response = self.send(&access, &url, params, meter)?;
+            let response = self.send(&access, &url, ask, meter)?;
             // What is merely remembered may be outdated: the site may have moved to TLS meanwhile.
             if response.status != 401 {
                 self.settle(&access, &response);
@@ -96,7 +117,7 @@ impl Api {
                 return Err(self.refused(&response));
             }
         }
-        self.find_access(&url, params, meter)
+        self.find_access(&url, ask, meter)
     }
 
     /// A GET that must bring JSON.
@@ -134,9 +155,9 @@ impl Api {
             .map_err(|_| Error::new(Code::Internal, format!("\"{route}\" is no route")))
     }
 
-    fn send(&self, access: &Access, url: &Url, params: &Params, meter: &Meter) -> Result<Response> {
+    fn send(&self, access: &Access, url: &Url, ask: &Ask, meter: &Meter) -> Result<Response> {
         self.client
-            .send(url, meter, &|url| self.keys.get(access, &self.base, url, params))
+            .send(url, meter, &|url| self.keys.request(access, &self.base, url, ask))
     }
 
     fn remembered(&self) -> Option<Access> {
@@ -160,11 +181,11 @@ impl Api {
     }
 
     /// Tries one mode after the other on the request itself.
-    fn find_access(&self, url: &Url, params: &Params, meter: &Meter) -> Result<Response> {
+    fn find_access(&self, url: &Url, ask: &Ask, meter: &Meter) -> Result<Response> {
         let mut refusal = None;
         for mode in self.modes() {
             for access in self.variants(mode, refusal.as_ref(), meter) {
-                let response = self.send(&access, url, params, meter)?;
+                let response = self.send(&access, url, ask, meter)?;
                 if response.status != 401 {
                     self.settle(&access, &response);
                     return Ok(response);
@@ -242,6 +263,13 @@ impl Api {
             .is_some_and(|detail| detail.contains("read permissions"))
         {
             return error.hint("Give the key the permission Read (or Read/Write) in WooCommerce.");
+        }
+        if error
+            .detail
+            .as_deref()
+            .is_some_and(|detail| detail.contains("write permissions"))
+        {
+            return error.hint("Give the key the permission Read/Write in WooCommerce.");
         }
         error.hint("Check consumer_key and consumer_secret, and that the key was not revoked. Over http the site's own address (WordPress > Settings) must be base_url.")
     }

@@ -6,10 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use chrono::Utc;
 use reqwest::header::{HeaderValue, AUTHORIZATION};
-use reqwest::Url;
+use reqwest::{Method, Url};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt::Write;
 
 /// A way to authenticate.
@@ -54,6 +55,23 @@ impl Access {
     }
 }
 
+/// What is asked, apart from where. A body of JSON is not signed.
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub params: &'a [(String, String)],
+    pub body: Option<&'a Value>,
+}
+
+impl<'a> Ask<'a> {
+    pub const fn get(params: &'a [(String, String)]) -> Self {
+        Ask {
+            method: Method::GET,
+            params,
+            body: None,
+        }
+    }
+}
+
 /// The consumer key and its secret.
 #[derive(Clone)]
 pub(super) struct Keys {
@@ -67,15 +85,9 @@ impl Keys {
         Secrets::new(&[&self.key, &self.secret, &format!("{}:{}", self.key, self.secret)])
     }
 
-    /// A GET request. `base` is the connector's base URL, of which `url` is a part.
-    pub fn get(
-        &self,
-        access: &Access,
-        base: &Url,
-        url: &Url,
-        params: &[(String, String)],
-    ) -> Result<Outgoing> {
-        let mut params = params.to_vec();
+    /// A request. `base` is the connector's base URL, of which `url` is a part.
+    pub fn request(&self, access: &Access, base: &Url, url: &Url, ask: &Ask) -> Result<Outgoing> {
+        let mut params = ask.params.to_vec();
         let mut headers = Vec::new();
         match access.mode {
             Mode::Basic => headers.push((AUTHORIZATION, self.basic()?)),
@@ -85,12 +97,22 @@ impl Keys {
             }
             Mode::OAuth1 => {
                 let signed = signed_url(access, base, url);
-                let signature = self.sign("GET", &signed, &params, &nonce()?, Utc::now().timestamp());
+                let signature = self.sign(
+                    ask.method.as_str(),
+                    &signed,
+                    &params,
+                    &nonce()?,
+                    Utc::now().timestamp(),
+                );
                 params.extend(signature);
             }
         }
         Ok(Outgoing {
             headers,
+            // a PUT says what shall be, a POST adds to what is
+            repeatable: ask.method != Method::POST,
+            method: ask.method.clone(),
+            json: ask.body.cloned(),
             ..Outgoing::get(with_query(url, &params))
         })
     }
@@ -266,7 +288,12 @@ mod tests {
         let base = Url::parse("https://shop.example/").unwrap();
         let get = |mode| {
             keys()
-                .get(&Access::plain(mode), &base, &base, &[("a".into(), "b c".into())])
+                .request(
+                    &Access::plain(mode),
+                    &base,
+                    &base,
+                    &Ask::get(&[("a".into(), "b c".into())]),
+                )
                 .unwrap()
         };
         let basic = get(Mode::Basic);

@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod config;
 pub(super) mod delivers;
+mod draft;
 mod list;
 mod map;
 mod map_order;
@@ -13,6 +14,7 @@ mod probe;
 mod read;
 mod value;
 mod variations;
+mod write;
 
 #[cfg(test)]
 mod testing;
@@ -23,13 +25,13 @@ mod tests_access;
 
 use super::http::Meter;
 use super::kind::ConnectorConfig;
-use super::{Batch, Pass, Plan, Probe, Source, Task};
+use super::{Batch, Change, Pass, Plan, Probe, Source, Task};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
 use config::Settings;
 use reqwest::Url;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use variations::Skus;
 
 /// The entity types that every shop has.
@@ -101,5 +103,22 @@ impl Source for WooCommerce {
 
     fn memo(&self) -> Value {
         serde_json::to_value(self.api.memo()).unwrap_or_default()
+    }
+
+    fn draft(
+        &self,
+        entity: EntityType,
+        record: &Map<String, Value>,
+        current: Option<&Record>,
+    ) -> Result<Map<String, Value>> {
+        draft::draft(entity, record, current)
+    }
+
+    fn find(&self, entity: EntityType, key: &str) -> Result<Vec<Record>> {
+        self.find_by_key(entity, key, &Meter::default())
+    }
+
+    fn write(&self, entity: EntityType, change: &Change) -> Result<Record> {
+        self.write_record(entity, change, &Meter::default())
     }
 }

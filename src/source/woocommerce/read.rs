@@ -85,7 +85,7 @@ impl WooCommerce {
         Ok(all)
     }
 
-    fn params(
+    pub(super) fn params(
         &self,
         list: &List,
         content: Content,
@@ -118,7 +118,7 @@ impl WooCommerce {
     }
 
     /// One answer of a listing; None where the shop has no such listing of variations.
-    fn find_page(&self, list: &List, params: &Params, meter: &Meter) -> Result<Option<Page>> {
+    pub(super) fn find_page(&self, list: &List, params: &Params, meter: &Meter) -> Result<Option<Page>> {
         let mut response = self.api.get(&list.route(), params, meter)?;
         let mut params = params.clone();
         while let Some(why) = refused_param(&response, "status").filter(|_| *list == List::Orders) {
@@ -208,7 +208,7 @@ impl WooCommerce {
         Ok(batch)
     }
 
-    fn records(&self, list: &List, rows: &[Value], meter: &Meter) -> Result<Vec<Record>> {
+    pub(super) fn records(&self, list: &List, rows: &[Value], meter: &Meter) -> Result<Vec<Record>> {
         let map = |map: fn(&Value) -> Result<Record>| rows.iter().map(map).collect::<Result<Vec<_>>>();
         match list {
             List::Customers => map(map::customer),

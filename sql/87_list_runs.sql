@@ -1,0 +1,176 @@
+-- Carrying out sync lists: what workers read and write. (The statements' other half is in src/job/list.)
+
+CREATE TABLE sync_idempotency_log (
+    org_id uuid NOT NULL DEFAULT sync_current_org(),
+    idempotency_key text NOT NULL,
+    state text NOT NULL CHECK (state IN ('intended', 'done', 'failed')),
+    result jsonb,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, idempotency_key)
+);
+CREATE INDEX sync_idempotency_log_age ON sync_idempotency_log (created_at);
+COMMENT ON TABLE sync_idempotency_log IS 'Every write to a remote, entered before it is sent: one whose outcome nobody knows (a timeout, a crash) stays intended, and is looked for before it is repeated.';
+COMMENT ON COLUMN sync_idempotency_log.idempotency_key IS 'Hash of operation, target, record and fingerprint; of a creation without the fingerprint, so that a record that changed meanwhile is the same creation.';
+COMMENT ON COLUMN sync_idempotency_log.result IS '{"operation", "target", "entityType", "source", "sourceId"}, with "externalId" once it is done, "error" where it failed.';
+
+CREATE FUNCTION sync_creation_key(target text, entity_type text, source text, source_id text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN md5(jsonb_build_array('create', target, entity_type, source, source_id)::text);
+COMMENT ON FUNCTION sync_creation_key(text, text, text, text) IS 'The key of a creation in sync_idempotency_log.';
+
+-- By priority, then by age: when the item was due, for a scheduled run, else when it was added. The position of the
+-- last page is where the next begins; what a scheduled run has carried out is not due any more.
+CREATE FUNCTION sync_list_page(org uuid, wanted uuid[], wanted_type text, due timestamptz,
+                               after_priority int, after_at timestamptz, after_id uuid, page_size int)
+    RETURNS TABLE (id uuid, user_id text, entity text, source_platform text, target_platform text, source_id text, target_id text,
+                   is_full boolean, is_active boolean, has_filter boolean, fingerprint uuid, modified_at timestamptz,
+                   priority int, "position" timestamptz)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+    SELECT l.id, l.user_id, l.item_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
+           l.sync_mode = 'full', l.is_active, l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
+           l.priority, p.at
+    FROM sync_list l, LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
+    WHERE l.org_id = org
+      AND (wanted IS NULL AND l.is_active OR l.id = ANY (wanted))
+      AND (wanted_type IS NULL OR l.item_type = wanted_type)
+      AND (due IS NULL OR l.next_due_at <= due)
+      AND (after_id IS NULL OR (-l.priority, p.at, l.id) > (-after_priority, after_at, after_id))
+    ORDER BY -l.priority, p.at, l.id
+    LIMIT page_size
+$$;
+COMMENT ON FUNCTION sync_list_page(uuid, uuid[], text, timestamptz, int, timestamptz, uuid, int) IS 'The next items of a list run.';
+
+CREATE FUNCTION sync_list_meeting_filters(org uuid, items uuid[]) RETURNS TABLE (id uuid)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    part record;
+    f sync_filter;
+BEGIN
+    FOR part IN
+        SELECT e, c.number AS connector, l.filter_config, array_agg(l.source_id) AS ids, array_agg(l.id) AS items
+        FROM sync_list l
+        JOIN sync_entity e ON e.name = l.item_type
+        JOIN integration_connector c ON c.org_id = l.org_id AND c.name = l.source_platform
+        WHERE l.org_id = org AND l.id = ANY (sync_list_meeting_filters.items)
+        GROUP BY 1, 2, 3
+    LOOP
+        f := sync_parse_filter(part.filter_config);
+        -- a filter by ids of its own holds beside the item's
+        f.ids := CASE WHEN f.ids IS NULL THEN part.ids ELSE ARRAY(SELECT unnest(f.ids) INTERSECT SELECT unnest(part.ids)) END;
+        RETURN QUERY
+        SELECT i.item
+        FROM unnest(part.items, part.ids) AS i (item, source_id)
+        WHERE EXISTS (SELECT FROM sync_filter_rows(org, part.connector, part.e, f) m
+                      JOIN sync_record r ON r.org_id = org AND r.id = m.id WHERE r.external_id = i.source_id);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sync_list_meeting_filters(uuid, uuid[]) IS 'Which of these items meet their own filters.';
+
+-- Where an item's target is known: by the item, by another user's item of the same record, by a creation that was
+-- completed, or because both records are linked to one local row.
+CREATE FUNCTION sync_list_targets(org uuid, items uuid[])
+    RETURNS TABLE (id uuid, target_id text, is_given boolean, creation_key text, is_intended boolean)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT l.id, coalesce(l.target_id, sibling.target_id, log.result ->> 'externalId', linked.external_id),
+           l.target_id IS NOT NULL, k.key, coalesce(log.state = 'intended', false)
+    FROM sync_list l
+    JOIN sync_entity e ON e.name = l.item_type
+    JOIN integration_connector t ON t.org_id = org AND t.name = l.target_platform
+    CROSS JOIN LATERAL (SELECT sync_creation_key(l.target_platform, l.item_type, l.source_platform, l.source_id) AS key) k
+    LEFT JOIN sync_idempotency_log log ON log.org_id = org AND log.idempotency_key = k.key AND log.state <> 'failed'
+    LEFT JOIN LATERAL (
+        SELECT s.target_id FROM sync_list s
+        WHERE s.org_id = org AND s.item_type = l.item_type AND s.source_platform = l.source_platform
+          AND s.source_id = l.source_id AND s.target_platform = l.target_platform AND s.target_id IS NOT NULL
+        LIMIT 1) sibling ON true
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN l.source_platform = 'local' THEN l.source_id ELSE (
+            SELECT r.local_id FROM sync_record r JOIN integration_connector c ON c.org_id = org AND c.number = r.connector
+            WHERE r.org_id = org AND c.name = l.source_platform AND r.entity = e.number AND r.external_id = l.source_id) END AS id) here ON true
+    LEFT JOIN sync_record linked ON linked.org_id = org AND linked.connector = t.number AND linked.entity = e.number
+                                AND linked.local_id = here.id AND linked.external_id IS NOT NULL AND linked.remote_fingerprint IS NOT NULL
+    WHERE l.org_id = org AND l.id = ANY (items)
+$$;
+COMMENT ON FUNCTION sync_list_targets(uuid, uuid[]) IS 'What is known of the targets of these items, and whether a creation may have happened that nobody saw end.';
+
+CREATE FUNCTION sync_list_parents(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS TABLE (id text, parent_id text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT r.external_id, r.parent_id FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id = ANY (ids) AND r.parent_id IS NOT NULL
+$$;
+COMMENT ON FUNCTION sync_list_parents(uuid, int, smallint, text[]) IS 'Of these remote records, those that belong to another one (variations).';
+
+CREATE FUNCTION sync_list_local_records(org uuid, entity_no smallint, ids text[]) RETURNS TABLE (local_id text, record jsonb)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    layout_id int := sync_layout_of(org, entity_no);
+BEGIN
+    PERFORM sync_layout_usable(layout_id);
+    RETURN QUERY SELECT l.local_id, l.record FROM sync_local_records(layout_id, org, ids) l;
+END
+$$;
+COMMENT ON FUNCTION sync_list_local_records(uuid, smallint, text[]) IS 'Local records that items come from, by their ids.';
+
+-- Two records are one because one was written from the other: they need no match key for that.
+CREATE FUNCTION sync_list_link(org uuid, item uuid, written_id text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    here text;
+    target record;
+    lone sync_record;
+BEGIN
+    SELECT t.number AS connector, e.number AS entity,
+           CASE WHEN l.source_platform = 'local' THEN l.source_id ELSE (
+               SELECT r.local_id FROM sync_record r JOIN integration_connector c ON c.org_id = org AND c.number = r.connector
+               WHERE r.org_id = org AND c.name = l.source_platform AND r.entity = e.number AND r.external_id = l.source_id) END AS local_id
+    INTO target
+    FROM sync_list l
+    JOIN sync_entity e ON e.name = l.item_type
+    JOIN integration_connector t ON t.org_id = org AND t.name = l.target_platform
+    WHERE l.org_id = org AND l.id = item;
+    DELETE FROM sync_record r
+    WHERE r.org_id = org AND r.connector = target.connector AND r.entity = target.entity
+      AND r.local_id = target.local_id AND r.external_id IS NULL
+      AND EXISTS (SELECT FROM sync_record x
+                  WHERE x.org_id = org AND x.connector = target.connector AND x.entity = target.entity
+                    AND x.external_id = written_id AND x.local_id IS NULL)
+    RETURNING r.* INTO lone;
+    IF FOUND THEN
+        UPDATE sync_record r
+        SET local_id = lone.local_id, local_match_key = lone.local_match_key, local_fingerprint = lone.local_fingerprint,
+            ambiguous = false,
+            agreed_fingerprint = CASE WHEN r.remote_fingerprint = lone.local_fingerprint THEN r.remote_fingerprint END
+        WHERE r.org_id = org AND r.connector = target.connector AND r.entity = target.entity AND r.external_id = written_id;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_list_link(uuid, uuid, text) IS 'Links the record that an item was written to with the local row that the item comes from.';
+
+-- A failed item comes back after 1, 2, 4, .. minutes, up to an hour or its interval, whichever is longer.
+CREATE FUNCTION sync_list_settle(org uuid, outcomes jsonb) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    UPDATE sync_list l
+    SET last_sync_status = o.status,
+        error_message = o.error,
+        last_synced_at = CASE WHEN o.status = 'failed' THEN l.last_synced_at ELSE clock_timestamp() END,
+        target_id = coalesce(o.target_id, l.target_id),
+        source_fingerprint = coalesce(o.fingerprint, l.source_fingerprint),
+        source_modified_at = CASE WHEN o.fingerprint IS NULL THEN l.source_modified_at ELSE o.modified_at END,
+        attempts = CASE WHEN o.status = 'failed' THEN l.attempts + 1 ELSE 0 END,
+        next_due_at = CASE WHEN l.schedule_interval IS NOT NULL THEN sync_next_due(
+            clock_timestamp() + CASE WHEN o.status <> 'failed' THEN l.schedule_interval
+                                     ELSE least(interval '1 minute' * 2 ^ least(l.attempts, 30), greatest(l.schedule_interval, '1 hour')) END,
+            l.business_hours_start, l.business_hours_end, l.business_days, l.time_zone) END
+    FROM jsonb_to_recordset(outcomes)
+         AS o (id uuid, status text, error text, target_id text, fingerprint uuid, modified_at timestamptz)
+    WHERE l.org_id = org AND l.id = o.id
+$$;
+COMMENT ON FUNCTION sync_list_settle(uuid, jsonb) IS 'Notes how items went, and when they are due next.';

@@ -1,0 +1,463 @@
+//! `sync_delta`, `sync_full`, `sync_scheduled`: carrying out the items of sync lists.
+//!
+//! Page by page, in the order of their priority:
+//! 1. *Read* the sources by id, a hundred at a time, into the ledger.
+//! 2. *Judge*: what has not changed since it was last written is left alone (in mode delta).
+//! 3. *Write* the rest: to local tables set-based, to connectors one by one.
+//! 4. *Settle*: each item keeps how it went, and when it is due next. None stands in another's way.
+
+mod crew;
+mod read;
+mod remote;
+mod tally;
+mod write;
+
+use super::pool::Fetched;
+use super::take_places;
+use crate::settings::Settings;
+use crate::store::connector;
+use crate::store::ledger::{Ledger, Shape};
+use crate::store::list::{self as store, History, Item, Outcome, Selection};
+use crate::store::run::{self as runs, RunKey};
+use crate::worker::transaction::{short, waiting};
+use crate::worker::{List, ListMode, Request};
+use crew::Crew;
+use read::{Known, Question, Read, Wanted};
+use remote::Remotes;
+use serde_json::{json, Map, Value};
+use std::collections::{BTreeSet, HashSet};
+use std::time::Instant;
+use sync_engine::core::{EntityType, Record};
+use sync_engine::error::{Code, Error, Result};
+use tally::{fitting, told, Counts, Tally, Went};
+use write::Write;
+
+/// Items that are carried out together.
+const PAGE: i32 = 500;
+/// The platform that is this database.
+const LOCAL: &str = "local";
+
+/// What helper threads come back with.
+pub enum Done {
+    Read(Question, Box<Result<(Fetched, Shape)>>),
+    Found(String, Result<Vec<Record>>),
+    Wrote(String, Result<Record>),
+}
+
+/// A run under way.
+struct Run<'a> {
+    settings: &'a Settings,
+    key: RunKey,
+    mode: ListMode,
+    crew: Crew<Done>,
+    remotes: Remotes,
+    /// Nothing new is begun after that.
+    deadline: Option<Instant>,
+    tally: Tally,
+    /// What came of items that nothing more has to be written with.
+    settled: Vec<Outcome>,
+    /// Where the ledger has changed.
+    touched: BTreeSet<(String, EntityType)>,
+}
+
+/// Carries out a request for lists.
+pub fn run(request: &Request, list: &List) -> Result<Value> {
+    let begun = Instant::now();
+    short(|| connector::require(&request.org, request.role, "operate"))?;
+    let lock = format!("sync_ext:lists:{}", request.org);
+    if list.mode == ListMode::Scheduled {
+        // whoever is at it does what is due
+        if !short(|| runs::try_lock(&lock))? {
+            return Ok(json!({ "status": "busy" }));
+        }
+    } else {
+        waiting(|| runs::lock_by_name(&lock))?;
+    }
+    let key = key_of(request, list.mode);
+    let selection = short(|| select(request, list))?;
+    let total = short(|| {
+        take_places(&request.settings, &key.org)?;
+        runs::begin(&key)?;
+        let total = store::count(&key.org, &selection)?;
+        store::begin_progress(&key, list.entity.map_or("all", EntityType::name), total)?;
+        Ok(total)
+    })?;
+    let outcome = Run::start(request, list, key.clone()).and_then(|mut run| {
+        let left = run.carry_out(&selection)?;
+        run.close();
+        Ok((run.tally, left))
+    });
+    finish(&key, list, total, begun, outcome)
+}
+
+fn key_of(request: &Request, mode: ListMode) -> RunKey {
+    RunKey {
+        org: request.org.clone(),
+        sync_id: request.sync_id.clone(),
+        connector: 0,
+        sync_type: "lists".to_owned(),
+        kind: mode.name(),
+        entity: None,
+        user_id: request.user_id.clone(),
+    }
+}
+
+fn select(request: &Request, list: &List) -> Result<Selection> {
+    if let Some(ids) = &list.ids {
+        if let Some(id) = store::unknown(&request.org, ids)?.first() {
+            return Err(
+                Error::new(Code::NotFound, format!("the sync list has no item \"{id}\""))
+                    .hint("SELECT id, item_type, source_id FROM sync_list lists them."),
+            );
+        }
+    }
+    Ok(Selection {
+        ids: list.ids.clone(),
+        entity: list.entity,
+        due: match list.mode {
+            ListMode::Scheduled => Some(runs::now()?),
+            _ => None,
+        },
+    })
+}
+
+/// The error of what was under way when the time of a run was up.
+fn out_of_time() -> Error {
+    Error::new(
+        Code::TimedOut,
+        "the time of this run was up before the remote answered",
+    )
+}
+
+impl<'a> Run<'a> {
+    fn start(request: &'a Request, list: &List, key: RunKey) -> Result<Self> {
+        Ok(Run {
+            settings: &request.settings,
+            crew: Crew::start(request.settings.fetch_concurrency)?,
+            remotes: Remotes::default(),
+            deadline: list.time_limit.map(|limit| Instant::now() + limit),
+            mode: list.mode,
+            tally: Tally::default(),
+            settled: Vec::new(),
+            touched: BTreeSet::new(),
+            key,
+        })
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| Instant::now() >= at)
+    }
+
+    fn writes_all(&self, item: &Item) -> bool {
+        self.mode == ListMode::Full || item.is_full
+    }
+
+    /// All pages; whether the time was up before the last.
+    fn carry_out(&mut self, selection: &Selection) -> Result<bool> {
+        let mut last: Option<Item> = None;
+        loop {
+            let items = short(|| store::page(&self.key.org, selection, last.as_ref(), PAGE))?;
+            if items.is_empty() {
+                return Ok(false);
+            }
+            last = items.last().cloned();
+            self.carry_out_page(items)?;
+            let Counts { failed, skipped, .. } = self.tally.all;
+            let well = self.tally.all.processed() - failed - skipped;
+            short(|| store::progress(&self.key, well, failed, skipped))?;
+            if self.is_late() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn carry_out_page(&mut self, items: Vec<Item>) -> Result<()> {
+        let (items, inactive): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.is_active);
+        for item in &inactive {
+            let error = Error::new(Code::Invalid, "the item is switched off (is_active)");
+            self.tally.add(item, Went::Failed, Some(&error));
+        }
+        let read = self.read_sources(&items)?;
+        let held_back = self.held_back(&items)?;
+        let mut remote = Vec::new();
+        for item in items {
+            let place = (item.source_platform.clone(), item.entity, item.source_id.clone());
+            match read.get(&place) {
+                // the time was up before it was its turn
+                None => {}
+                Some(Err(error)) => self.failed(&item, error),
+                Some(Ok(_)) if held_back.contains(&item.id) => self.left_alone(&item, Went::Skipped, None),
+                Some(Ok(known)) if self.is_unchanged(&item, known) => {
+                    self.left_alone(&item, Went::Unchanged, Some(known))
+                }
+                Some(Ok(known)) => remote.push(self.prepare(item, known)),
+            }
+        }
+        self.write_remotely(remote)?;
+        self.flush();
+        Ok(())
+    }
+
+    /// The records that items come from.
+    fn read_sources(&mut self, items: &[Item]) -> Result<Read> {
+        let platforms = items
+            .iter()
+            .flat_map(|item| [&item.source_platform, &item.target_platform])
+            .filter(|name| *name != LOCAL)
+            .map(String::as_str);
+        self.remotes
+            .open(platforms, &self.key.org, self.settings, &self.crew);
+        let mut wanted = Wanted::new();
+        for item in items {
+            wanted
+                .entry((item.source_platform.clone(), item.entity))
+                .or_default()
+                .insert(item.source_id.clone());
+        }
+        let (here, there): (Wanted, Wanted) = wanted
+            .into_iter()
+            .partition(|((platform, _), _)| platform == LOCAL);
+        let mut read = self.read_all(&there)?;
+        for ((_, entity), ids) in here {
+            let ids: Vec<String> = ids.into_iter().collect();
+            self.read_locally(entity, &ids, &mut read);
+        }
+        Ok(read)
+    }
+
+    /// Items whose record doesn't meet their own filters.
+    fn held_back(&self, items: &[Item]) -> Result<HashSet<String>> {
+        let mut held: HashSet<String> = items
+            .iter()
+            .filter(|item| item.has_filter)
+            .map(|item| item.id.clone())
+            .collect();
+        if held.is_empty() {
+            return Ok(held);
+        }
+        let asked: Vec<String> = held.iter().cloned().collect();
+        for id in short(|| store::meeting_filters(&self.key.org, &asked))? {
+            held.remove(&id);
+        }
+        Ok(held)
+    }
+
+    /// Whether the source is as it was when it was last written.
+    fn is_unchanged(&self, item: &Item, known: &Known) -> bool {
+        let written = item.modified_at.map(|at| at.timestamp_micros());
+        let now = known
+            .modified_at
+            .as_deref()
+            .and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok())
+            .map(|at| at.timestamp_micros());
+        !self.writes_all(item)
+            && item.target_id.is_some()
+            && item.fingerprint.as_deref() == Some(known.fingerprint.as_str())
+            && written == now
+    }
+
+    /// A field that the source can have, and has not, is one to clear. A local row that lacks something may just not
+    /// know it.
+    fn prepare(&self, item: Item, known: &Known) -> Write {
+        let mut fields: Map<String, Value> = known.record.data.clone();
+        if let Ok(remote) = self.remotes.usable(&item.source_platform) {
+            for name in remote.kind.fields(item.entity) {
+                fields.entry(*name).or_insert(Value::Null);
+            }
+        }
+        Write {
+            source: known.clone(),
+            fields,
+            item,
+        }
+    }
+
+    fn failed(&mut self, item: &Item, error: &Error) {
+        let outcome = Outcome {
+            id: item.id.clone(),
+            status: Went::Failed.name(),
+            error: Some(match &error.hint {
+                Some(hint) => format!("{} ({hint})", told(error)),
+                None => told(error),
+            }),
+            target_id: None,
+            fingerprint: None,
+            modified_at: None,
+        };
+        self.tally.add(item, Went::Failed, Some(error));
+        self.settled.push(outcome);
+    }
+
+    fn left_alone(&mut self, item: &Item, went: Went, known: Option<&Known>) {
+        let outcome = Outcome {
+            id: item.id.clone(),
+            status: went.name(),
+            error: None,
+            target_id: None,
+            fingerprint: known.map(|known| known.fingerprint.clone()),
+            modified_at: known.and_then(|known| known.modified_at.clone()),
+        };
+        self.settle(item, went, outcome);
+    }
+
+    fn settle(&mut self, item: &Item, went: Went, outcome: Outcome) {
+        self.tally.add(item, went, None);
+        self.settled.push(outcome);
+    }
+
+    /// Notes how the items of a page went. One that an app holds a lock on doesn't take the others along; it is due
+    /// still, and comes again.
+    fn flush(&mut self) {
+        let settled = std::mem::take(&mut self.settled);
+        if settled.is_empty() || short(|| store::settle(&self.key.org, &settled)).is_ok() {
+            return;
+        }
+        for one in &settled {
+            if let Err(error) = short(|| store::settle(&self.key.org, std::slice::from_ref(one))) {
+                pgrx::warning!("sync_ext: item {} was not noted: {error}", one.id);
+            }
+        }
+    }
+
+    /// Links what turned up, and drops previews that are no longer true.
+    fn close(&self) {
+        self.remotes.close(&self.key.org);
+        for (platform, entity) in &self.touched {
+            let Ok(remote) = self.remotes.usable(platform) else {
+                continue;
+            };
+            let ledger: Ledger = remote.ledger(&self.key.org, *entity);
+            let key = RunKey {
+                sync_type: platform.clone(),
+                ..self.key.clone()
+            };
+            let done = short(|| {
+                ledger.link()?;
+                runs::drop_previews(&key, *entity)
+            });
+            if let Err(error) = done {
+                pgrx::warning!("sync_ext: {platform} was not matched: {error}");
+            }
+        }
+    }
+}
+
+/// History, the run's own row, and the reply.
+fn finish(
+    key: &RunKey,
+    list: &List,
+    total: u64,
+    begun: Instant,
+    outcome: Result<(Tally, bool)>,
+) -> Result<Value> {
+    let (tally, is_left) = match outcome {
+        Ok(done) => done,
+        Err(error) => {
+            let _ = short(|| {
+                let failed = history(key, list, None, &Counts::default(), begun, Some(&error));
+                store::write_history(&key.org, &failed)?;
+                runs::fail(key, &error)
+            });
+            return Err(error);
+        }
+    };
+    let reply = short(|| {
+        let reply = match list.mode {
+            ListMode::Scheduled => by_user(key, list, total, begun, &tally, is_left)?,
+            _ => whole(key, list, begun, &tally.all)?,
+        };
+        runs::finish(key, &reply, tally.all.processed())?;
+        Ok(reply)
+    })?;
+    // housekeeping that fails is no failure of the run
+    if let Err(error) = short(runs::maintain) {
+        pgrx::warning!("sync_ext: maintenance failed: {error}");
+    }
+    Ok(reply)
+}
+
+/// The reply of `sync_delta` and `sync_full`.
+fn whole(key: &RunKey, list: &List, begun: Instant, counts: &Counts) -> Result<Value> {
+    let entry = history(key, list, key.user_id.as_deref(), counts, begun, None);
+    let id = store::write_history(&key.org, &entry)?;
+    Ok(json!({
+        "syncHistoryId": id,
+        "status": counts.status(),
+        "itemsProcessed": counts.processed(),
+        "itemsCreated": counts.created,
+        "itemsUpdated": counts.updated,
+        "itemsUnchanged": counts.unchanged,
+        "itemsSkipped": counts.skipped,
+        "itemsFailed": counts.failed,
+        "duration": begun.elapsed().as_millis() as u64,
+        "errors": counts.errors(),
+    }))
+}
+
+/// What `sync_scheduled` adds up: each user's items, with a history of their own.
+fn by_user(
+    key: &RunKey,
+    list: &List,
+    total: u64,
+    begun: Instant,
+    tally: &Tally,
+    is_left: bool,
+) -> Result<Value> {
+    let mut users = Vec::new();
+    for (user, counts) in &tally.by_user {
+        let entry = history(key, list, user.as_deref(), counts, begun, None);
+        let id = store::write_history(&key.org, &entry)?;
+        users.push(json!({
+            "orgId": key.org,
+            "userId": user,
+            "syncHistoryId": id,
+            "status": counts.status(),
+            "itemsProcessed": counts.processed(),
+            "itemsSucceeded": counts.processed() - counts.failed,
+            "itemsFailed": counts.failed,
+            "errors": counts.errors().into_iter().take(5).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(json!({
+        "status": tally.all.status(),
+        "totalItems": total,
+        "itemsProcessed": tally.all.processed(),
+        "itemsFailed": tally.all.failed,
+        "isLeft": is_left,
+        "users": fitting(users.into_iter()),
+    }))
+}
+
+fn history<'h>(
+    key: &'h RunKey,
+    list: &List,
+    user_id: Option<&'h str>,
+    counts: &Counts,
+    begun: Instant,
+    error: Option<&Error>,
+) -> History<'h> {
+    History {
+        user_id,
+        sync_type: key.kind,
+        status: if error.is_some() {
+            "failed"
+        } else {
+            counts.status()
+        },
+        items_processed: counts.processed(),
+        items_created: counts.created,
+        items_updated: counts.updated,
+        items_failed: counts.failed,
+        duration_ms: begun.elapsed().as_millis() as u64,
+        metadata: json!({
+            "syncId": key.sync_id,
+            "itemType": list.entity.map(EntityType::name),
+            "itemsChosen": list.ids.as_ref().map(Vec::len),
+            "itemsUnchanged": counts.unchanged,
+            "itemsSkipped": counts.skipped,
+            "errorsOmitted": counts.failed - counts.errors().len() as u64,
+            "errors": counts.errors(),
+            "error": error.map(told),
+        }),
+    }
+}

@@ -1,0 +1,248 @@
+//! Reading single records by their ids: what items come from, and what they are about to be written over.
+
+use super::{out_of_time, Done, Run, LOCAL};
+use crate::job::pool::Fetched;
+use crate::store::ledger::{Row, Shape};
+use crate::store::list as store;
+use crate::worker::transaction::{relaxed, short};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use sync_engine::core::{fingerprint, match_key, Comparison, EntityType, Record};
+use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::{At, Content, Task};
+
+/// Ids in one question.
+const IDS_PER_TASK: usize = 100;
+
+/// Which record of which platform.
+pub type Place = (String, EntityType, String);
+
+/// Records to read, by platform and entity type.
+pub type Wanted = BTreeMap<(String, EntityType), BTreeSet<String>>;
+
+/// A record as it is now.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub record: Record,
+    pub fingerprint: String,
+    pub modified_at: Option<String>,
+}
+
+impl Known {
+    fn of(entity: EntityType, row: &Row) -> Result<Known> {
+        let data: Map<String, Value> =
+            serde_json::from_str(&row.json).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+        Ok(Known {
+            // by all fields: the ledger leaves out what the local table doesn't have
+            fingerprint: fingerprint(Comparison::all(entity), &data).to_string(),
+            record: Record {
+                external_id: row.external_id.clone(),
+                parent_id: row.parent_id.clone(),
+                match_key: row.match_key.clone(),
+                modified_at: None,
+                data,
+            },
+            modified_at: row.modified_at.clone(),
+        })
+    }
+
+    fn local(entity: EntityType, id: String, mut data: Map<String, Value>) -> Known {
+        data.retain(|_, value| !value.is_null());
+        Known {
+            fingerprint: fingerprint(Comparison::all(entity), &data).to_string(),
+            record: Record {
+                external_id: id,
+                parent_id: None,
+                match_key: match_key(entity, &data),
+                modified_at: None,
+                data,
+            },
+            modified_at: None,
+        }
+    }
+}
+
+/// Records that were read, or why they could not be.
+pub type Read = HashMap<Place, Result<Known>>;
+
+/// A question by ids that is under way.
+#[derive(Clone)]
+pub struct Question {
+    platform: String,
+    entity: EntityType,
+    list: String,
+    ids: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Reads records of connectors, several questions at a time, and enters them into the ledger.
+    pub(super) fn read_all(&mut self, wanted: &Wanted) -> Result<Read> {
+        let mut read = Read::new();
+        let mut questions = Vec::new();
+        let mut asked = Vec::new();
+        for ((platform, entity), ids) in wanted {
+            match self.questions(platform, *entity, ids) {
+                Ok(more) => questions.extend(more),
+                Err(error) => refuse(&mut read, platform, *entity, ids, &error),
+            }
+        }
+        while !self.is_late() && (!questions.is_empty() || !self.crew.is_idle()) {
+            while let Some(question) = questions.pop_if(|_| self.crew.is_free() && !self.is_late()) {
+                if let Err(error) = self.ask(&question) {
+                    refuse(
+                        &mut read,
+                        &question.platform,
+                        question.entity,
+                        &question.ids,
+                        &error,
+                    );
+                }
+                asked.push(question);
+            }
+            match self.crew.next(self.deadline)? {
+                Some(Done::Read(question, outcome)) => self.take_in(&question, *outcome, &mut read),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        // what was not even asked has not failed
+        for Question {
+            platform,
+            entity,
+            ids,
+            ..
+        } in &asked
+        {
+            refuse(&mut read, platform, *entity, ids, &out_of_time());
+        }
+        Ok(read)
+    }
+
+    /// Reads records of this database. An id that can't be one of the relation's keys fails alone.
+    pub(super) fn read_locally(&self, entity: EntityType, ids: &[String], read: &mut Read) {
+        match short(|| store::local_records(&self.key.org, entity, ids)) {
+            Ok(records) => {
+                for (id, data) in records {
+                    let known = Known::local(entity, id.clone(), data);
+                    read.insert((LOCAL.to_owned(), entity, id), Ok(known));
+                }
+                let gone = format!("there is no local {} with this id (any more)", entity.singular());
+                refuse(read, LOCAL, entity, ids, &Error::new(Code::NotFound, gone));
+            }
+            Err(_) if ids.len() > 1 => {
+                for id in ids {
+                    self.read_locally(entity, std::slice::from_ref(id), read);
+                }
+            }
+            Err(error) => refuse(read, LOCAL, entity, ids, &error),
+        }
+    }
+
+    /// Variations are asked for product by product: that is how every version lists them.
+    fn questions(&self, platform: &str, entity: EntityType, ids: &BTreeSet<String>) -> Result<Vec<Question>> {
+        let remote = self.remotes.usable(platform)?;
+        let number = remote.connector.number;
+        let ids: Vec<String> = ids.iter().cloned().collect();
+        let parents: HashMap<String, String> = short(|| store::parents(&self.key.org, number, entity, &ids))?
+            .into_iter()
+            .collect();
+        let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for id in ids {
+            let list = match parents.get(&id) {
+                Some(parent) => format!("variations:{parent}"),
+                None => entity.name().to_owned(),
+            };
+            lists.entry(list).or_default().push(id);
+        }
+        let chunk = |list: &String, ids: &[String]| Question {
+            platform: platform.to_owned(),
+            entity,
+            list: list.clone(),
+            ids: ids.to_vec(),
+        };
+        Ok(lists
+            .iter()
+            .flat_map(|(list, ids)| ids.chunks(IDS_PER_TASK).map(|ids| chunk(list, ids)))
+            .collect())
+    }
+
+    fn ask(&mut self, question: &Question) -> Result<()> {
+        let org = &self.key.org;
+        self.remotes
+            .take(&question.platform, org, &self.crew, self.deadline)?;
+        let remote = self.remotes.usable(&question.platform)?;
+        let (source, entity) = (remote.source.clone(), question.entity);
+        let shape = short(|| remote.ledger(org, entity).shape())?;
+        let task = Task {
+            list: question.list.clone(),
+            content: Content::Full,
+            since: None,
+            at: At::Ids(question.ids.clone()),
+        };
+        let question = question.clone();
+        self.crew.submit(
+            move || {
+                let fetched = Fetched::new(&shape, source.fetch(entity, &task)?)?;
+                Ok((fetched, shape))
+            },
+            move |outcome| Done::Read(question, Box::new(outcome)),
+        )
+    }
+
+    fn take_in(&mut self, question: &Question, outcome: Result<(Fetched, Shape)>, read: &mut Read) {
+        let Question {
+            platform,
+            entity,
+            ids,
+            ..
+        } = question;
+        self.remotes.note(platform, &self.key.org, &outcome);
+        let stored = outcome.and_then(|(fetched, shape)| {
+            let ledger = self.remotes.usable(platform)?.ledger(&self.key.org, *entity);
+            let counts = relaxed(|| {
+                if ledger.shape()?.comparison != shape.comparison {
+                    return Err(Error::new(
+                        Code::Locked,
+                        "what is compared was changed while the record was read",
+                    ));
+                }
+                ledger.upsert(&fetched.rows)
+            })?;
+            if counts.inserted + counts.updated > 0 {
+                self.touched.insert((platform.clone(), *entity));
+            }
+            Ok(fetched.rows)
+        });
+        match stored {
+            Ok(rows) => {
+                for row in &rows {
+                    let place = (platform.clone(), *entity, row.external_id.clone());
+                    read.insert(place, Known::of(*entity, row));
+                }
+                let gone = Error::new(
+                    Code::NotFound,
+                    format!(
+                        "\"{platform}\" has no {} with this id (any more)",
+                        entity.singular()
+                    ),
+                );
+                refuse(read, platform, *entity, ids, &gone);
+            }
+            Err(error) => refuse(read, platform, *entity, ids, &error),
+        }
+    }
+}
+
+/// Notes an error for all that has no answer yet.
+fn refuse<'i>(
+    read: &mut Read,
+    platform: &str,
+    entity: EntityType,
+    ids: impl IntoIterator<Item = &'i String>,
+    error: &Error,
+) {
+    for id in ids {
+        read.entry((platform.to_owned(), entity, id.clone()))
+            .or_insert_with(|| Err(error.clone()));
+    }
+}

@@ -1,0 +1,169 @@
+//! The connectors of a run: opened when they are first needed, and left alone once they fail altogether.
+
+use super::crew::Crew;
+use super::Done;
+use crate::job::opener;
+use crate::settings::Settings;
+use crate::store::connector::{self, Connector};
+use crate::store::ledger::Ledger;
+use crate::worker::transaction::{relaxed, short};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use sync_engine::core::EntityType;
+use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::{ConnectorKind, Source};
+
+/// Failures in a row after which a remote is taken for unreachable.
+const STRIKES: u32 = 3;
+/// Requests leased from the token bucket at a time.
+const LEASE: u32 = 10;
+/// Requests per second where the connector's settings say nothing.
+const DEFAULT_RATE: f64 = 20.0;
+/// Longest wait for the token bucket.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connector that items come from or go to.
+pub struct Remote {
+    pub connector: Connector,
+    pub kind: ConnectorKind,
+    pub source: Arc<dyn Source>,
+    rate: f64,
+    tokens: u32,
+    strikes: u32,
+    answered: bool,
+    /// Why nothing more is asked of it in this run.
+    down: Option<Error>,
+}
+
+/// All connectors of a run by name, those that can't be used with the reason.
+#[derive(Default)]
+pub struct Remotes(HashMap<String, Result<Remote>>);
+
+impl Remotes {
+    /// Opens those that are not open yet.
+    pub fn open<'n>(
+        &mut self,
+        names: impl Iterator<Item = &'n str>,
+        org: &str,
+        settings: &Settings,
+        crew: &Crew<Done>,
+    ) {
+        for name in names {
+            if !self.0.contains_key(name) {
+                let opened = open(name, org, settings, crew);
+                self.0.insert(name.to_owned(), opened);
+            }
+        }
+    }
+
+    /// The connector of that name; the reason where it can't be used (any more).
+    pub fn usable(&self, name: &str) -> Result<&Remote> {
+        match self.0.get(name) {
+            Some(Ok(remote)) => remote.down.clone().map_or(Ok(remote), Err),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::new(Code::Internal, format!("\"{name}\" was not opened"))),
+        }
+    }
+
+    /// Takes a request from the connector's token bucket, waiting for it.
+    pub fn take(
+        &mut self,
+        name: &str,
+        org: &str,
+        crew: &Crew<Done>,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        self.usable(name)?;
+        let Some(Ok(remote)) = self.0.get_mut(name) else {
+            return Ok(());
+        };
+        while remote.tokens == 0 {
+            let number = remote.connector.number;
+            let lease = relaxed(|| connector::take_tokens(org, number, LEASE, remote.rate))?;
+            remote.tokens = lease.granted;
+            let late = deadline.is_some_and(|at| Instant::now() + lease.wait() > at);
+            if lease.granted == 0 && (late || lease.wait() > PATIENCE) {
+                let error = Error::new(Code::Throttled, "the remote asked not to be called for a while")
+                    .hint(format!("Try again in {} s.", lease.wait().as_secs().max(1)));
+                remote.down = Some(error.clone());
+                return Err(error);
+            }
+            if lease.granted == 0 {
+                crew.pause(lease.wait());
+            }
+        }
+        remote.tokens -= 1;
+        Ok(())
+    }
+
+    /// Draws conclusions from how a request ended.
+    pub fn note<T>(&mut self, name: &str, org: &str, outcome: &Result<T>) {
+        let Some(Ok(remote)) = self.0.get_mut(name) else {
+            return;
+        };
+        let Err(error) = outcome else {
+            remote.strikes = 0;
+            remote.answered = true;
+            return;
+        };
+        let hopeless = match error.code {
+            Code::Throttled => true,
+            // one record may be forbidden, or slow to save: not every one
+            Code::RemoteAuth | Code::Unreachable | Code::TimedOut => {
+                remote.strikes += 1;
+                remote.strikes >= STRIKES
+            }
+            _ => false,
+        };
+        if hopeless && remote.down.is_none() {
+            remote.down = Some(error.clone());
+            let number = remote.connector.number;
+            // where even that fails, the items still say what happened
+            let _ = short(|| connector::mark_failed(org, number, error));
+        }
+    }
+
+    /// Notes which connectors have answered.
+    pub fn close(&self, org: &str) {
+        let well = |remote: &&Remote| remote.answered && remote.down.is_none();
+        for remote in self.0.values().flatten().filter(well) {
+            let memo = remote.source.memo();
+            let _ = short(|| connector::mark_ok(org, remote.connector.number, &memo));
+        }
+    }
+}
+
+impl Remote {
+    pub fn ledger(&self, org: &str, entity: EntityType) -> Ledger {
+        Ledger {
+            org: org.to_owned(),
+            connector: self.connector.number,
+            entity,
+        }
+    }
+}
+
+fn open(name: &str, org: &str, settings: &Settings, crew: &Crew<Done>) -> Result<Remote> {
+    let connector = short(|| connector::find(org, name))?;
+    if !connector.is_active {
+        return Err(Error::new(
+            Code::NotReady,
+            format!("connector \"{name}\" is not active"),
+        ));
+    }
+    let kind: ConnectorKind = connector.kind.parse()?;
+    let source = crew.ask(opener(org, settings, &connector)?)?;
+    let rate = connector.settings.get("requests_per_second");
+    Ok(Remote {
+        kind,
+        source: source.into(),
+        rate: rate.and_then(Value::as_f64).unwrap_or(DEFAULT_RATE),
+        tokens: 0,
+        strikes: 0,
+        answered: false,
+        down: None,
+        connector,
+    })
+}

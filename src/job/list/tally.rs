@@ -1,0 +1,120 @@
+//! What a run came to: counts, errors, and the same by user.
+
+use crate::store::list::Item;
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+use sync_engine::error::Error;
+
+/// Bytes that a list in a reply may have.
+const ROOM: usize = 40_000;
+/// Errors that are told one by one; the others are on the items themselves.
+const ERRORS_TOLD: usize = 100;
+/// Longest text of one.
+const ERROR_LENGTH: usize = 500;
+
+/// How an item went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Went {
+    Created,
+    Updated,
+    Unchanged,
+    Skipped,
+    Failed,
+}
+
+impl Went {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Went::Created => "created",
+            Went::Updated => "updated",
+            Went::Unchanged => "unchanged",
+            Went::Skipped => "skipped",
+            Went::Failed => "failed",
+        }
+    }
+}
+
+/// Counts of a run, or of one user's part of it.
+#[derive(Debug, Default, Clone)]
+pub struct Counts {
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    errors: Vec<(String, String)>,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub all: Counts,
+    pub by_user: BTreeMap<Option<String>, Counts>,
+}
+
+impl Tally {
+    pub fn add(&mut self, item: &Item, went: Went, error: Option<&Error>) {
+        let told = error.map(|error| (item.id.clone(), told(error)));
+        self.all.add(went, told.clone());
+        self.by_user
+            .entry(item.user_id.clone())
+            .or_default()
+            .add(went, told);
+    }
+}
+
+impl Counts {
+    fn add(&mut self, went: Went, error: Option<(String, String)>) {
+        *match went {
+            Went::Created => &mut self.created,
+            Went::Updated => &mut self.updated,
+            Went::Unchanged => &mut self.unchanged,
+            Went::Skipped => &mut self.skipped,
+            Went::Failed => &mut self.failed,
+        } += 1;
+        self.errors
+            .extend(error.filter(|_| self.errors.len() < ERRORS_TOLD));
+    }
+
+    pub fn processed(&self) -> u64 {
+        self.created + self.updated + self.unchanged + self.skipped + self.failed
+    }
+
+    pub fn status(&self) -> &'static str {
+        match self.failed {
+            0 => "completed",
+            failed if failed == self.processed() => "failed",
+            _ => "partial_success",
+        }
+    }
+
+    /// `[{"itemId", "error"}]`, as many as fit.
+    pub fn errors(&self) -> Vec<Value> {
+        fitting(
+            self.errors
+                .iter()
+                .map(|(item, error)| json!({ "itemId": item, "error": error })),
+        )
+    }
+}
+
+/// As many as a worker's reply has room for.
+pub fn fitting(all: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut room = ROOM;
+    all.take_while(|value| {
+        let length = value.to_string().len();
+        let fits = length <= room;
+        room = room.saturating_sub(length);
+        fits
+    })
+    .collect()
+}
+
+/// An error in one text, with what the remote said.
+pub fn told(error: &Error) -> String {
+    let text = match &error.detail {
+        Some(detail) => format!("{}: {detail}", error.message),
+        None => error.message.clone(),
+    };
+    text.chars().take(ERROR_LENGTH).collect()
+}

@@ -1,0 +1,259 @@
+//! Sync lists: pages of items, their targets, what is about to be written, and how it went.
+
+use super::run::RunKey;
+use super::{json, row, run};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sync_engine::core::EntityType;
+use sync_engine::error::Result;
+
+/// What a run is about.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// These items, active or not; None: all that are active.
+    pub ids: Option<Vec<String>>,
+    pub entity: Option<EntityType>,
+    /// Only what was due then, and by that age.
+    pub due: Option<String>,
+}
+
+/// One item of a list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Item {
+    pub id: String,
+    pub user_id: Option<String>,
+    pub entity: EntityType,
+    pub source_platform: String,
+    pub target_platform: String,
+    pub source_id: String,
+    pub target_id: Option<String>,
+    pub is_full: bool,
+    pub is_active: bool,
+    pub has_filter: bool,
+    /// Of the source when it was last written.
+    pub fingerprint: Option<String>,
+    pub modified_at: Option<DateTime<Utc>>,
+    priority: i32,
+    /// As Postgres spells it: nothing is lost on the way back.
+    position: String,
+}
+
+/// What is known of an item's target.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Target {
+    pub id: String,
+    pub target_id: Option<String>,
+    /// The item itself names it.
+    pub is_given: bool,
+    pub creation_key: String,
+    /// A creation was sent whose outcome nobody knows.
+    pub is_intended: bool,
+}
+
+/// How an item went.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    pub id: String,
+    pub status: &'static str,
+    pub error: Option<String>,
+    pub target_id: Option<String>,
+    pub fingerprint: Option<String>,
+    pub modified_at: Option<String>,
+}
+
+/// A row of `sync_history`.
+#[derive(Debug, Serialize)]
+pub struct History<'a> {
+    pub user_id: Option<&'a str>,
+    pub sync_type: &'a str,
+    pub status: &'a str,
+    pub items_processed: u64,
+    pub items_created: u64,
+    pub items_updated: u64,
+    pub items_failed: u64,
+    pub duration_ms: u64,
+    pub metadata: Value,
+}
+
+/// How many items a run will find.
+pub fn count(org: &str, selection: &Selection) -> Result<u64> {
+    row(
+        "SELECT to_json(count(*))::text FROM sync_list_page($1::uuid, $2::uuid[], $3, $4::timestamptz, NULL, NULL, NULL, NULL)",
+        &[
+            org.into(),
+            selection.ids.clone().into(),
+            selection.entity.map(EntityType::name).into(),
+            selection.due.as_deref().into(),
+        ],
+    )
+}
+
+/// Ids that are no items of the organisation.
+pub fn unknown(org: &str, ids: &[String]) -> Result<Vec<String>> {
+    row(
+        "SELECT coalesce(json_agg(u.id), '[]')::text FROM unnest($2::uuid[]) AS u (id)
+         WHERE NOT EXISTS (SELECT FROM sync_list l WHERE l.org_id = $1::uuid AND l.id = u.id)",
+        &[org.into(), ids.to_vec().into()],
+    )
+}
+
+/// The items after this one, in the order in which they are carried out.
+pub fn page(org: &str, selection: &Selection, after: Option<&Item>, size: i32) -> Result<Vec<Item>> {
+    row(
+        "SELECT coalesce(json_agg(p), '[]')::text
+         FROM sync_list_page($1::uuid, $2::uuid[], $3, $4::timestamptz, $5, $6::timestamptz, $7::uuid, $8) p",
+        &[
+            org.into(),
+            selection.ids.clone().into(),
+            selection.entity.map(EntityType::name).into(),
+            selection.due.as_deref().into(),
+            after.map(|item| item.priority).into(),
+            after.map(|item| item.position.as_str()).into(),
+            after.map(|item| item.id.as_str()).into(),
+            size.into(),
+        ],
+    )
+}
+
+/// Which of these items meet their own filters.
+pub fn meeting_filters(org: &str, items: &[String]) -> Result<Vec<String>> {
+    row(
+        "SELECT coalesce(json_agg(f.id), '[]')::text FROM sync_list_meeting_filters($1::uuid, $2::uuid[]) f",
+        &[org.into(), items.to_vec().into()],
+    )
+}
+
+/// What is known of the targets of these items.
+pub fn targets(org: &str, items: &[String]) -> Result<Vec<Target>> {
+    row(
+        "SELECT coalesce(json_agg(t), '[]')::text FROM sync_list_targets($1::uuid, $2::uuid[]) t",
+        &[org.into(), items.to_vec().into()],
+    )
+}
+
+/// Of these remote records, those that belong to another one, with that one's id.
+pub fn parents(
+    org: &str,
+    connector: i32,
+    entity: EntityType,
+    ids: &[String],
+) -> Result<Vec<(String, String)>> {
+    row(
+        "SELECT coalesce(json_agg(json_build_array(p.id, p.parent_id)), '[]')::text
+         FROM sync_list_parents($1::uuid, $2, $3, $4) p",
+        &[
+            org.into(),
+            connector.into(),
+            (entity as i16).into(),
+            ids.to_vec().into(),
+        ],
+    )
+}
+
+/// Local records by their ids.
+pub fn local_records(
+    org: &str,
+    entity: EntityType,
+    ids: &[String],
+) -> Result<Vec<(String, Map<String, Value>)>> {
+    row(
+        "SELECT coalesce(json_agg(json_build_array(l.local_id, l.record)), '[]')::text
+         FROM sync_list_local_records($1::uuid, $2, $3) l",
+        &[org.into(), (entity as i16).into(), ids.to_vec().into()],
+    )
+}
+
+/// Enters a write before it is sent.
+pub fn intend(org: &str, key: &str, about: &Value) -> Result<()> {
+    run(
+        "INSERT INTO sync_idempotency_log AS i (org_id, idempotency_key, state, result) VALUES ($1::uuid, $2, 'intended', $3::jsonb)
+         ON CONFLICT (org_id, idempotency_key) DO UPDATE SET state = 'intended', result = excluded.result, created_at = now()",
+        &[org.into(), key.into(), about.to_string().into()],
+    )
+}
+
+/// Notes how a write ended.
+pub fn conclude(org: &str, key: &str, state: &str, more: &Value) -> Result<()> {
+    run(
+        "UPDATE sync_idempotency_log SET state = $3, result = coalesce(result, '{}') || $4::jsonb
+         WHERE org_id = $1::uuid AND idempotency_key = $2",
+        &[org.into(), key.into(), state.into(), more.to_string().into()],
+    )
+}
+
+/// Links the record that an item was written to with the local row that the item comes from.
+pub fn link(org: &str, item: &str, external_id: &str) -> Result<()> {
+    run(
+        "SELECT sync_list_link($1::uuid, $2::uuid, $3)",
+        &[org.into(), item.into(), external_id.into()],
+    )
+}
+
+/// Notes how items went, and when they are due next.
+pub fn settle(org: &str, outcomes: &[Outcome]) -> Result<()> {
+    let outcomes = serde_json::to_string(outcomes).map_err(super::internal)?;
+    run(
+        "SELECT sync_list_settle($1::uuid, $2::jsonb)",
+        &[org.into(), outcomes.into()],
+    )
+}
+
+/// Begins the progress of a run.
+pub fn begin_progress(key: &RunKey, entity: &str, total: u64) -> Result<()> {
+    run(
+        "INSERT INTO sync_progress (org_id, sync_id, entity_type, source_system, phase, total_items, initiated_by, started_at)
+         VALUES ($1::uuid, $2, $3, 'lists', 'fetching', $4, $5, clock_timestamp())",
+        &[
+            key.org.as_str().into(),
+            key.sync_id.as_str().into(),
+            entity.into(),
+            (total as i64).into(),
+            key.user_id.as_deref().into(),
+        ],
+    )
+}
+
+/// How far a run is: items that went well, failed, and were left alone.
+pub fn progress(key: &RunKey, well: u64, failed: u64, skipped: u64) -> Result<()> {
+    run(
+        "UPDATE sync_progress
+         SET total_items = greatest(total_items, $3 + $4 + $5), processed_count = $3, failed_count = $4, skipped_count = $5,
+             updated_at = clock_timestamp()
+         WHERE org_id = $1::uuid AND sync_id = $2",
+        &[
+            key.org.as_str().into(),
+            key.sync_id.as_str().into(),
+            (well as i64).into(),
+            (failed as i64).into(),
+            (skipped as i64).into(),
+        ],
+    )?;
+    run(
+        "UPDATE sync_run SET heartbeat_at = clock_timestamp() WHERE org_id = $1::uuid AND sync_id = $2",
+        &[key.org.as_str().into(), key.sync_id.as_str().into()],
+    )
+}
+
+/// Writes history; the id of the row.
+pub fn write_history(org: &str, entry: &History) -> Result<String> {
+    let entry = serde_json::to_string(entry).map_err(super::internal)?;
+    let id = json(
+        "INSERT INTO sync_history (org_id, user_id, sync_type, status, items_processed, items_created, items_updated,
+                                   items_failed, duration_ms, metadata)
+         SELECT $1::uuid, h.user_id, h.sync_type, h.status, h.items_processed, h.items_created, h.items_updated,
+                h.items_failed, h.duration_ms, h.metadata
+         FROM jsonb_populate_record(NULL::sync_history, $2::jsonb) h
+         RETURNING to_json(id)::text",
+        &[org.into(), entry.into()],
+    )?;
+    Ok(id.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// What there is to do for `sync_scheduled`, over all organisations that the role may operate on.
+pub fn due(role: u32) -> Result<Value> {
+    row(
+        "SELECT sync_due($1::oid)::text",
+        &[pgrx::pg_sys::Oid::from(role).into()],
+    )
+}
