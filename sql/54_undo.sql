@@ -50,9 +50,9 @@ DECLARE
     written uuid;
 BEGIN
     SELECT * INTO h FROM sync_history x WHERE x.org_id = org AND x.id = sync_undo.history_id FOR UPDATE;
-    IF NOT FOUND OR h.metadata ->> 'operation' IS DISTINCT FROM 'apply' THEN
+    IF NOT FOUND OR coalesce(h.metadata ->> 'operation', '') NOT IN ('apply', 'list') THEN
         RAISE EXCEPTION 'there is no apply "%" in the history', sync_undo.history_id USING ERRCODE = '42704',
-            HINT = 'sync_history lists them: metadata ->> ''operation'' is apply.';
+            HINT = 'sync_history lists them: metadata ->> ''operation'' is apply, or list.';
     END IF;
     IF h.metadata ? 'undoneBy' THEN
         RAISE EXCEPTION 'this apply was undone already' USING ERRCODE = '55000', DETAIL = format('By %s.', h.metadata ->> 'undoneBy');

@@ -174,3 +174,62 @@ AS $$
     WHERE l.org_id = org AND l.id = o.id
 $$;
 COMMENT ON FUNCTION sync_list_settle(uuid, jsonb) IS 'Notes how items went, and when they are due next.';
+
+-- Items whose target is this database: the part of the delta that is theirs, written as sync_apply writes it, with images
+-- for sync_undo. `forced` are written even where both sides are equal.
+CREATE FUNCTION sync_list_apply(org uuid, connector_no int, entity_no smallint, ids text[], forced text[], rescan boolean, history uuid)
+    RETURNS TABLE (external_id text, went text, local_id text, error text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    c integration_connector;
+    e sync_entity;
+    k sync_comparison;
+    part record;
+    outcome jsonb;
+    written jsonb := '{}';
+    failures jsonb := '[]';
+BEGIN
+    SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
+    SELECT * INTO e FROM sync_entity x WHERE x.number = entity_no;
+    SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no;
+    PERFORM sync_layout_usable(k.layout), sync_hold_runs(org, c, e);
+    IF rescan THEN
+        PERFORM sync_scan_local(org, connector_no, entity_no);
+    END IF;
+    PERFORM sync_match_keys(org, connector_no, entity_no, (
+        SELECT array_agg(DISTINCT r.match_key) FROM sync_record r
+        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+          AND r.external_id = ANY (ids) AND r.local_id IS NULL AND r.match_key IS NOT NULL));
+    FOR part IN
+        SELECT x.class, array_agg(x.id ORDER BY x.id) AS rows
+        FROM (SELECT r.id, CASE WHEN r.change IN ('new', 'updated') THEN r.change
+                                WHEN r.change IS NULL AND r.external_id = ANY (forced) THEN 'updated' END AS class
+              FROM sync_record r
+              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+                AND r.external_id = ANY (ids) AND r.remote_fingerprint IS NOT NULL) x
+        WHERE x.class IS NOT NULL
+        GROUP BY x.class
+    LOOP
+        outcome := sync_apply_ids(k, part.class, part.rows, history);
+        written := written || (SELECT jsonb_object_agg(i, CASE part.class WHEN 'new' THEN 'created' ELSE 'updated' END) FROM unnest(part.rows) i);
+        failures := failures || (outcome -> 'failures');
+        INSERT INTO sync_apply_failure (org_id, history_id, change, external_id, local_id, match_key, sqlstate, message, detail)
+        SELECT org, history, part.class, r.external_id, r.local_id, r.match_key, f.sqlstate, f.message, f.detail
+        FROM jsonb_to_recordset(outcome -> 'failures') AS f (id bigint, sqlstate text, message text, detail text)
+        JOIN sync_record r ON r.org_id = org AND r.id = f.id;
+    END LOOP;
+    RETURN QUERY
+    SELECT r.external_id::text,
+           CASE WHEN f.id IS NOT NULL OR r.change = 'ambiguous' THEN 'failed' ELSE coalesce(written ->> r.id::text, 'unchanged') END,
+           r.local_id::text,
+           CASE WHEN f.id IS NOT NULL THEN format('%s (%s)%s', f.message, f.sqlstate, ': ' || f.detail)
+                WHEN r.change = 'ambiguous' THEN format('several records or local rows have the match key "%s": nothing is guessed', r.match_key) END
+    FROM sync_record r
+    LEFT JOIN jsonb_to_recordset(failures) AS f (id bigint, sqlstate text, message text, detail text) ON f.id = r.id
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.external_id = ANY (ids) AND r.remote_fingerprint IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], boolean, uuid) IS 'Writes these remote records to the local relation: created, updated, unchanged or failed, one by one. 55006 while a run of the entity type is under way.';

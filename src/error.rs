@@ -43,6 +43,8 @@ pub enum Code {
     MassDelete,
     /// 21000: rows of a local relation that can't be told apart
     NotUnique,
+    /// 55006: another run is at the same records
+    Busy,
     /// 55P03: a lock that the caller's own transaction holds
     Locked,
     /// XX000: a bug, or a Postgres error without a better name
@@ -68,6 +70,7 @@ impl Code {
             Code::Moved => "40001",
             Code::MassDelete => "23514",
             Code::NotUnique => "21000",
+            Code::Busy => "55006",
             Code::Locked => "55P03",
             Code::Internal => "XX000",
         }

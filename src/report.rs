@@ -21,6 +21,7 @@ fn postgres_code(code: Code) -> PgSqlErrorCode {
         Code::Moved => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         Code::MassDelete => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
         Code::NotUnique => PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
+        Code::Busy => PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
         Code::Locked => PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
         Code::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
     }
@@ -54,6 +55,7 @@ pub fn caught(error: &CaughtError) -> Error {
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE => Code::NotReady,
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => Code::Moved,
         PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => Code::MassDelete,
+        PgSqlErrorCode::ERRCODE_OBJECT_IN_USE => Code::Busy,
         PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED => {
             Code::Locked
         }

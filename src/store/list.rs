@@ -1,7 +1,7 @@
 //! Sync lists: pages of items, their targets, what is about to be written, and how it went.
 
 use super::run::RunKey;
-use super::{json, row, run};
+use super::{row, run};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -63,7 +63,7 @@ pub struct Outcome {
 }
 
 /// A row of `sync_history`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct History<'a> {
     pub user_id: Option<&'a str>,
     pub sync_type: &'a str,
@@ -164,6 +164,39 @@ pub fn local_records(
     )
 }
 
+/// How a record went that was written to the local relation.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Applied {
+    pub external_id: String,
+    pub went: String,
+    pub local_id: Option<String>,
+    pub error: Option<String>,
+}
+
+/// Writes remote records to the local relation; `forced` even where both sides are equal.
+pub fn apply(
+    org: &str,
+    connector: i32,
+    entity: EntityType,
+    ids: &[String],
+    forced: &[String],
+    rescan: bool,
+    history: &str,
+) -> Result<Vec<Applied>> {
+    row(
+        "SELECT coalesce(json_agg(a), '[]')::text FROM sync_list_apply($1::uuid, $2, $3, $4, $5, $6, $7::uuid) a",
+        &[
+            org.into(),
+            connector.into(),
+            (entity as i16).into(),
+            ids.to_vec().into(),
+            forced.to_vec().into(),
+            rescan.into(),
+            history.into(),
+        ],
+    )
+}
+
 /// Enters a write before it is sent.
 pub fn intend(org: &str, key: &str, about: &Value) -> Result<()> {
     run(
@@ -235,19 +268,29 @@ pub fn progress(key: &RunKey, well: u64, failed: u64, skipped: u64) -> Result<()
     )
 }
 
-/// Writes history; the id of the row.
-pub fn write_history(org: &str, entry: &History) -> Result<String> {
+/// Begins a history, which says partial until it is complete: so a crash needs no mending.
+pub fn open_history(org: &str, entry: &History) -> Result<String> {
     let entry = serde_json::to_string(entry).map_err(super::internal)?;
-    let id = json(
-        "INSERT INTO sync_history (org_id, user_id, sync_type, status, items_processed, items_created, items_updated,
-                                   items_failed, duration_ms, metadata)
-         SELECT $1::uuid, h.user_id, h.sync_type, h.status, h.items_processed, h.items_created, h.items_updated,
-                h.items_failed, h.duration_ms, h.metadata
+    row(
+        "INSERT INTO sync_history (org_id, user_id, sync_type, status, metadata)
+         SELECT $1::uuid, h.user_id, h.sync_type, 'partial_success', h.metadata
          FROM jsonb_populate_record(NULL::sync_history, $2::jsonb) h
          RETURNING to_json(id)::text",
         &[org.into(), entry.into()],
-    )?;
-    Ok(id.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
+    )
+}
+
+/// Completes a history.
+pub fn close_history(org: &str, id: &str, entry: &History) -> Result<()> {
+    let entry = serde_json::to_string(entry).map_err(super::internal)?;
+    run(
+        "UPDATE sync_history t
+         SET status = h.status, items_processed = h.items_processed, items_created = h.items_created,
+             items_updated = h.items_updated, items_failed = h.items_failed, duration_ms = h.duration_ms, metadata = h.metadata
+         FROM jsonb_populate_record(NULL::sync_history, $3::jsonb) h
+         WHERE t.org_id = $1::uuid AND t.id = $2::uuid",
+        &[org.into(), id.into(), entry.into()],
+    )
 }
 
 /// What there is to do for `sync_scheduled`, over all organisations that the role may operate on.

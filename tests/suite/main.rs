@@ -16,6 +16,7 @@ mod contract_app;
 mod contract_dump;
 mod crash;
 mod faults;
+mod list_local;
 mod list_remote;
 mod matching;
 mod odoo_hidden;

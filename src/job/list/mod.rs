@@ -7,6 +7,8 @@
 //! 4. *Settle*: each item keeps how it went, and when it is due next. None stands in another's way.
 
 mod crew;
+mod finish;
+mod local;
 mod read;
 mod remote;
 mod tally;
@@ -17,7 +19,7 @@ use super::take_places;
 use crate::settings::Settings;
 use crate::store::connector;
 use crate::store::ledger::{Ledger, Shape};
-use crate::store::list::{self as store, History, Item, Outcome, Selection};
+use crate::store::list::{self as store, Item, Outcome, Selection};
 use crate::store::run::{self as runs, RunKey};
 use crate::worker::transaction::{short, waiting};
 use crate::worker::{List, ListMode, Request};
@@ -25,11 +27,11 @@ use crew::Crew;
 use read::{Known, Question, Read, Wanted};
 use remote::Remotes;
 use serde_json::{json, Map, Value};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 use sync_engine::core::{EntityType, Record};
 use sync_engine::error::{Code, Error, Result};
-use tally::{fitting, told, Counts, Tally, Went};
+use tally::{told, Counts, Tally, Went};
 use write::Write;
 
 /// Items that are carried out together.
@@ -58,6 +60,11 @@ struct Run<'a> {
     settled: Vec<Outcome>,
     /// Where the ledger has changed.
     touched: BTreeSet<(String, EntityType)>,
+    /// Whose local side was read anew, where no trigger follows it.
+    rescanned: HashSet<(String, EntityType)>,
+    /// Histories of this run, by user.
+    histories: BTreeMap<Option<String>, String>,
+    begun: Instant,
 }
 
 /// Carries out a request for lists.
@@ -82,12 +89,17 @@ pub fn run(request: &Request, list: &List) -> Result<Value> {
         store::begin_progress(&key, list.entity.map_or("all", EntityType::name), total)?;
         Ok(total)
     })?;
-    let outcome = Run::start(request, list, key.clone()).and_then(|mut run| {
-        let left = run.carry_out(&selection)?;
-        run.close();
-        Ok((run.tally, left))
-    });
-    finish(&key, list, total, begun, outcome)
+    let mut run = match Run::start(request, list, key.clone(), begun) {
+        Ok(run) => run,
+        Err(error) => {
+            // the error is the one to tell, even where this fails too
+            let _ = short(|| runs::fail(&key, &error));
+            return Err(error);
+        }
+    };
+    let outcome = run.carry_out(&selection);
+    run.close();
+    run.finish(list, total, outcome)
 }
 
 fn key_of(request: &Request, mode: ListMode) -> RunKey {
@@ -130,7 +142,7 @@ fn out_of_time() -> Error {
 }
 
 impl<'a> Run<'a> {
-    fn start(request: &'a Request, list: &List, key: RunKey) -> Result<Self> {
+    fn start(request: &'a Request, list: &List, key: RunKey, begun: Instant) -> Result<Self> {
         Ok(Run {
             settings: &request.settings,
             crew: Crew::start(request.settings.fetch_concurrency)?,
@@ -140,6 +152,9 @@ impl<'a> Run<'a> {
             tally: Tally::default(),
             settled: Vec::new(),
             touched: BTreeSet::new(),
+            rescanned: HashSet::new(),
+            histories: BTreeMap::new(),
+            begun,
             key,
         })
     }
@@ -179,7 +194,7 @@ impl<'a> Run<'a> {
         }
         let read = self.read_sources(&items)?;
         let held_back = self.held_back(&items)?;
-        let mut remote = Vec::new();
+        let mut writes = Vec::new();
         for item in items {
             let place = (item.source_platform.clone(), item.entity, item.source_id.clone());
             match read.get(&place) {
@@ -190,9 +205,11 @@ impl<'a> Run<'a> {
                 Some(Ok(known)) if self.is_unchanged(&item, known) => {
                     self.left_alone(&item, Went::Unchanged, Some(known))
                 }
-                Some(Ok(known)) => remote.push(self.prepare(item, known)),
+                Some(Ok(known)) => writes.push(self.prepare(item, known)),
             }
         }
+        let (local, remote): (Vec<Write>, Vec<Write>) = writes.into_iter().partition(Self::is_local);
+        self.write_locally(local)?;
         self.write_remotely(remote)?;
         self.flush();
         Ok(())
@@ -339,125 +356,5 @@ impl<'a> Run<'a> {
                 pgrx::warning!("sync_ext: {platform} was not matched: {error}");
             }
         }
-    }
-}
-
-/// History, the run's own row, and the reply.
-fn finish(
-    key: &RunKey,
-    list: &List,
-    total: u64,
-    begun: Instant,
-    outcome: Result<(Tally, bool)>,
-) -> Result<Value> {
-    let (tally, is_left) = match outcome {
-        Ok(done) => done,
-        Err(error) => {
-            let _ = short(|| {
-                let failed = history(key, list, None, &Counts::default(), begun, Some(&error));
-                store::write_history(&key.org, &failed)?;
-                runs::fail(key, &error)
-            });
-            return Err(error);
-        }
-    };
-    let reply = short(|| {
-        let reply = match list.mode {
-            ListMode::Scheduled => by_user(key, list, total, begun, &tally, is_left)?,
-            _ => whole(key, list, begun, &tally.all)?,
-        };
-        runs::finish(key, &reply, tally.all.processed())?;
-        Ok(reply)
-    })?;
-    // housekeeping that fails is no failure of the run
-    if let Err(error) = short(runs::maintain) {
-        pgrx::warning!("sync_ext: maintenance failed: {error}");
-    }
-    Ok(reply)
-}
-
-/// The reply of `sync_delta` and `sync_full`.
-fn whole(key: &RunKey, list: &List, begun: Instant, counts: &Counts) -> Result<Value> {
-    let entry = history(key, list, key.user_id.as_deref(), counts, begun, None);
-    let id = store::write_history(&key.org, &entry)?;
-    Ok(json!({
-        "syncHistoryId": id,
-        "status": counts.status(),
-        "itemsProcessed": counts.processed(),
-        "itemsCreated": counts.created,
-        "itemsUpdated": counts.updated,
-        "itemsUnchanged": counts.unchanged,
-        "itemsSkipped": counts.skipped,
-        "itemsFailed": counts.failed,
-        "duration": begun.elapsed().as_millis() as u64,
-        "errors": counts.errors(),
-    }))
-}
-
-/// What `sync_scheduled` adds up: each user's items, with a history of their own.
-fn by_user(
-    key: &RunKey,
-    list: &List,
-    total: u64,
-    begun: Instant,
-    tally: &Tally,
-    is_left: bool,
-) -> Result<Value> {
-    let mut users = Vec::new();
-    for (user, counts) in &tally.by_user {
-        let entry = history(key, list, user.as_deref(), counts, begun, None);
-        let id = store::write_history(&key.org, &entry)?;
-        users.push(json!({
-            "orgId": key.org,
-            "userId": user,
-            "syncHistoryId": id,
-            "status": counts.status(),
-            "itemsProcessed": counts.processed(),
-            "itemsSucceeded": counts.processed() - counts.failed,
-            "itemsFailed": counts.failed,
-            "errors": counts.errors().into_iter().take(5).collect::<Vec<_>>(),
-        }));
-    }
-    Ok(json!({
-        "status": tally.all.status(),
-        "totalItems": total,
-        "itemsProcessed": tally.all.processed(),
-        "itemsFailed": tally.all.failed,
-        "isLeft": is_left,
-        "users": fitting(users.into_iter()),
-    }))
-}
-
-fn history<'h>(
-    key: &'h RunKey,
-    list: &List,
-    user_id: Option<&'h str>,
-    counts: &Counts,
-    begun: Instant,
-    error: Option<&Error>,
-) -> History<'h> {
-    History {
-        user_id,
-        sync_type: key.kind,
-        status: if error.is_some() {
-            "failed"
-        } else {
-            counts.status()
-        },
-        items_processed: counts.processed(),
-        items_created: counts.created,
-        items_updated: counts.updated,
-        items_failed: counts.failed,
-        duration_ms: begun.elapsed().as_millis() as u64,
-        metadata: json!({
-            "syncId": key.sync_id,
-            "itemType": list.entity.map(EntityType::name),
-            "itemsChosen": list.ids.as_ref().map(Vec::len),
-            "itemsUnchanged": counts.unchanged,
-            "itemsSkipped": counts.skipped,
-            "errorsOmitted": counts.failed - counts.errors().len() as u64,
-            "errors": counts.errors(),
-            "error": error.map(told),
-        }),
     }
 }

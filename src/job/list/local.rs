@@ -1,0 +1,110 @@
+//! Items whose target is this database: written set-based, as `sync_apply` writes.
+
+use super::tally::Went;
+use super::write::{well, Write};
+use super::{Run, LOCAL};
+use crate::store::list::{self as store, Applied};
+use crate::worker::transaction::short;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use sync_engine::core::EntityType;
+use sync_engine::error::{Code, Error, Result};
+
+/// How often, and how long apart, a page is tried while a pull or an apply of the same records is under way.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Items of one connector and entity type that belong into one history.
+type Group = (String, EntityType, Option<String>);
+
+impl Run<'_> {
+    pub(super) fn write_locally(&mut self, writes: Vec<Write>) -> Result<()> {
+        let mut groups: BTreeMap<Group, Vec<Write>> = BTreeMap::new();
+        for write in writes {
+            let group = (
+                write.item.source_platform.clone(),
+                write.item.entity,
+                self.history_user(&write.item),
+            );
+            groups.entry(group).or_default().push(write);
+        }
+        for ((platform, entity, user), writes) in groups {
+            match self.apply(&platform, entity, user, &writes) {
+                Ok(applied) => self.settle_applied(&platform, entity, writes, applied),
+                Err(error) => {
+                    for write in &writes {
+                        self.failed(&write.item, &error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        platform: &str,
+        entity: EntityType,
+        user: Option<String>,
+        writes: &[Write],
+    ) -> Result<Vec<Applied>> {
+        let connector = self.remotes.usable(platform)?.connector.number;
+        let history = self.open_history(user)?;
+        let ids = |forced: bool| -> Vec<String> {
+            let wanted = writes
+                .iter()
+                .filter(|write| !forced || self.writes_all(&write.item));
+            wanted.map(|write| write.item.source_id.clone()).collect()
+        };
+        let (all, forced) = (ids(false), ids(true));
+        // a relation without triggers is read anew once in a run
+        let rescan = self.rescanned.insert((platform.to_owned(), entity));
+        for _ in 1..TRIES {
+            let done =
+                short(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history));
+            match done {
+                Err(error) if error.code == Code::Busy && !self.is_late() => self.crew.pause(PAUSE),
+                done => return done,
+            }
+        }
+        short(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history))
+    }
+
+    fn settle_applied(
+        &mut self,
+        platform: &str,
+        entity: EntityType,
+        writes: Vec<Write>,
+        applied: Vec<Applied>,
+    ) {
+        let mut by_id: HashMap<String, Applied> = applied
+            .into_iter()
+            .map(|one| (one.external_id.clone(), one))
+            .collect();
+        for write in writes {
+            let Some(one) = by_id.get_mut(&write.item.source_id) else {
+                let gone = format!(
+                    "\"{platform}\" has no {} with this id (any more)",
+                    entity.singular()
+                );
+                self.failed(&write.item, &Error::new(Code::NotFound, gone));
+                continue;
+            };
+            if let Some(error) = &one.error {
+                self.failed(&write.item, &Error::new(Code::Invalid, error));
+                continue;
+            }
+            let went = match one.went.as_str() {
+                "created" => Went::Created,
+                "updated" => Went::Updated,
+                _ => Went::Unchanged,
+            };
+            let outcome = well(&write, went, one.local_id.clone());
+            self.settle(&write.item, went, outcome);
+        }
+    }
+
+    pub(super) fn is_local(write: &Write) -> bool {
+        write.item.target_platform == LOCAL
+    }
+}
