@@ -118,6 +118,9 @@ BEGIN
     DELETE FROM sync_webhook_delivery w WHERE w.received_at < now() - least(keep, interval '30 days');
     DELETE FROM sync_history h WHERE h.created_at < now() - current_setting('sync_ext.history_retention')::interval;
     GET DIAGNOSTICS history = ROW_COUNT;
+    -- what nobody saw the end of stays: its item may come back
+    DELETE FROM sync_idempotency_log i
+    WHERE i.created_at < now() - current_setting('sync_ext.history_retention')::interval AND i.state <> 'intended';
     RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);
 END
 $$;

@@ -17,6 +17,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("sync_metadata", "org_id sync_type data_type last_sync_timestamp last_sync_count sync_status error_message checkpoint created_at updated_at"),
     ("saved_search_patterns", "id org_id user_id name description direction filter_config created_at updated_at"),
     ("sync_list", "id org_id user_id item_type source_platform target_platform source_id target_id sync_mode is_active priority last_synced_at last_sync_status error_message filter_config metadata created_at updated_at"),
+    ("sync_idempotency_log", "org_id idempotency_key state result created_at"),
     ("sync_history", "id org_id user_id sync_type status items_processed items_created items_updated items_deleted items_failed duration_ms metadata created_at"),
     ("sync_customers", "id org_id email name custom"),
     ("sync_products", "id org_id sku name price custom"),
@@ -67,6 +68,9 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_grant", "role,org_id,level"),
     ("sync_revoke", "role,org_id"),
     ("sync_maintain", ""),
+    ("sync_delta", "sync_list_ids,item_type"),
+    ("sync_full", "sync_list_ids,item_type"),
+    ("sync_scheduled", ""),
     ("sync_pattern_preview", "pattern_id,sync_type,entity_type"),
     (
         "sync_list_add_from_pattern",
