@@ -187,20 +187,17 @@ $$;
 COMMENT ON FUNCTION sync_layout_pieces(int) IS 'The pieces of SQL for a layout.';
 
 -- The generated functions are no members of the extension, so that a dump carries them; they go with it all the same.
-CREATE FUNCTION sync_adopt(routine regprocedure, owner regrole) RETURNS void
+CREATE FUNCTION sync_adopt(routine regprocedure) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', routine);
-    IF owner IS NOT NULL THEN
-        EXECUTE format('ALTER FUNCTION %s OWNER TO %s', routine, owner);
-    END IF;
     IF NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = routine AND d.deptype IN ('e', 'x')) THEN
         EXECUTE format('ALTER FUNCTION %s DEPENDS ON EXTENSION sync_ext', routine);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_adopt(regprocedure, regrole) IS 'Gives a generated function its owner, and lets it go with the extension.';
+COMMENT ON FUNCTION sync_adopt(regprocedure) IS 'Takes a generated function from PUBLIC, and lets it go with the extension.';
 
 -- A query over all rows of a layout: $1 is the organisation, $2 the comparison.
 CREATE FUNCTION sync_scan_query(layout_id int) RETURNS text

@@ -119,7 +119,7 @@ BEGIN
             RETURN NULL;
         END
         $track$ $sql$, routine, layout_id, s.org, s.key_text, s.live, s.row_texts, s.names);
-    PERFORM sync_adopt(routine::regprocedure, NULL);
+    PERFORM sync_adopt(routine::regprocedure);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', routine, 'Statement-level trigger of a local relation: carries what changed to the local side of the ledger, set-based. Generated.');
     RETURN routine::regprocedure;
 END

@@ -117,9 +117,9 @@ BEGIN
         ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n)::text, 0)',
                     found, l.relation, w.mark, s.key_match, s.key_text) END;
     EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
-            RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql %s
+            RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql
             SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1 AS %L',
-        layout_id, CASE WHEN l.bound_by IS NULL THEN '' ELSE 'SECURITY DEFINER' END, format($sql$
+        layout_id, format($sql$
 #variable_conflict use_column
 BEGIN
     CASE $1
@@ -155,11 +155,47 @@ $sql$,
         coalesce(w.key_values, format('%s.sync_no_key(%L)', '@extschema@', l.relation::text)), l.relation, w.insert_columns,
         w.insert_values, s.key_text, found, coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text)) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key')), s.key_match, deletion, w.restore_assignments,
         w.restore_columns, w.restore_values));
-    PERFORM sync_adopt(signature::regprocedure, l.bound_by);
+    PERFORM sync_adopt(signature::regprocedure);
+    IF l.bound_by IS NOT NULL THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', signature, l.bound_by);
+    END IF;
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, format('Writes local %s, and undoes it. Generated.', (SELECT e.name FROM sync_entity e WHERE e.number = l.entity)));
 END
 $$;
 COMMENT ON FUNCTION sync_generate_writer(int) IS 'Makes the function that writes a layout''s relation: sync_write_N.';
+
+-- A cursor held beyond the transaction would be filled at its end, with other rights than those it was opened with.
+CREATE FUNCTION sync_held_cursors() RETURNS text[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT array_agg(format('%s %s', c.name, c.creation_time) ORDER BY c.name) FROM pg_cursors c WHERE c.is_holdable
+$$;
+COMMENT ON FUNCTION sync_held_cursors() IS 'Cursors of this session that outlive the transaction.';
+
+-- A bound relation is written with the rights of who bound it. The function that does it belongs to the extension and
+-- has no rights of its own: an owner could give it other ones.
+CREATE FUNCTION sync_write(layout_id int, op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
+    RETURNS TABLE (local_id text, image text, print bigint)
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    binder regrole := (SELECT l.bound_by FROM sync_layout l WHERE l.id = layout_id);
+    call text := format('SELECT w.local_id, w.image, w.print FROM @extschema@.sync_write_%s($1, $2, $3, $4, $5, $6, $7) w', layout_id);
+    held text[];
+BEGIN
+    IF binder IS NULL THEN
+        RETURN QUERY EXECUTE call USING op, org, ids, records, fields, images, prints;
+        RETURN;
+    END IF;
+    held := sync_held_cursors();
+    RETURN QUERY SELECT w.local_id, w.image, w.print FROM sync_write_as(binder, call, op, org, ids, records, fields, images, prints) w;
+    IF sync_held_cursors() IS DISTINCT FROM held THEN
+        RAISE EXCEPTION 'a trigger of the local relation opened a cursor that outlives the transaction' USING ERRCODE = '42501',
+            HINT = 'Triggers of a bound relation must not use WITH HOLD.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[], bigint[]) IS 'Writes a layout''s relation, or undoes that, with the rights of who bound it.';
 
 CREATE FUNCTION sync_no_key(relation text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp

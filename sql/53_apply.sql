@@ -176,7 +176,6 @@ CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], 
 AS $$
 #variable_conflict use_column
 DECLARE
-    target text := format('@extschema@.sync_write_%s', k.layout);
     is_scanned boolean := (SELECT l.tracking = 'scan' FROM sync_layout l WHERE l.id = k.layout);
     operation text := CASE class WHEN 'new' THEN 'insert' WHEN 'updated' THEN 'update' ELSE 'delete' END;
     fields text[];
@@ -191,7 +190,7 @@ BEGIN
     INTO ids, external_ids, records
     FROM (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (chunk) FOR UPDATE) r;
     IF class = 'new' THEN
-        EXECUTE format('SELECT array_agg(w.local_id) FROM %s(''key'', $1, NULL, $2, NULL, NULL, NULL) w', target) INTO ids USING k.org_id, records;
+        SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
         UPDATE sync_record r SET local_id = x.local_id
         FROM (SELECT t.id, t.local_id FROM unnest(ARRAY(SELECT i FROM unnest(chunk) i ORDER BY i), ids) AS t (id, local_id)) x
         WHERE r.org_id = k.org_id AND r.id = x.id;
@@ -199,8 +198,8 @@ BEGIN
         fields := ARRAY(SELECT split_part(f, '=', 1) FROM unnest(string_to_array(split_part(k.spec, ':', 2), ',')) f
                         UNION ALL SELECT unnest('{custom,created_at,modified_at}'::text[]));
     END IF;
-    EXECUTE format('SELECT array_agg(w.local_id), array_agg(w.image), array_agg(w.print) FROM %s($1, $2, $3, $4, $5, NULL, NULL) w', target)
-    INTO written_ids, images, prints USING operation, k.org_id, ids, records, fields;
+    SELECT array_agg(w.local_id), array_agg(w.image), array_agg(w.print) INTO written_ids, images, prints
+    FROM sync_write(k.layout, operation, k.org_id, ids, records, fields, NULL, NULL) w;
     IF cardinality(coalesce(written_ids, '{}')) <> cardinality(ids) THEN
         RAISE EXCEPTION 'the local relation did not take the row' USING ERRCODE = 'P0001',
             DETAIL = 'A trigger or a rule left it out, or the row is gone.';

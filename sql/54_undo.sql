@@ -19,8 +19,8 @@ BEGIN
         WHERE t.external_id IS NOT NULL AND k.layout = p.layout
         ON CONFLICT DO NOTHING;
     END IF;
-    EXECUTE format('SELECT coalesce(array_agg(w.local_id), ''{}'') FROM @extschema@.sync_write_%s($1, $2, $3, NULL, NULL, $4, $5) w', p.layout)
-    INTO undone USING operation, p.org_id, p.local_ids, p.images, p.prints;
+    SELECT coalesce(array_agg(w.local_id), '{}') INTO undone
+    FROM sync_write(p.layout, operation, p.org_id, p.local_ids, NULL, NULL, p.images, p.prints) w;
     IF k.layout = p.layout AND (SELECT l.tracking = 'scan' FROM sync_layout l WHERE l.id = p.layout) THEN
         PERFORM sync_note_written(k, CASE p.operation WHEN 'insert' THEN 'delete' ELSE 'update' END, undone);
     END IF;

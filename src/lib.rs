@@ -70,7 +70,11 @@ extension_sql_file!(
     requires = ["ddl", api::record::sync_diff]
 );
 extension_sql_file!("../sql/51_history.sql", name = "history", requires = ["delta"]);
-extension_sql_file!("../sql/52_write.sql", name = "write", requires = ["history"]);
+extension_sql_file!(
+    "../sql/52_write.sql",
+    name = "write",
+    requires = ["history", api::local::sync_write_as]
+);
 extension_sql_file!("../sql/53_apply.sql", name = "apply", requires = ["write"]);
 extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["apply"]);
 extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["undo"]);

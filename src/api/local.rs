@@ -1,9 +1,11 @@
-//! Reading the app's own relations with the rights of the role that bound them.
+//! Reading and writing the app's own relations with the rights of the role that bound them.
 
 use crate::report::raise;
 use crate::store::local::{self, LocalRow};
-use crate::worker::identity::as_role;
+use crate::worker::caller;
+use crate::worker::identity::{as_role, given, writing_as};
 use pgrx::prelude::*;
+use pgrx::AnyArray;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use sync_engine::error::{Code, Error, Result};
@@ -45,6 +47,45 @@ fn sync_rows_as(
         })
     });
     TableIterator::new(rows)
+}
+
+/// `sync_write_as(role, query, op, org, ids, records, fields, images, prints) → table(local_id, image, print)`: calls a
+/// layout's writing function with that role's rights; `$1` to `$7` in the query are what follows it here. What is
+/// deferred fires before this returns: what the session had deferred itself with the rights of the session, then what
+/// the written rows have caused with those of the role. Left for the end of the transaction, it would run as anybody.
+#[pg_extern(volatile)]
+#[allow(clippy::too_many_arguments)]
+fn sync_write_as(
+    role: pg_sys::Oid,
+    query: &str,
+    op: &str,
+    org: pgrx::Uuid,
+    ids: Option<Vec<Option<String>>>,
+    records: Option<AnyArray>,
+    fields: Option<Vec<Option<String>>>,
+    images: Option<Vec<Option<String>>>,
+    prints: Option<Vec<Option<i64>>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(local_id, Option<String>),
+        name!(image, Option<String>),
+        name!(print, Option<i64>),
+    ),
+> {
+    let args = [
+        op.into(),
+        org.into(),
+        ids.into(),
+        given(records, pg_sys::JSONBARRAYOID),
+        fields.into(),
+        images.into(),
+        prints.into(),
+    ];
+    let written = as_role(caller(), local::settle)
+        .and_then(|()| writing_as(role, || local::write(query, &args)))
+        .and_then(|rows| as_role(role, local::settle).map(|()| rows));
+    TableIterator::new(written.unwrap_or_else(|e| raise(e)))
 }
 
 /// Keys that were met, as hashes: a million in 16 MB. Hashed anew in each call, so that two keys that share a hash,

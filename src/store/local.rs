@@ -1,4 +1,4 @@
-//! Rows of the app's own relations, read through a cursor, so that memory doesn't grow with them.
+//! Rows of the app's own relations. They are read through a cursor, so that memory doesn't grow with them.
 
 use super::internal;
 use pgrx::datum::DatumWithOid;
@@ -34,4 +34,23 @@ pub fn fetch(name: &str) -> Result<Vec<LocalRow>> {
         Ok::<_, pgrx::spi::Error>(rows)
     });
     rows.map_err(internal)
+}
+
+/// Key, image before, hash after of a row that was written.
+pub type Written = (Option<String>, Option<String>, Option<i64>);
+
+/// Writes one chunk; the rows it returns.
+pub fn write(query: &str, args: &[DatumWithOid]) -> Result<Vec<Written>> {
+    Spi::connect_mut(|client| {
+        client
+            .update(query, None, args)?
+            .map(|row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)))
+            .collect::<std::result::Result<Vec<Written>, pgrx::spi::Error>>()
+    })
+    .map_err(internal)
+}
+
+/// Fires what is deferred, now and with the rights of now.
+pub fn settle() -> Result<()> {
+    super::run("SET CONSTRAINTS ALL IMMEDIATE", &[])
 }

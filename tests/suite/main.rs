@@ -8,6 +8,7 @@ mod apply_bound;
 mod apply_crash;
 mod bind;
 mod bind_ddl;
+mod bind_hostile;
 mod bind_rights;
 mod bind_writes;
 mod bound;
