@@ -48,7 +48,8 @@ impl Mailbox {
     pub fn attach(handle: u32) -> Option<Self> {
         // SAFETY: any handle may be asked for; null comes back for one that no longer exists.
         let segment = unsafe { pg_sys::dsm_attach(handle) };
-        (!segment.is_null()).then_some(Mailbox(segment))
+        // `then_some` would make a Mailbox of null first, and dropping that one ends the process
+        (!segment.is_null()).then(|| Mailbox(segment))
     }
 
     /// What the worker needs to attach.

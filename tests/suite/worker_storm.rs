@@ -63,6 +63,54 @@ fn forty_random_endings_leave_no_worker_no_memory_and_no_crash() {
     shop.assert_nothing_lost();
 }
 
+/// A worker among the server's processes: sessions see it only later.
+fn worker_process(server: &Server) -> Option<String> {
+    let pid = server.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let is_worker = |child: &&str| {
+        std::fs::read_to_string(format!("/proc/{child}/cmdline"))
+            .is_ok_and(|title| title.starts_with("postgres: sync_ext worker"))
+    };
+    children.split_whitespace().find(is_worker).map(str::to_owned)
+}
+
+#[test]
+fn a_worker_whose_caller_is_gone_before_it_begins_ends_quietly() {
+    let server = Server::separate();
+    let db = TestDb::on(&server);
+    let shop = ConnectedShop::new(&db);
+    let mut observer = db.client();
+    let client = shop.client();
+    let mark = server.log_mark();
+    // whatever starts from now on, workers too, pauses for a second
+    observer
+        .batch_execute("ALTER SYSTEM SET post_auth_delay = 1")
+        .unwrap();
+    observer.batch_execute("SELECT pg_reload_conf()").unwrap();
+    wait_until(PATIENCE, || db.psql("SHOW post_auth_delay") == "1s");
+    let call = Call::start(client, CUSTOMERS);
+    wait_until(PATIENCE, || worker_process(&server).is_some());
+    let worker = worker_process(&server).unwrap();
+    // a postmaster that is slow to pass the end on: the request is gone when the worker looks for it
+    let signal = |signal| assert_eq!(unsafe { libc::kill(server.pid() as i32, signal) }, 0);
+    signal(libc::SIGSTOP);
+    observer
+        .execute("SELECT pg_terminate_backend($1)", &[&call.pid])
+        .unwrap();
+    call.finish().expect_err("the caller was terminated");
+    let status = format!("/proc/{worker}/status");
+    wait_until(PATIENCE, || {
+        std::fs::read_to_string(&status).unwrap().contains("(zombie)")
+    });
+    signal(libc::SIGCONT);
+    observer
+        .batch_execute("ALTER SYSTEM RESET post_auth_delay")
+        .unwrap();
+    observer.batch_execute("SELECT pg_reload_conf()").unwrap();
+    wait_for_workers(&db, 0);
+    assert_no_crash(&db, mark);
+}
+
 #[test]
 fn a_hundred_calls_from_one_session_leave_no_shared_memory() {
     let server = Server::separate_with(MMAP);
