@@ -18,6 +18,9 @@ impl Contacts {
         let erp = Sandbox::start(Config {
             version,
             partners,
+            // Contacts that documents name can't be deleted.
+            sales: 0,
+            purchases: 0,
             ..Config::default()
         })
         .unwrap();

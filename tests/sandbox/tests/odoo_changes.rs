@@ -267,6 +267,24 @@ fn deleting_takes_parts_along_and_leaves_no_trace() {
 }
 
 #[test]
+fn what_documents_name_is_not_deleted() {
+    let sandbox = start(Version::V19);
+    let order = first(&sandbox, "sale.order", |r| r["partner_id"] != false);
+    let partner = order["partner_id"][0].clone();
+    let refused = execute(
+        &sandbox,
+        (7, "apiuser"),
+        "res.partner",
+        "unlink",
+        json!([[partner]]),
+        json!({}),
+    );
+    assert_eq!(error(&refused), "odoo.exceptions.ValidationError");
+    let op = json!({"op": "unlink", "entity": "res.partner", "ids": [partner]});
+    assert!(sandbox.mutate_json(&op).is_err());
+}
+
+#[test]
 fn archiving_a_template_archives_its_variants() {
     let sandbox = start(Version::V19);
     let template = first(&sandbox, "product.template", |r| many(&r["product_variant_ids"]));

@@ -36,6 +36,14 @@ impl Writer<'_> {
         let picking = self.data.reserve(Model::Picking);
         self.data.insert(Model::Picking, picking, false, self.at);
         self.data.set(Model::Picking, picking, link, Val::One(model, id));
+        for (field, of) in [
+            ("origin", "name"),
+            ("partner_id", "partner_id"),
+            ("company_id", "company_id"),
+        ] {
+            let val = self.data.get(&self.look, model, id, of).owned();
+            self.data.set(Model::Picking, picking, field, val);
+        }
         for l in goods {
             let step = self.data.reserve(Model::Move);
             self.data.insert(Model::Move, step, false, self.at);
@@ -47,6 +55,15 @@ impl Writer<'_> {
                 "purchase_line_id"
             };
             self.data.set(Model::Move, step, which, Val::One(line, l));
+            let quantity = if line == Model::SaleLine {
+                "product_uom_qty"
+            } else {
+                "product_qty"
+            };
+            for (field, of) in [("product_id", "product_id"), ("product_uom_qty", quantity)] {
+                let val = self.data.get(&self.look, line, l, of).owned();
+                self.data.set(Model::Move, step, field, val);
+            }
         }
         let mut all = match self.data.get(&self.look, model, id, "picking_ids") {
             Val::Ids(ids) => ids,
@@ -96,13 +113,27 @@ impl Writer<'_> {
         self.settle(picking, "done")?;
         self.data
             .set(Model::Picking, picking, "date_done", Val::Time(self.at));
-        if let Some(sale) = self.data.get(&look, Model::Picking, picking, "sale_id").id() {
-            for line in self.data.parts(Model::SaleLine, sale) {
-                self.data.touch(Model::SaleLine, line, self.at);
-            }
-            self.data.touch(Model::Sale, sale, self.at);
-        }
+        self.touch_document(picking);
         Ok(())
+    }
+
+    /// Dates the sale or purchase that a transfer is for: what was delivered is kept there.
+    pub fn touch_document(&mut self, picking: Id) {
+        let steps = self.data.parts(Model::Move, picking);
+        for (line, field) in [
+            (Model::SaleLine, "sale_line_id"),
+            (Model::PurchaseLine, "purchase_line_id"),
+        ] {
+            for step in &steps {
+                let Some(id) = self.data.get(&self.look, Model::Move, *step, field).id() else {
+                    continue;
+                };
+                self.data.touch(line, id, self.at);
+                if let (Some((_, of)), Some(owner)) = (line.owner(), self.data.owner(line, id)) {
+                    self.data.touch(of, owner, self.at);
+                }
+            }
+        }
     }
 
     fn settle(&mut self, picking: Id, state: &str) -> Result<(), Fail> {

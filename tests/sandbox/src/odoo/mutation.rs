@@ -217,6 +217,7 @@ fn act(writer: &mut Writer, mutation: Mutation) -> Result<Vec<Id>, String> {
         Mutation::Unlink { entity, ids } => {
             let model = parse(&entity)?;
             there(writer.data, model, &ids)?;
+            writer.unused(model, &ids).map_err(|f| f.message)?;
             writer.remove(model, &ids);
             Ok(ids)
         }

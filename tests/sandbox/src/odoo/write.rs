@@ -1,5 +1,7 @@
 //! Creating, writing and deleting, with what each brings along.
 
+use std::collections::HashSet;
+
 use serde_json::{json, Map, Value};
 
 use super::convert::{self, dangling, unknown};
@@ -184,8 +186,15 @@ impl<'a> Writer<'a> {
             let owner = Val::One(Model::Template, id);
             self.data.set(Model::Product, variant, "product_tmpl_id", owner);
         }
-        let summed = matches!(model, Model::SaleLine | Model::PurchaseLine);
-        if let (true, Some((_, of)), Some(owner)) = (summed, model.owner(), self.data.owner(model, id)) {
+        if !matches!(model, Model::SaleLine | Model::PurchaseLine) {
+            return;
+        }
+        // A line keeps what it was made with.
+        for field in ["product_id", "name", "price_unit"] {
+            let val = self.data.get(&self.look, model, id, field).owned();
+            self.data.set(model, id, field, val);
+        }
+        if let (Some((_, of)), Some(owner)) = (model.owner(), self.data.owner(model, id)) {
             self.data.touch(of, owner, self.at);
         }
     }
@@ -201,13 +210,53 @@ impl<'a> Writer<'a> {
                 return Err(Fail::user("You can not delete a sent quotation or a confirmed sales order. You must first cancel it."));
             }
         }
+        self.unused(model, ids)?;
         self.remove(model, ids);
+        Ok(())
+    }
+
+    /// What documents name can't be deleted.
+    pub fn unused(&self, model: Model, ids: &[Id]) -> Result<(), Fail> {
+        if model == Model::Template {
+            let variants: Vec<Id> = ids
+                .iter()
+                .flat_map(|id| self.data.parts(Model::Product, *id))
+                .collect();
+            return self.unused(Model::Product, &variants);
+        }
+        let users: &[(Model, &str)] = match model {
+            Model::Product => &[
+                (Model::SaleLine, "product_id"),
+                (Model::PurchaseLine, "product_id"),
+                (Model::Move, "product_id"),
+            ],
+            Model::Partner => &[(Model::Sale, "partner_id"), (Model::Purchase, "partner_id")],
+            _ => &[],
+        };
+        let ids: HashSet<Id> = ids.iter().copied().collect();
+        for (user, field) in users {
+            let names = |id: &Id| {
+                let named = self.data.get(&self.look, *user, *id, field).id();
+                named.is_some_and(|n| ids.contains(&n))
+            };
+            if self.data.live(*user).iter().any(names) {
+                let version = self.data.version();
+                let field = user.field(version, field);
+                return Err(field.map_or_else(Fail::denied, |f| dangling(version, *user, f)));
+            }
+        }
         Ok(())
     }
 
     /// Deletes records whatever their state.
     pub fn remove(&mut self, model: Model, ids: &[Id]) {
         for id in ids {
+            match model {
+                Model::Picking => self.touch_document(*id),
+                // Contacts stay, and are no longer those of a company.
+                Model::Partner => self.touch_below(model, *id),
+                _ => {}
+            }
             let summed = matches!(model, Model::SaleLine | Model::PurchaseLine);
             if let (true, Some((_, of)), Some(owner)) = (summed, model.owner(), self.data.owner(model, *id)) {
                 self.data.touch(of, owner, self.at);

@@ -1,7 +1,7 @@
 //! What sales and purchases have in common: lines with amounts.
 
 use super::val::round2;
-use super::{base, facts, Data, Id, Look, Model, Val};
+use super::{base, facts, product, Data, Id, Look, Model, Val};
 
 /// The names of the fields of a kind of line.
 pub struct Words {
@@ -71,18 +71,18 @@ impl Words {
                 let goods = data.get(look, self.line, id, "product_id").id();
                 Val::one(Model::Unit, goods.map(|_| 1))
             }
-            "name" => {
+            "name" if data.is_new(self.line, id) => {
                 let goods = data.get(look, self.line, id, "product_id").id();
                 let label = goods.map(|p| data.label(look, Model::Product, p));
                 Val::text(label.unwrap_or_else(|| "Nota bene ✓".to_owned()))
             }
+            // What was sold keeps the name it was sold under.
+            "name" => match seeded_product(data, self.line, id) {
+                Some(_) => product::seeded_name(data, facts::line_template(&data.config, self.line, id)),
+                None => Val::text("Nota bene ✓"),
+            },
             _ if data.is_blank(self.line, id) => return self.blank(data, look, id, field),
-            "product_id" => {
-                let template = facts::line_template(&data.config, self.line, id);
-                let note = facts::is_note(&data.config, self.line, id);
-                let first = data.parts(Model::Product, template).first().copied();
-                Val::one(Model::Product, first.filter(|_| !note))
-            }
+            "product_id" => Val::one(Model::Product, seeded_product(data, self.line, id)),
             "display_type" => match facts::is_note(&data.config, self.line, id) {
                 true => Val::text("line_note"),
                 false => Val::No,
@@ -98,7 +98,7 @@ impl Words {
                 0.0
             }),
             "price_unit" => Val::cents((self.hash(data, id) >> 24 & 0xffff) as i64 + 50),
-            _ if field == self.quantity => Val::Num((self.hash(data, id) >> 44 & 7) as f64 + 1.0),
+            _ if field == self.quantity => Val::Num(seeded_quantity(data, self.line, id)),
             _ => return None,
         })
     }
@@ -123,7 +123,7 @@ impl Words {
     }
 
     fn hash(&self, data: &Data, id: Id) -> u64 {
-        facts::hash(data.config.seed ^ 9, self.line, id)
+        line_hash(data, self.line, id)
     }
 
     /// How much of a document was delivered, by its transfers.
@@ -138,6 +138,23 @@ impl Words {
             _ => Val::text("partial"),
         }
     }
+}
+
+fn line_hash(data: &Data, line_model: Model, line: Id) -> u64 {
+    facts::hash(data.config.seed ^ 9, line_model, line)
+}
+
+/// What a line was seeded to sell or buy; a note is none.
+pub fn seeded_product(data: &Data, line_model: Model, line: Id) -> Option<Id> {
+    let template = facts::line_template(&data.config, line_model, line);
+    let first = facts::first_variant(&data.config, template);
+    let goods = !facts::is_note(&data.config, line_model, line);
+    (goods && data.exists(Model::Product, first)).then_some(first)
+}
+
+/// How much of it.
+pub fn seeded_quantity(data: &Data, line_model: Model, line: Id) -> f64 {
+    (line_hash(data, line_model, line) >> 44 & 7) as f64 + 1.0
 }
 
 /// The seeded contact that a document is with.

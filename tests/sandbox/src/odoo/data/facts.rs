@@ -184,7 +184,8 @@ pub fn variants(config: &Config, template: Id) -> u32 {
     }
 }
 
-fn first_variant(config: &Config, template: Id) -> Id {
+/// The first of the variants that a template was seeded with.
+pub fn first_variant(config: &Config, template: Id) -> Id {
     let index = if is_big(template) {
         config.templates
     } else {

@@ -78,7 +78,7 @@ pub fn template<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<
         }
         "qty_available" | "virtual_available" => {
             let all = data.parts(ME, id).into_iter();
-            return Val::Num(all.map(|v| on_hand(data, look, v).0).sum());
+            return Val::Num(all.map(|v| on_hand(data, look, v).0).fold(0.0, |a, b| a + b));
         }
         "currency_id" | "cost_currency_id" => {
             let company = data.get(look, TMPL, id, "company_id");
@@ -109,6 +109,11 @@ pub fn template<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<
 fn name<'a>(data: &Data, id: Id, words: &[&'static str; 8]) -> Val<'a> {
     let h = hash(data.config.seed, TMPL, id);
     Val::text(format!("{} {:03}", pick(words, h), index(id)))
+}
+
+/// What a template was called at first.
+pub fn seeded_name<'a>(data: &Data, id: Id) -> Val<'a> {
+    name(data, id, &PRODUCTS)
 }
 
 fn seeded<'a>(data: &'a Data, id: Id, field: &str) -> Val<'a> {
@@ -219,7 +224,7 @@ fn extra(data: &Data, look: &Look, id: Id) -> f64 {
     let values = value_ids(data, id).into_iter();
     values
         .map(|v| data.get(look, Model::AttributeValue, v, "price_extra").num())
-        .sum()
+        .fold(0.0, |a, b| a + b)
 }
 
 /// What lies in the warehouses of the companies that are switched on, and how much of it is promised.

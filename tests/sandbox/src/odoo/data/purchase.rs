@@ -13,6 +13,14 @@ const WORDS: Words = Words {
     quantity: "product_qty",
 };
 
+pub fn seeded_partner<'a>(data: &Data, id: Id) -> Val<'a> {
+    partner(data, hash(data.config.seed, ME, id) >> 20)
+}
+
+pub fn seeded_company(data: &Data, id: Id) -> Id {
+    data.company_at(u32::from(index(id) % 4 == 2))
+}
+
 /// The transfers that bring what was bought.
 fn pickings(data: &Data, id: Id) -> Vec<Id> {
     if let Some(Val::Ids(ids)) = data.patched(ME, id, "picking_ids") {
@@ -61,8 +69,8 @@ pub fn get<'a>(data: &'a Data, look: &Look, id: Id, field: &str) -> Val<'a> {
     let (h, i) = (hash(data.config.seed, ME, id), index(id));
     match field {
         "state" => Val::text(facts::purchase_state(&data.config, id)),
-        "partner_id" => partner(data, h >> 20),
-        "company_id" => Val::One(Model::Company, data.company_at(u32::from(i % 4 == 2))),
+        "partner_id" => seeded_partner(data, id),
+        "company_id" => Val::One(Model::Company, seeded_company(data, id)),
         "partner_ref" if h >> 28 & 1 == 0 => Val::text(format!("V/{i}")),
         "origin" if h >> 29 & 3 == 0 => Val::text(format!("S{i:05}")),
         "date_order" => Val::Time(data.created(ME, id)),
@@ -86,7 +94,7 @@ pub fn line<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'a> 
             Val::Num(
                 moved
                     .map(|m| data.get(look, Model::Move, m, "quantity").num())
-                    .sum(),
+                    .fold(0.0, |a, b| a + b),
             )
         }
         "date_planned" => {

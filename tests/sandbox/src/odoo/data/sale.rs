@@ -13,6 +13,14 @@ const WORDS: Words = Words {
     quantity: "product_uom_qty",
 };
 
+pub fn seeded_partner<'a>(data: &Data, id: Id) -> Val<'a> {
+    partner(data, hash(data.config.seed, ME, id) >> 20)
+}
+
+pub fn seeded_company(data: &Data, id: Id) -> Id {
+    data.company_at(u32::from(index(id) % 5 == 3))
+}
+
 /// The transfers that deliver a sale.
 pub fn pickings(data: &Data, id: Id) -> Vec<Id> {
     if let Some(Val::Ids(ids)) = data.patched(ME, id, "picking_ids") {
@@ -78,8 +86,8 @@ pub fn get<'a>(data: &'a Data, look: &Look, id: Id, field: &str) -> Val<'a> {
     match field {
         "state" => Val::text(facts::sale_state(&data.config, id)),
         "locked" => Val::Bool(h >> 16 & 7 == 0),
-        "partner_id" => partner(data, h >> 20),
-        "company_id" => Val::One(Model::Company, data.company_at(u32::from(i % 5 == 3))),
+        "partner_id" => seeded_partner(data, id),
+        "company_id" => Val::One(Model::Company, seeded_company(data, id)),
         "client_order_ref" => match i % 3 {
             0 => Val::No,
             1 => Val::text(format!("PO-{i}")),
@@ -107,7 +115,7 @@ pub fn line<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'a> 
             Val::Num(
                 moved
                     .map(|m| data.get(look, Model::Move, m, "quantity").num())
-                    .sum(),
+                    .fold(0.0, |a, b| a + b),
             )
         }
         "x_studio_engraving" if id % 11 == 3 => Val::text(format!("für Zoë {id}")),

@@ -2,7 +2,7 @@
 
 use super::facts::{self, hash, Source};
 use super::val::SECOND;
-use super::{Data, Id, Look, Model, Val};
+use super::{document, purchase, sale, Data, Id, Look, Model, Val};
 
 /// Locations outside of the company's own.
 const VENDORS: Id = 4;
@@ -138,15 +138,8 @@ fn source(data: &Data, id: Id) -> Source {
 
 pub fn picking<'a>(data: &'a Data, look: &Look, id: Id, field: &str) -> Val<'a> {
     let source = source(data, id);
-    let of_source = |field: &'static str| match source {
-        Source::Sale(sale) => data.get(look, Model::Sale, sale, field),
-        Source::Purchase(purchase) => data.get(look, Model::Purchase, purchase, field),
-        Source::Internal(_) => Val::No,
-    };
-    let warehouse = || {
-        let company = of_source("company_id").id().unwrap_or(1);
-        warehouse_of(data, company).unwrap_or(1)
-    };
+    let company = || data.get(look, Model::Picking, id, "company_id").id().unwrap_or(1);
+    let warehouse = || warehouse_of(data, company()).unwrap_or(1);
     let place = |here: bool| {
         Val::One(
             Model::Location,
@@ -167,13 +160,25 @@ pub fn picking<'a>(data: &'a Data, look: &Look, id: Id, field: &str) -> Val<'a> 
             };
             Val::text(format!("WH/{kind}/{id:05}"))
         }
-        "origin" | "partner_id" if matches!(source, Source::Internal(_)) => Val::No,
-        "origin" => of_source("name").owned(),
-        "partner_id" => of_source("partner_id").owned(),
-        "company_id" => match source {
-            Source::Internal(_) => Val::One(Model::Company, 1),
-            _ => of_source("company_id").owned(),
+        // As they were when the transfer was made, whatever became of its document.
+        "origin" => match source {
+            Source::Sale(sale) => Val::text(format!("S{sale:05}")),
+            Source::Purchase(purchase) => Val::text(format!("P{purchase:05}")),
+            Source::Internal(_) => Val::No,
         },
+        "partner_id" => match source {
+            Source::Sale(sale) => sale::seeded_partner(data, sale),
+            Source::Purchase(purchase) => purchase::seeded_partner(data, purchase),
+            Source::Internal(_) => Val::No,
+        },
+        "company_id" => Val::One(
+            Model::Company,
+            match source {
+                Source::Sale(sale) => sale::seeded_company(data, sale),
+                Source::Purchase(purchase) => purchase::seeded_company(data, purchase),
+                Source::Internal(_) => 1,
+            },
+        ),
         "sale_id" => match source {
             Source::Sale(sale) => Val::one(Model::Sale, data.exists(Model::Sale, sale).then_some(sale)),
             _ => Val::No,
@@ -236,7 +241,7 @@ fn seed(data: &Data, id: Id) -> u64 {
     hash(data.config.seed, Model::Picking, id)
 }
 
-/// The line of an order that a seeded move carries out.
+/// The line of an order that a move carries out.
 fn line_of(data: &Data, id: Id) -> Option<(Model, Id)> {
     let field = |field| data.patched(Model::Move, id, field).and_then(Val::id);
     if data.is_new(Model::Move, id) {
@@ -249,7 +254,7 @@ fn line_of(data: &Data, id: Id) -> Option<(Model, Id)> {
         Source::Purchase(purchase) => (Model::PurchaseLine, purchase * facts::LINES + k),
         Source::Internal(_) => return None,
     };
-    data.exists(model, line).then_some((model, line))
+    Some((model, line))
 }
 
 /// The moves that carry out a line.
@@ -297,26 +302,31 @@ pub fn moves<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'a>
             _ => Val::Num(0.0),
         },
         "product_uom_qty" => match line {
-            Some((Model::SaleLine, l)) => data.get(look, Model::SaleLine, l, "product_uom_qty").owned(),
-            Some((model, l)) => data.get(look, model, l, "product_qty").owned(),
+            Some((model, l)) => Val::Num(document::seeded_quantity(data, model, l)),
             None => Val::Num((hash(data.config.seed, Model::Move, id) & 15) as f64 + 1.0),
         },
         "product_id" => match line {
-            Some((model, l)) => data.get(look, model, l, "product_id").owned(),
+            Some((model, l)) => Val::one(Model::Product, document::seeded_product(data, model, l)),
             None => {
                 let template = facts::line_template(&data.config, Model::Move, id);
+                let first = facts::first_variant(&data.config, template);
                 Val::one(
                     Model::Product,
-                    data.parts(Model::Product, template).first().copied(),
+                    data.exists(Model::Product, first).then_some(first),
                 )
             }
         },
         "sale_line_id" => match line {
-            Some((Model::SaleLine, l)) => Val::One(Model::SaleLine, l),
+            Some((Model::SaleLine, l)) => {
+                Val::one(Model::SaleLine, data.exists(Model::SaleLine, l).then_some(l))
+            }
             _ => Val::No,
         },
         "purchase_line_id" => match line {
-            Some((Model::PurchaseLine, l)) => Val::One(Model::PurchaseLine, l),
+            Some((Model::PurchaseLine, l)) => Val::one(
+                Model::PurchaseLine,
+                data.exists(Model::PurchaseLine, l).then_some(l),
+            ),
             _ => Val::No,
         },
         _ => Val::No,
