@@ -45,15 +45,17 @@ COMMENT ON COLUMN sync_record.local_match_key IS 'The same of the local row.';
 -- nothing is ever searched for in it, and sampling it would be most of an ANALYZE
 ALTER TABLE sync_record ALTER COLUMN remote SET STATISTICS 0;
 
-CREATE UNIQUE INDEX sync_record_remote ON sync_record (org_id, connector, entity, external_id) WHERE external_id IS NOT NULL;
-CREATE UNIQUE INDEX sync_record_local ON sync_record (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL;
-CREATE INDEX sync_record_change ON sync_record (org_id, connector, entity, change, id)
+-- 16 + 2 + 4 bytes, aligned: the text after them is found without walking over them, which a tenth of the time of
+-- writing a new record goes into where the connector comes first
+CREATE UNIQUE INDEX sync_record_remote ON sync_record (org_id, entity, connector, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX sync_record_local ON sync_record (org_id, entity, connector, local_id) WHERE local_id IS NOT NULL;
+CREATE INDEX sync_record_change ON sync_record (org_id, entity, connector, change, id)
     INCLUDE (external_id, local_id, match_key) WHERE change IS NOT NULL;
-CREATE INDEX sync_record_match ON sync_record (org_id, connector, entity, match_key) WHERE match_key IS NOT NULL;
-CREATE INDEX sync_record_local_match ON sync_record (org_id, connector, entity, local_match_key) WHERE local_match_key IS NOT NULL;
+CREATE INDEX sync_record_match ON sync_record (org_id, entity, connector, match_key) WHERE match_key IS NOT NULL;
+CREATE INDEX sync_record_local_match ON sync_record (org_id, entity, connector, local_match_key) WHERE local_match_key IS NOT NULL;
 -- local rows that nothing remote is linked to: their number, and the candidates for matching
-CREATE INDEX sync_record_unlinked ON sync_record (org_id, connector, entity, local_match_key) WHERE external_id IS NULL;
-CREATE INDEX sync_record_parent ON sync_record (org_id, connector, entity, parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX sync_record_unlinked ON sync_record (org_id, entity, connector, local_match_key) WHERE external_id IS NULL;
+CREATE INDEX sync_record_parent ON sync_record (org_id, entity, connector, parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE sync_metadata (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
