@@ -24,28 +24,18 @@ CREATE FUNCTION sync_role_has(role_oid oid, org uuid, needed text) RETURNS boole
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM pg_roles r WHERE r.oid = role_oid AND r.rolsuper)
-        OR EXISTS (
+    RETURN EXISTS (
             SELECT
             FROM sync_access a
             JOIN pg_roles g ON g.oid = a.grantee
             WHERE (a.org_id IS NULL OR a.org_id = org)
               AND sync_level_rank(a.level) >= sync_level_rank(needed)
-              AND pg_has_role(role_oid, a.grantee, 'USAGE'));
+              AND pg_has_role(role_oid, a.grantee, 'USAGE'))
+        OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = role_oid AND r.rolsuper);
 END
 $$;
 COMMENT ON FUNCTION sync_role_has(oid, uuid, text) IS 'Whether a role holds at least this level for an organisation. Superusers hold all.';
 
-CREATE FUNCTION sync_raw_org() RETURNS uuid
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-BEGIN
-    RETURN nullif(current_setting('app.current_org_id', true), '')::uuid;
-EXCEPTION WHEN invalid_text_representation THEN
-    RAISE EXCEPTION 'app.current_org_id is not a uuid' USING ERRCODE = '22023',
-        HINT = 'SET app.current_org_id = ''00000000-0000-0000-0000-000000000000'' with your organisation''s id.';
-END
-$$;
 COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset.';
 
 CREATE FUNCTION sync_current_org() RETURNS uuid

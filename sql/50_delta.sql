@@ -168,7 +168,8 @@ BEGIN
         'unlinked', sync_unlinked_count(org, c.number, e.number),
         'computedAt', now(),
         'expiresAt', expires,
-        'cacheHit', false,
+        -- as it will be answered from here; to add it then would copy all of it
+        'cacheHit', true,
         'meta', meta);
     INSERT INTO sync_preview_cache AS p (org_id, sync_type, entity_type, delta_data, computed_by, cache_key, expires_at)
     VALUES (org, c.name, e.name, preview, sync_store_preview.computed_by, meta ->> 'requestId', expires)
@@ -180,27 +181,30 @@ END
 $$;
 COMMENT ON FUNCTION sync_store_preview(uuid, text, text, text, interval, jsonb) IS 'Computes a preview from the ledger and caches it.';
 
--- The cached answer needs one indexed look-up; only a miss starts a worker (sync_refresh_preview).
+-- The cached answer is one statement beside the check of rights; only a miss starts a worker (sync_refresh_preview).
 CREATE FUNCTION sync_preview(sync_type text, entity_type text, force_refresh boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     org uuid := sync_require('read');
-    entity_name text := (sync_entity_of(entity_type)).name;
+    entity_name text;
     preview jsonb;
 BEGIN
     IF NOT force_refresh THEN
-        SELECT p.delta_data INTO preview FROM sync_preview_cache p
-        WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name
-          AND p.expires_at > clock_timestamp();
+        SELECT p.delta_data INTO preview
+        FROM sync_entity e
+        JOIN sync_preview_cache p ON p.entity_type = e.name
+        WHERE lower(btrim(sync_preview.entity_type)) IN (e.name, e.singular)
+          AND p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.expires_at > clock_timestamp();
         IF FOUND THEN
-            RETURN preview || '{"cacheHit": true}';
+            RETURN preview;
         END IF;
     END IF;
+    entity_name := (sync_entity_of(entity_type)).name;
     PERFORM sync_refresh_preview(sync_type, entity_name);
     SELECT p.delta_data INTO preview FROM sync_preview_cache p
     WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name;
-    RETURN preview;
+    RETURN preview || '{"cacheHit": false}';
 END
 $$;
 COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta}.';

@@ -16,7 +16,7 @@ mod worker;
 extension_sql_file!(
     "../sql/10_access.sql",
     name = "access",
-    requires = [api::access::sync_caller]
+    requires = [api::access::sync_caller, api::access::sync_raw_org]
 );
 extension_sql_file!(
     "../sql/20_connectors.sql",

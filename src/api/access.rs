@@ -1,5 +1,6 @@
 //! Who is calling.
 
+use crate::report::raise;
 use crate::worker;
 use pgrx::prelude::*;
 
@@ -7,4 +8,12 @@ use pgrx::prelude::*;
 #[pg_extern(stable, parallel_safe)]
 fn sync_caller() -> pg_sys::Oid {
     worker::caller()
+}
+
+/// The organisation that the session sets, unchecked. Here because every call and every policy asks, and casting in
+/// plpgsql with an error of our own takes a subtransaction.
+#[pg_extern(stable, parallel_safe)]
+fn sync_raw_org() -> Option<pgrx::Uuid> {
+    let org = worker::set_organisation().unwrap_or_else(|e| raise(e));
+    org.map(|id| pgrx::Uuid::from_bytes(*id.as_bytes()))
 }

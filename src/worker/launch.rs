@@ -110,15 +110,25 @@ pub fn caller() -> pg_sys::Oid {
     unsafe { pg_sys::GetOuterUserId() }
 }
 
+/// Where an organisation is missing or misspelt.
+const SET_ORG: &str = "SET app.current_org_id to the id of your organisation.";
+
 /// The organisation as the session sets it, in canonical spelling (credentials are bound to it); whether it is
 /// granted is another question.
 pub fn organisation() -> Result<String> {
-    const HINT: &str = "SET app.current_org_id to the id of your organisation.";
-    let text = setting(c"app.current_org_id")
-        .ok_or_else(|| Error::new(Code::NoOrganisation, "no organisation is set").hint(HINT))?;
-    let id = uuid::Uuid::parse_str(text.trim())
-        .map_err(|_| Error::new(Code::Invalid, "app.current_org_id is not a uuid").hint(HINT))?;
+    let id = set_organisation()?
+        .ok_or_else(|| Error::new(Code::NoOrganisation, "no organisation is set").hint(SET_ORG))?;
     Ok(id.to_string())
+}
+
+/// The same; None when there is none.
+pub fn set_organisation() -> Result<Option<uuid::Uuid>> {
+    let Some(text) = setting(c"app.current_org_id") else {
+        return Ok(None);
+    };
+    uuid::Uuid::parse_str(text.trim())
+        .map(Some)
+        .map_err(|_| Error::new(Code::Invalid, "app.current_org_id is not a uuid").hint(SET_ORG))
 }
 
 fn setting(name: &std::ffi::CStr) -> Option<String> {

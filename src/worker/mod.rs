@@ -13,7 +13,7 @@ mod mailbox;
 mod together;
 pub mod transaction;
 
-pub use launch::{caller, organisation, run, run_for};
+pub use launch::{caller, organisation, run, run_for, set_organisation};
 pub use together::{run_orders, run_patiently, run_together, Finished, Order};
 
 use crate::settings::Settings;
