@@ -87,6 +87,8 @@ pub struct Error {
     pub hint: Option<String>,
     /// How long to wait before another try, where the remote or a limit said so.
     pub retry_after: Option<Duration>,
+    /// The same would come of another try, though others with this code may pass.
+    pub stays: bool,
 }
 
 impl Error {
@@ -97,6 +99,7 @@ impl Error {
             detail: None,
             hint: None,
             retry_after: None,
+            stays: false,
         }
     }
     #[must_use]
@@ -112,6 +115,12 @@ impl Error {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+    /// Says that somebody has to act before another try can help.
+    #[must_use]
+    pub fn stays(mut self) -> Self {
+        self.stays = true;
         self
     }
 }

@@ -94,9 +94,14 @@ extension_sql_file!(
     requires = ["webhooks", api::all::sync_kind_entities]
 );
 extension_sql_file!(
+    "../sql/82_categories.sql",
+    name = "categories",
+    requires = ["health", api::tree::sync_tree]
+);
+extension_sql_file!(
     "../sql/83_patterns.sql",
     name = "patterns",
-    requires = ["health", api::record::sync_plain]
+    requires = ["categories", api::record::sync_plain]
 );
 extension_sql_file!("../sql/84_lists.sql", name = "lists", requires = ["patterns"]);
 extension_sql_file!(

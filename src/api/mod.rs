@@ -9,4 +9,5 @@ pub mod local;
 pub mod pull;
 pub mod record;
 pub mod schedule;
+pub mod tree;
 pub mod webhook;

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod seal;
 mod text;
 mod time;
+pub mod tree;
 
 pub use backoff::Backoff;
 pub use comparison::{Compared, Comparison};

@@ -185,6 +185,7 @@ impl Guard {
             format!("the remote redirects to another place: {target}"),
         )
         .hint(hint)
+        .stays()
     }
 }
 
@@ -218,6 +219,7 @@ impl From<Refused> for Error {
         Error::new(Code::Unreachable, message)
             .detail(format!("It is {}.", refused.why))
             .hint(HINT)
+            .stays()
     }
 }
 

@@ -230,7 +230,7 @@ impl Errands {
     /// How long to wait before another attempt; None where there is none to make.
     fn wait_before_repeating(&self, errand: &Errand, error: &Error) -> Option<Duration> {
         let asked = error.retry_after.unwrap_or_default();
-        let again = passes(error.code)
+        let again = passes(error)
             && errand.order.time_limit.is_none()
             && errand.attempts <= self.retries
             && asked <= PATIENCE;
@@ -264,10 +264,9 @@ impl Errand {
     }
 }
 
-/// Failures of the remote that may be gone a moment later; what is wrong with the call or the key stays wrong.
-fn passes(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unreachable | Code::TimedOut | Code::Nonsense | Code::Throttled
-    )
+/// Failures of the remote that may be gone a moment later; what is wrong with the call, the key, the address or the
+/// certificate stays wrong.
+fn passes(error: &Error) -> bool {
+    let may_pass = [Code::Unreachable, Code::TimedOut, Code::Nonsense, Code::Throttled];
+    may_pass.contains(&error.code) && !error.stays
 }

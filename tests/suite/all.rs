@@ -176,16 +176,49 @@ fn what_stays_wrong_is_not_repeated_and_nothing_is_raised() {
     client
         .batch_execute(&shop.connect_sql().replace("ck_rw", "ck_nobody"))
         .unwrap();
-    let reply = all(&mut client);
+    fails_once(&mut client, "28P01");
+}
+
+/// Every entity type fails so, and is not tried again.
+#[track_caller]
+fn fails_once(client: &mut Client, sqlstate: &str) {
+    let reply = all(client);
     assert_eq!(reply["status"], "failed");
     for name in TYPES {
         let failed = &reply["entityTypes"][name];
         assert_eq!(
             (&failed["attempts"], &failed["error"]["sqlstate"]),
-            (&json!(1), &json!("28P01")),
+            (&json!(1), &json!(sqlstate)),
             "{failed}"
         );
     }
+}
+
+#[test]
+fn an_address_or_a_certificate_that_is_refused_is_not_tried_again() {
+    let db = quick();
+    let shop = ConnectedShop::new(&db);
+    let moved = Fault::Redirect {
+        to: "http://169.254.169.254/".into(),
+        status: 301,
+    };
+    shop.sandbox.fault(Rule::new("/", When::All, moved));
+    fails_once(&mut shop.client(), "08001");
+    shop.recover();
+
+    let config = sync_sandbox::Config {
+        https: true,
+        ..sync_sandbox::Config::default()
+    };
+    let secure = sync_sandbox::Sandbox::start(config).unwrap();
+    let connect = shop
+        .connect_sql()
+        .replace(&shop.sandbox.url(), &secure.https_url().unwrap());
+    shop.client().batch_execute(&connect).unwrap();
+    fails_once(&mut shop.client(), "08001");
+
+    db.set("sync_ext.allowed_hosts", "");
+    fails_once(&mut shop.client(), "08001");
 }
 
 #[test]

@@ -72,6 +72,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_full", "sync_list_ids,item_type"),
     ("sync_scheduled", ""),
     ("sync_pattern_preview", "pattern_id,sync_type,entity_type"),
+    ("sync_category_tree", "sync_type,id,parent_id,name,path,depth"),
     (
         "sync_list_add_from_pattern",
         "pattern_id,sync_type,entity_type,target_platform,sync_mode,priority,schedule_interval",

@@ -12,6 +12,7 @@ mod bind_hostile;
 mod bind_rights;
 mod bind_writes;
 mod bound;
+mod categories;
 mod contract;
 mod contract_app;
 mod contract_dump;

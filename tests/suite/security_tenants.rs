@@ -25,6 +25,7 @@ const CALLS: &[&str] = &[
     "sync_preview('mine', 'customers', true)",
     "sync_test_connection('mine')",
     "compute_delta('mine', 'customers')",
+    "sync_category_tree('mine')",
     "detect_customer_delta('mine')",
     "detect_product_delta('mine')",
     "detect_order_delta('mine')",

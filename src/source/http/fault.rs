@@ -98,14 +98,15 @@ pub(super) fn from_reqwest(error: reqwest::Error, secrets: &Secrets) -> Fault {
 }
 
 fn not_connected(error: &reqwest::Error, cause: String) -> Fault {
-    let tls = ["certificate", "tls", "handshake", "alert"]
-        .iter()
-        .any(|w| cause.to_lowercase().contains(w));
+    let says = |word: &str| cause.to_lowercase().contains(word);
+    let tls = ["certificate", "tls", "handshake", "alert"].into_iter().any(says);
+    // a handshake that breaks off may pass
+    let is_certificate = says("certificate");
     if tls {
         let error = Error::new(Code::Unreachable, "no secure connection to the remote").detail(cause).hint(
             "Check its certificate; for one signed by your own authority, give that as ca_certificate in the settings.",
         );
-        return error.into();
+        return if is_certificate { error.stays() } else { error }.into();
     }
     let detail = if error.is_timeout() {
         "The connection timed out.".to_owned()

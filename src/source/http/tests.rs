@@ -146,6 +146,7 @@ fn nothing_listens() {
         .unwrap_err();
     let requests = meter.requests();
     assert_eq!((error.code, requests), (Code::Unreachable, 4));
+    assert!(!error.stays, "somebody may listen there in a moment");
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn a_name_that_resolves_to_loopback_is_refused_when_connecting() {
     };
     let error = send("10.0.0.0/8").unwrap_err();
     assert_eq!(error.code, Code::Unreachable);
-    assert!(error.message.contains("not allowed"), "{error:?}");
+    assert!(error.message.contains("not allowed") && error.stays, "{error:?}");
     assert!(send("localhost").is_ok());
 }
 
@@ -203,6 +204,7 @@ fn redirects_stay_on_the_origin() {
         let target = format!("{target}?consumer_secret={SECRET}");
         let (error, requests) = failure(vec![moved(&target)], settings());
         assert_eq!((error.code, requests), (Code::Unreachable, 1), "{target}");
+        assert!(error.stays, "{target}");
     }
     assert!(elsewhere.seen().is_empty());
 

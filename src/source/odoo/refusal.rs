@@ -155,7 +155,8 @@ pub(super) fn no_api(detail: &str) -> Refusal {
 }
 
 fn failed(name: &str) -> Refusal {
-    Error::new(Code::Nonsense, format!("Odoo failed to answer ({name})"))
-        .hint("Odoo's own log says more; a customisation or a missing update of an app can be the cause.")
-        .into()
+    let error = Error::new(Code::Nonsense, format!("Odoo failed to answer ({name})"))
+        .hint("Odoo's own log says more; a customisation or a missing update of an app can be the cause.");
+    // what its database says may be different in a moment
+    if is_internal(name) { error } else { error.stays() }.into()
 }

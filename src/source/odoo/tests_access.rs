@@ -120,7 +120,7 @@ fn an_explained_failure_is_not_tried_again_and_an_accident_is() {
     let uid = Reply::ok(r#"{"uid": 7}"#);
     let server = Server::script(vec![uid.clone(), Reply::new(500, explained)]);
     let error = refusal(&server, &credentials());
-    assert_eq!(error.code, Code::Nonsense);
+    assert_eq!((error.code, error.stays), (Code::Nonsense, true));
     assert!(error.detail.unwrap().contains("Invalid field"));
     assert_eq!(server.seen().len(), 2);
 
