@@ -1,8 +1,10 @@
 //! Every setting of the extension, under `sync_ext.`: private statics, read through functions.
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::prelude::*;
+use pgrx::{direct_function_call, PgTryBuilder};
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
+use std::ffi::{c_char, c_void, CString};
 use std::time::Duration;
 
 static HTTP_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30);
@@ -177,27 +179,65 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::SUPERUSER_ONLY,
     );
-    GucRegistry::define_string_guc(
-        c"sync_ext.activity_retention",
-        c"How long the activity log is kept (an interval).",
-        c"",
-        &ACTIVITY_RETENTION,
-        GucContext::Suset,
-        GucFlags::empty(),
-    );
-    GucRegistry::define_string_guc(
-        c"sync_ext.history_retention",
-        c"How long the history of applies and list runs is kept (an interval).",
-        c"",
-        &HISTORY_RETENTION,
-        GucContext::Suset,
-        GucFlags::empty(),
-    );
+    for (name, about, setting) in [
+        (
+            c"sync_ext.activity_retention",
+            c"How long the activity log is kept (an interval).",
+            &ACTIVITY_RETENTION,
+        ),
+        (
+            c"sync_ext.history_retention",
+            c"How long the history of applies and list runs is kept (an interval).",
+            &HISTORY_RETENTION,
+        ),
+    ] {
+        // SAFETY: during library load; the hook is guarded.
+        unsafe {
+            GucRegistry::define_string_guc_with_hooks(
+                name,
+                about,
+                c"",
+                setting,
+                GucContext::Suset,
+                GucFlags::empty(),
+                Some(check_retention),
+                None,
+                None,
+            );
+        }
+    }
     #[cfg(not(feature = "pg14"))]
     // SAFETY: a plain call with a static string, during library load.
     unsafe {
         pgrx::pg_sys::MarkGUCPrefixReserved(c"sync_ext".as_ptr());
     }
+}
+
+/// Whether a retention is an interval of more than nothing: by a negative one everything would be too old.
+#[pg_guard]
+unsafe extern "C-unwind" fn check_retention(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    PgTryBuilder::new(|| {
+        // SAFETY: Postgres hands over a C string or null; interval_in reads no catalog.
+        let interval: Option<Interval> = unsafe {
+            if (*value).is_null() {
+                return false;
+            }
+            let no_modifier = pg_sys::Datum::from(-1i32);
+            let no_type = pg_sys::Datum::from(pg_sys::InvalidOid);
+            let text = pg_sys::Datum::from((*value).cast_const());
+            direct_function_call(
+                pg_sys::interval_in,
+                &[Some(text), Some(no_type), Some(no_modifier)],
+            )
+        };
+        interval.is_some_and(|i| i.as_micros() > 0)
+    })
+    .catch_others(|_| false)
+    .execute()
 }
 
 /// The settings as the caller sees them, for the worker that works for it (a `SET` of the caller's session

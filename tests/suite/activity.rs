@@ -80,6 +80,21 @@ fn retention_drops_what_is_old() {
 }
 
 #[test]
+fn a_retention_is_an_interval_of_more_than_nothing() {
+    let db = TestDb::new();
+    let mut owner = db.client();
+    for setting in ["activity_retention", "history_retention"] {
+        for value in ["a while", "", "-1 month", "0"] {
+            let set = format!("SELECT sync_caller(); SET sync_ext.{setting} = '{value}'");
+            let error = owner.batch_execute(&set).unwrap_err();
+            assert_eq!(error.code().unwrap().code(), "22023", "{setting} = {value}");
+        }
+        let set = format!("SET sync_ext.{setting} = '1 year 2 days'");
+        owner.batch_execute(&set).unwrap();
+    }
+}
+
+#[test]
 fn a_partition_is_no_way_around_the_policies() {
     let db = TestDb::new();
     let (org, other) = (db.org(), db.org());
