@@ -1,7 +1,9 @@
 //! What a source hands over: one record of a remote, in canonical form.
 
+use super::canon;
 use super::entity::EntityType;
 use super::normalise::{match_key, strip_nul_map};
+use super::schema::{self, Kind};
 use super::time;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -23,9 +25,10 @@ pub struct Record {
 
 impl Record {
     /// A record with what can be told from its content: match key and time of change (from
-    /// `modified_at`). Nulls are left out, as are NUL characters, which Postgres can't store.
+    /// `modified_at`). What stands for nothing (null, "", Odoo's false, `0000-00-00`) is left out, as a column would
+    /// take it for something; so are NUL characters, which Postgres can't store.
     pub fn new(entity: EntityType, external_id: impl Into<String>, mut data: Map<String, Value>) -> Self {
-        data.retain(|_, v| !v.is_null());
+        data.retain(|name, value| !value.is_null() && !is_nothing(entity, name, value));
         strip_nul_map(&mut data);
         Record {
             external_id: external_id.into(),
@@ -45,6 +48,14 @@ impl Record {
         self.parent_id = Some(parent_id.into());
         self
     }
+}
+
+/// Whether a field that holds one value holds none. A flag that is false says something to a column.
+fn is_nothing(entity: EntityType, name: &str, value: &Value) -> bool {
+    schema::field(entity, name).is_some_and(|field| match field.kind {
+        Kind::Text | Kind::Email | Kind::Number | Kind::Time => canon::canon(field.kind, value).is_none(),
+        Kind::Bool | Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => false,
+    })
 }
 
 /// That a record exists, without its content.
@@ -70,5 +81,14 @@ mod tests {
         assert_eq!(record.parent_id.as_deref(), Some("3"));
         assert_eq!(record.data.get("name").and_then(Value::as_str), Some("n"));
         assert!(!record.data.contains_key("phone"));
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_left_out() {
+        let data = serde_json::json!({"phone": false, "name": " ", "company": "", "created_at": "0000-00-00 00:00:00",
+                                      "is_active": false, "custom": {"a": false}, "role": "0"});
+        let record = Record::new(EntityType::Customers, "7", data.as_object().unwrap().clone());
+        let left: Vec<&str> = record.data.keys().map(String::as_str).collect();
+        assert_eq!(left, ["custom", "is_active", "role"]);
     }
 }

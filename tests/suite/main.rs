@@ -38,6 +38,7 @@ mod pull_changes;
 mod pull_moving;
 mod pull_resume;
 mod readme;
+mod round_trip;
 mod schedule;
 mod security_catalog;
 mod security_credentials;
