@@ -169,6 +169,23 @@ END
 $$;
 COMMENT ON FUNCTION sync_apply_begin(uuid, text, text, jsonb, text, text) IS 'Checks what an apply is going to do (preview, mass deletion) and enters it into the history.';
 
+-- What was left out by sync_map is the local side's own.
+CREATE FUNCTION sync_written_fields(k sync_comparison) RETURNS text[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT ARRAY(
+        SELECT split_part(f, '=', 1) FROM unnest(string_to_array(split_part(k.spec, ':', 2), ',')) f
+        UNION ALL
+        SELECT unnest('{custom,created_at,modified_at}'::text[])
+        UNION ALL
+        SELECT f
+        FROM integration_connector c, sync_entity e, unnest(sync_kind_carried(c.kind, e.name)) f
+        WHERE c.org_id = k.org_id AND c.number = k.connector AND e.number = k.entity
+          AND NOT EXISTS (SELECT FROM sync_field_map m
+                          WHERE m.org_id = k.org_id AND m.connector = k.connector AND m.entity = k.entity AND m.field = f AND NOT m.compared))
+$$;
+COMMENT ON FUNCTION sync_written_fields(sync_comparison) IS 'The fields that an apply writes to a row that is there: the compared ones, and those that come along.';
+
 -- One chunk, all or nothing. The ledger's row learns the new local row's key before that row is there, so that what
 -- tracks the relation finds it instead of entering another one.
 CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], history uuid) RETURNS bigint
@@ -195,8 +212,7 @@ BEGIN
         FROM (SELECT t.id, t.local_id FROM unnest(ARRAY(SELECT i FROM unnest(chunk) i ORDER BY i), ids) AS t (id, local_id)) x
         WHERE r.org_id = k.org_id AND r.id = x.id;
     ELSIF class = 'updated' THEN
-        fields := ARRAY(SELECT split_part(f, '=', 1) FROM unnest(string_to_array(split_part(k.spec, ':', 2), ',')) f
-                        UNION ALL SELECT unnest('{custom,created_at,modified_at}'::text[]));
+        fields := sync_written_fields(k);
     END IF;
     SELECT array_agg(w.local_id), array_agg(w.image), array_agg(w.print) INTO written_ids, images, prints
     FROM sync_write(k.layout, operation, k.org_id, ids, records, fields, NULL, NULL) w;

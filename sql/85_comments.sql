@@ -21,6 +21,7 @@ COMMENT ON FUNCTION sync_rows_as(oid, text, boolean, uuid, text, text[]) IS 'Run
 COMMENT ON FUNCTION sync_write_as(oid, text, text, uuid, text[], anyarray, text[], text[], bigint[]) IS 'Calls a layout''s writing function with the rights of that role, and fires what is deferred before those end. For the extension''s own functions only.';
 COMMENT ON FUNCTION sync_fields(text) IS 'The fields of an entity type: name, kind, and whether a difference in it is a change.';
 COMMENT ON FUNCTION sync_kind_fields(text, text) IS 'The compared fields that connectors of a kind deliver; NULL where they have no such records.';
+COMMENT ON FUNCTION sync_kind_carried(text, text) IS 'The fields that connectors of a kind bring along without their being compared: written with the others.';
 COMMENT ON FUNCTION sync_spec(text) IS 'Version and fields of a comparison in short: differs where fingerprints have to be made anew.';
 COMMENT ON FUNCTION sync_mapped(text, jsonb, jsonb) IS 'A remote record with the mapped fields of sync_mappings set.';
 COMMENT ON FUNCTION sync_apply(text, text, boolean, boolean, boolean, uuid, boolean, boolean) IS 'Writes the delta of an entity type (or all of them, in the order of their dependencies) to the local relation, a thousand records at a time, through a worker. What the relation refuses stays out with its reason, and is tried again next time. preview_id binds it to exactly what that preview showed; dry_run writes, reports, and rolls back.';

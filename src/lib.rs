@@ -75,7 +75,11 @@ extension_sql_file!(
     name = "write",
     requires = ["history", api::local::sync_write_as]
 );
-extension_sql_file!("../sql/53_apply.sql", name = "apply", requires = ["write"]);
+extension_sql_file!(
+    "../sql/53_apply.sql",
+    name = "apply",
+    requires = ["write", api::record::sync_kind_carried]
+);
 extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["apply"]);
 extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["undo"]);
 extension_sql_file!(

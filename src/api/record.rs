@@ -87,14 +87,23 @@ fn sync_fields(
 /// they have no such records.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_kind_fields(kind: &str, entity_type: &str) -> Option<Vec<&'static str>> {
-    let fields = kind.parse().and_then(|kind: ConnectorKind| {
-        let entity = entity_type.parse()?;
-        Ok(kind
-            .entities()
-            .contains(&entity)
-            .then(|| kind.fields(entity).to_vec()))
-    });
-    fields.unwrap_or_else(|e| raise(e))
+    let (kind, entity) = kind_and_entity(kind, entity_type);
+    kind.entities()
+        .contains(&entity)
+        .then(|| kind.fields(entity).to_vec())
+}
+
+/// `sync_kind_carried(kind, entity_type) → text[]`: the fields that they bring along, which are written but not
+/// compared.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_kind_carried(kind: &str, entity_type: &str) -> Vec<&'static str> {
+    let (kind, entity) = kind_and_entity(kind, entity_type);
+    kind.carried(entity).to_vec()
+}
+
+fn kind_and_entity(kind: &str, entity_type: &str) -> (ConnectorKind, EntityType) {
+    let parsed = kind.parse().and_then(|kind| Ok((kind, entity_type.parse()?)));
+    parsed.unwrap_or_else(|e: Error| raise(e))
 }
 
 /// `sync_spec(comparison) → text`: version and fields of a comparison in short.

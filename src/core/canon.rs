@@ -178,6 +178,7 @@ fn object<'a>(map: &'a Map<String, Value>, fields: &'static [Field]) -> Option<C
     // Declared sorted by name.
     let present: Vec<(&str, _)> = fields
         .iter()
+        .filter(|f| f.compared)
         .filter_map(|f| Some((f.name, of(f, map)?)))
         .collect();
     (!present.is_empty()).then_some(Canon::Object(present))

@@ -84,8 +84,20 @@ const SHIPPING: &[Field] = &[
     text("shipping_phone"),
 ];
 
+/// Whom an ERP sends the invoice and the goods to.
+const PARTNERS: &[Field] = &[
+    text("invoice_partner_external_id"),
+    text("invoice_partner_name"),
+    text("shipping_partner_external_id"),
+    text("shipping_partner_name"),
+];
+
 /// Which company of an ERP a record belongs to.
 const COMPANY: &[Field] = &[text("company_external_id"), text("company_name")];
+
+/// The SKU of a line's product, which both systems look up when they are asked: another SKU is a change of the product,
+/// and not of all documents that ever named it.
+const LINE_SKU: Field = Field::aside("sku", Kind::Text);
 
 /// What a remote or an app changes without the record having changed.
 const ASIDE: &[Field] = &[
@@ -109,6 +121,7 @@ pub(super) const CUSTOMERS: &[Field] = join!(
     ],
     BILLING,
     SHIPPING,
+    COMPANY,
     &[flag("is_active")],
     ASIDE,
 );
@@ -147,8 +160,9 @@ pub(super) const PRODUCTS: &[Field] = join!(
         flag("is_virtual"),
         flag("is_downloadable"),
         text("backorders"),
-        flag("is_active"),
     ],
+    COMPANY,
+    &[flag("is_active")],
     ASIDE,
 );
 
@@ -158,10 +172,13 @@ pub(super) const ORDERS: &[Field] = join!(
         text("status"),
         text("currency"),
         text("customer_external_id"),
+        text("customer_name"),
         email("customer_email"),
     ],
+    PARTNERS,
     BILLING,
     SHIPPING,
+    COMPANY,
     &[
         number("total"),
         number("total_tax"),
@@ -194,7 +211,7 @@ const ORDER_LINES: &[Field] = &[
     text("name"),
     text("product_id"),
     number("quantity"),
-    text("sku"),
+    LINE_SKU,
     number("subtotal"),
     number("subtotal_tax"),
     number("total"),
@@ -290,7 +307,7 @@ const PURCHASE_LINES: &[Field] = &[
     number("quantity"),
     number("quantity_invoiced"),
     number("quantity_received"),
-    text("sku"),
+    LINE_SKU,
     number("subtotal"),
     number("total"),
     number("total_tax"),
@@ -307,10 +324,9 @@ pub(super) const SALES: &[Field] = join!(
         text("partner_name"),
         email("partner_email"),
         text("partner_reference"),
-        text("invoice_partner_external_id"),
-        text("shipping_partner_external_id"),
-        text("origin"),
     ],
+    PARTNERS,
+    &[text("origin")],
     COMPANY,
     &[
         text("warehouse_external_id"),
@@ -341,7 +357,7 @@ const SALE_LINES: &[Field] = &[
     number("quantity"),
     number("quantity_delivered"),
     number("quantity_invoiced"),
-    text("sku"),
+    LINE_SKU,
     number("subtotal"),
     number("total"),
     number("total_tax"),
@@ -387,6 +403,6 @@ const TRANSFER_LINES: &[Field] = &[
     text("product_id"),
     number("quantity"),
     number("quantity_done"),
-    text("sku"),
+    LINE_SKU,
     text("unit"),
 ];

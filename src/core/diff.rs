@@ -27,7 +27,7 @@ pub fn diff(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::core::EntityType;
+    use crate::core::{fingerprint, EntityType};
 
     fn map(text: &str) -> Map<String, Value> {
         serde_json::from_str(text).unwrap()
@@ -47,5 +47,20 @@ mod tests {
         let old = map(r#"{"total":"5.0","lines":[{"id":2,"sku":"b"},{"id":1}],"paid_at":null}"#);
         let new = map(r#"{"total":5,"lines":[{"id":"1"},{"sku":"b","id":"2"}],"number":false}"#);
         assert_eq!(diff(Comparison::all(EntityType::Orders), &old, &new), Map::new());
+    }
+
+    #[test]
+    fn another_sku_of_a_lines_product_is_no_change_of_the_document() {
+        let with = |sku: &str| map(&json!({"lines": [{"id": 1, "sku": sku, "quantity": 1}]}).to_string());
+        for entity in [
+            EntityType::Orders,
+            EntityType::Sales,
+            EntityType::Purchases,
+            EntityType::Transfers,
+        ] {
+            let all = Comparison::all(entity);
+            assert_eq!(diff(all, &with("A"), &with("B")), Map::new());
+            assert_eq!(fingerprint(all, &with("A")), fingerprint(all, &with("B")));
+        }
     }
 }

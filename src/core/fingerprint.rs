@@ -168,8 +168,9 @@ impl Sink {
         self.bytes(name.as_bytes());
         self.bytes(kind.name().as_bytes());
         if let Kind::List(inner) = kind {
-            self.count(inner.len());
-            inner.iter().for_each(|f| self.field(f.name, f.kind));
+            let inner = inner.iter().filter(|f| f.compared);
+            self.count(inner.clone().count());
+            inner.for_each(|f| self.field(f.name, f.kind));
         }
     }
 }

@@ -295,7 +295,7 @@ fn fingerprints_are_as_stored() {
             PRODUCT,
             "017cc7b5-69cd-1413-352f-d035cfae7cf4",
         ),
-        (EntityType::Orders, ORDER, "018af876-ab44-ae41-eda3-2343588c61b5"),
+        (EntityType::Orders, ORDER, "010eac60-ce0d-f1ec-815b-ced92a453288"),
         (
             EntityType::Categories,
             r#"{"name":"Mugs","slug":"mugs","menu_order":0}"#,
@@ -338,14 +338,14 @@ fn specs_are_as_stored() {
     assert_eq!(
         made,
         [
-            "1:c280b123",
-            "1:2ad0f559",
-            "1:22b6ef3b",
+            "1:7dba9ccd",
+            "1:8aff93aa",
+            "1:25d5eebd",
             "1:892719fb",
             "1:d13e60ba",
-            "1:77e73f7b",
-            "1:9bc10217",
-            "1:b5c0cb8b"
+            "1:eaf8d769",
+            "1:547ed8ce",
+            "1:6c0c1c6f"
         ]
     );
 }

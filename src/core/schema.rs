@@ -24,7 +24,8 @@ pub enum Kind {
     Set,
     /// A list of scalars whose order has a meaning (the first image is the main one).
     Sequence,
-    /// A list of objects. Order is kept, except that elements having an `id` are sorted by it.
+    /// A list of objects. Order is kept, except that elements having an `id` are sorted by it. They are compared by
+    /// their compared fields.
     List(&'static [Field]),
     /// Any JSON.
     Any,
@@ -138,12 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_declared_sorted_compared_and_with_an_id() {
+    fn elements_are_declared_sorted_and_with_an_id() {
         for entity in EntityType::ALL {
             for f in fields(entity) {
                 if let Kind::List(inner) = f.kind {
                     assert!(inner.is_sorted_by_key(|i| i.name), "{}", f.name);
-                    assert!(inner.iter().all(|i| i.compared), "{}", f.name);
                     assert!(inner.contains(&Field::new("id", Kind::Text)), "{}", f.name);
                 }
             }

@@ -46,6 +46,15 @@ impl ConnectorKind {
             ConnectorKind::Odoo => odoo::delivers::fields(entity),
         }
     }
+
+    /// Fields that records bring along beside these: they are written with the others, but a difference in them alone
+    /// is no change of the record.
+    pub const fn carried(self, entity: EntityType) -> &'static [&'static str] {
+        match self {
+            ConnectorKind::WooCommerce => &[],
+            ConnectorKind::Odoo => odoo::delivers::carried(entity),
+        }
+    }
 }
 
 impl FromStr for ConnectorKind {

@@ -26,6 +26,7 @@ impl Erp {
                     ]
                     .map(at),
                 )
+                .chain([id("company_id")])
                 .collect(),
             "products" => {
                 let managed = record["is_storable"] == true || record["type"] == "product";
@@ -45,7 +46,13 @@ impl Erp {
                 .map(at);
                 [
                     facts.to_vec(),
-                    vec![quantity, parent, id("categ_id"), label("currency_id")],
+                    vec![
+                        quantity,
+                        parent,
+                        id("categ_id"),
+                        label("currency_id"),
+                        id("company_id"),
+                    ],
                 ]
                 .concat()
             }
@@ -64,6 +71,9 @@ impl Erp {
                     at("amount_total"),
                     label("currency_id"),
                     id("partner_id"),
+                    id("partner_invoice_id"),
+                    id("partner_shipping_id"),
+                    id("company_id"),
                 ];
                 [
                     facts,
@@ -150,7 +160,7 @@ pub fn ours(entity: &str, record: &Value) -> Vec<String> {
                 "tax_number",
                 "role",
             ]),
-            all(&["is_company", "is_active"]),
+            all(&["is_company", "is_active", "company_external_id"]),
         ]
         .concat(),
         "products" => {
@@ -160,6 +170,7 @@ pub fn ours(entity: &str, record: &Value) -> Vec<String> {
                 at("parent_external_id"),
                 plain(&record["category_ids"][0]),
                 at("currency"),
+                at("company_external_id"),
             ];
             [facts, rest].concat()
         }
@@ -172,7 +183,16 @@ pub fn ours(entity: &str, record: &Value) -> Vec<String> {
             "is_active",
         ]),
         "orders" => with_lines(
-            &["number", "status", "total", "currency", "customer_external_id"],
+            &[
+                "number",
+                "status",
+                "total",
+                "currency",
+                "customer_external_id",
+                "invoice_partner_external_id",
+                "shipping_partner_external_id",
+                "company_external_id",
+            ],
             &["name", "quantity"],
         ),
         "sales" => with_lines(

@@ -25,6 +25,7 @@ mod list_remote;
 mod matching;
 mod odoo;
 mod odoo_changes;
+mod odoo_documents;
 mod odoo_faults;
 mod odoo_hidden;
 mod odoo_moving;

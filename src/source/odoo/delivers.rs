@@ -19,6 +19,8 @@ const CUSTOMERS: &[&str] = &[
     "billing_country",
     "billing_email",
     "billing_phone",
+    "company_external_id",
+    "company_name",
     "is_active",
 ];
 
@@ -37,6 +39,8 @@ const PRODUCTS: &[&str] = &[
     "parent_external_id",
     "attributes",
     "category_ids",
+    "company_external_id",
+    "company_name",
     "is_active",
 ];
 
@@ -45,6 +49,10 @@ const ORDERS: &[&str] = &[
     "status",
     "currency",
     "customer_external_id",
+    "invoice_partner_external_id",
+    "shipping_partner_external_id",
+    "company_external_id",
+    "company_name",
     "total",
     "total_tax",
     "ordered_at",
@@ -150,6 +158,43 @@ const TRANSFERS: &[&str] = &[
     "lines",
     "is_active",
 ];
+
+/// What orders show of their contacts.
+const CARRIED_BY_ORDERS: &[&str] = &[
+    "customer_name",
+    "customer_email",
+    "invoice_partner_name",
+    "shipping_partner_name",
+    "billing_company",
+    "billing_address_1",
+    "billing_address_2",
+    "billing_city",
+    "billing_state",
+    "billing_postcode",
+    "billing_country",
+    "billing_email",
+    "billing_phone",
+    "shipping_company",
+    "shipping_address_1",
+    "shipping_address_2",
+    "shipping_city",
+    "shipping_state",
+    "shipping_postcode",
+    "shipping_country",
+    "shipping_phone",
+];
+
+const CARRIED_BY_SALES: &[&str] = &["partner_email", "invoice_partner_name", "shipping_partner_name"];
+
+/// Fields that come along without being compared. They are looked up in contacts: one that moves is a change of the
+/// contact, and not of all documents that ever named it. Which contact it is, is compared.
+pub(in crate::source) const fn carried(entity: EntityType) -> &'static [&'static str] {
+    match entity {
+        EntityType::Orders => CARRIED_BY_ORDERS,
+        EntityType::Sales => CARRIED_BY_SALES,
+        _ => &[],
+    }
+}
 
 /// The compared fields that Odoo's records of this type can hold.
 pub(in crate::source) const fn fields(entity: EntityType) -> &'static [&'static str] {

@@ -9,11 +9,12 @@ use crate::core::EntityType;
 use crate::error::Result;
 use crate::source::http::Meter;
 use serde_json::{json, Value};
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// Rows kept for other pages of the run.
-const KEPT: usize = 20_000;
+const KEPT: usize = 5_000;
 
 static COUNTRIES: Model = Model {
     name: "res.country",
@@ -22,6 +23,29 @@ static COUNTRIES: Model = Model {
 static STATES: Model = Model {
     name: "res.country.state",
     fields: &["code"],
+};
+/// Whom documents name: all that an address consists of.
+static CONTACTS: Model = Model {
+    name: "res.partner",
+    fields: &[
+        "email",
+        "phone",
+        "mobile",
+        "commercial_company_name",
+        "parent_id",
+        "street",
+        "street2",
+        "city",
+        "zip",
+        "state_id",
+        "country_id",
+        "country_code",
+    ],
+};
+/// What lines name.
+static VARIANTS: Model = Model {
+    name: "product.product",
+    fields: &["default_code"],
 };
 static PICKING_TYPES: Model = Model {
     name: "stock.picking.type",
@@ -48,6 +72,8 @@ pub(super) struct Extras {
     pub lines: HashMap<u64, Vec<Value>>,
     pub countries: Rows,
     pub states: Rows,
+    pub contacts: Rows,
+    pub variants: Rows,
     pub picking_types: Rows,
     pub attribute_values: Rows,
 }
@@ -57,6 +83,30 @@ impl Extras {
     pub fn lines_of(&self, document: u64) -> &[Value] {
         self.lines.get(&document).map_or(&[], Vec::as_slice)
     }
+
+    /// The contact that a reference names, where it may be seen.
+    pub fn contact(&self, reference: &Value) -> Option<&Value> {
+        found(&self.contacts, reference)
+    }
+
+    /// The variant that a reference names, where it may be seen.
+    pub fn variant(&self, reference: &Value) -> Option<&Value> {
+        found(&self.variants, reference)
+    }
+}
+
+fn found<'a>(rows: &'a Rows, named: &Value) -> Option<&'a Value> {
+    let row = rows.get(&reference(named)?)?;
+    (!row.is_null()).then_some(row.as_ref())
+}
+
+/// The ids that these fields of rows hold.
+fn named<'a, T: Borrow<Value> + 'a>(rows: impl IntoIterator<Item = &'a T>, fields: &[&str]) -> BTreeSet<u64> {
+    let mut ids = BTreeSet::new();
+    for row in rows {
+        ids.extend(fields.iter().filter_map(|field| reference(&row.borrow()[*field])));
+    }
+    ids
 }
 
 impl Odoo {
@@ -68,24 +118,40 @@ impl Odoo {
             lines: self.lines(entity, rows, meter)?,
             ..Extras::default()
         };
-        let named =
-            |field: &str| -> BTreeSet<u64> { rows.iter().filter_map(|row| reference(&row[field])).collect() };
         match entity {
-            EntityType::Customers => {
-                extras.states = self.look_up(&STATES, named("state_id"), meter)?;
-                extras.countries = self.look_up(&COUNTRIES, named("country_id"), meter)?;
-            }
+            EntityType::Customers => self.look_up_places(&mut extras, rows, meter)?,
             EntityType::Products => {
                 let theirs = "product_template_attribute_value_ids";
                 let ids = rows.iter().flat_map(|row| references(&row[theirs])).collect();
                 extras.attribute_values = self.look_up(&ATTRIBUTE_VALUES, ids, meter)?;
             }
-            EntityType::Purchases | EntityType::Transfers => {
-                extras.picking_types = self.look_up(&PICKING_TYPES, named("picking_type_id"), meter)?;
+            EntityType::Orders | EntityType::Sales => {
+                let who = ["partner_id", "partner_invoice_id", "partner_shipping_id"];
+                extras.contacts = self.look_up(&CONTACTS, named(rows, &who), meter)?;
+                let contacts: Vec<Arc<Value>> = extras.contacts.values().cloned().collect();
+                self.look_up_places(&mut extras, &contacts, meter)?;
             }
-            _ => {}
+            EntityType::Purchases | EntityType::Transfers => {
+                extras.picking_types =
+                    self.look_up(&PICKING_TYPES, named(rows, &["picking_type_id"]), meter)?;
+            }
+            EntityType::Categories | EntityType::Warehouses => {}
         }
+        let lines = extras.lines.values().flatten();
+        extras.variants = self.look_up(&VARIANTS, named(lines, &["product_id"]), meter)?;
         Ok(extras)
+    }
+
+    /// The states and countries of addresses.
+    fn look_up_places<T: Borrow<Value>>(
+        &self,
+        extras: &mut Extras,
+        addresses: &[T],
+        meter: &Meter,
+    ) -> Result<()> {
+        extras.states = self.look_up(&STATES, named(addresses, &["state_id"]), meter)?;
+        extras.countries = self.look_up(&COUNTRIES, named(addresses, &["country_id"]), meter)?;
+        Ok(())
     }
 
     /// The lines of these documents, page by page, so that no number of them is too large.

@@ -20,8 +20,8 @@ pub(super) fn record(entity: EntityType, row: &Value, extras: &Extras) -> Result
         EntityType::Products => product(row, extras),
         EntityType::Categories => category(row),
         EntityType::Warehouses => warehouse(row),
-        EntityType::Orders => order(row, extras.lines_of(id)),
-        EntityType::Sales => sale(row, extras.lines_of(id)),
+        EntityType::Orders => order(row, extras.lines_of(id), extras),
+        EntityType::Sales => sale(row, extras.lines_of(id), extras),
         EntityType::Purchases => purchase(row, extras.lines_of(id), extras),
         EntityType::Transfers => transfer(row, extras.lines_of(id), extras),
     };
@@ -73,29 +73,40 @@ fn customer(row: &Value, extras: &Extras) -> Fields {
             ("name", "name"),
             ("tax_number", "vat"),
             ("role", "type"),
-            ("company", "commercial_company_name"),
-            ("billing_address_1", "street"),
-            ("billing_address_2", "street2"),
-            ("billing_city", "city"),
-            ("billing_postcode", "zip"),
             ("billing_email", "email"),
         ],
     );
     put_flag(&mut out, "is_company", &row["is_company"]);
-    if !out.contains_key("company") {
-        put_label(&mut out, "company", &row["parent_id"]);
+    put_address(&mut out, "billing", row, extras);
+    for name in ["company", "phone"] {
+        if let Some(value) = out.get(&format!("billing_{name}")).cloned() {
+            out.insert(name.to_owned(), value);
+        }
     }
-    if let Some(company) = out.get("company").cloned() {
-        out.insert("billing_company".to_owned(), company);
-    }
-    for phone in ["phone", "billing_phone"] {
-        put_first(&mut out, phone, row, &["phone", "mobile"]);
-    }
-    put(&mut out, "billing_country", &row["country_code"]);
-    put_code(&mut out, "billing_country", &row["country_id"], &extras.countries);
-    put_code(&mut out, "billing_state", &row["state_id"], &extras.states);
+    put_named(&mut out, row, &[("company", "company_id")]);
     put_active(&mut out, row);
     out
+}
+
+/// Sets an address, which is part of a contact, under our prefix.
+pub(super) fn put_address(out: &mut Fields, prefix: &str, row: &Value, extras: &Extras) {
+    let name = |part: &str| format!("{prefix}_{part}");
+    for (ours, theirs) in [
+        ("company", "commercial_company_name"),
+        ("address_1", "street"),
+        ("address_2", "street2"),
+        ("city", "city"),
+        ("postcode", "zip"),
+        ("country", "country_code"),
+    ] {
+        put(out, &name(ours), &row[theirs]);
+    }
+    if !out.contains_key(&name("company")) {
+        put_label(out, &name("company"), &row["parent_id"]);
+    }
+    put_first(out, &name("phone"), row, &["phone", "mobile"]);
+    put_code(out, &name("country"), &row["country_id"], &extras.countries);
+    put_code(out, &name("state"), &row["state_id"], &extras.states);
 }
 
 /// Sets a field to the code of what is referred to, else to its label.
@@ -154,6 +165,7 @@ fn product(row: &Value, extras: &Extras) -> Fields {
     if !attributes.is_empty() {
         out.insert("attributes".to_owned(), Value::Array(attributes));
     }
+    put_named(&mut out, row, &[("company", "company_id")]);
     put_active(&mut out, row);
     out
 }

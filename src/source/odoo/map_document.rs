@@ -1,9 +1,9 @@
 //! Orders, sales, purchases and transfers in canonical form.
 
 use super::extras::Extras;
-use super::map::put_active;
+use super::map::{put_active, put_address};
 use super::value::{
-    put_all, put_first, put_label, put_named, put_reference, put_time, put_times, reference, Fields,
+    put, put_all, put_first, put_label, put_named, put_reference, put_time, put_times, reference, Fields,
 };
 use serde_json::Value;
 
@@ -18,8 +18,9 @@ const LINE: &[(&str, &str)] = &[
     ("quantity_invoiced", "qty_invoiced"),
 ];
 
-/// A sale order as an order of a shop: amounts of lines without tax, as shops have them.
-pub(super) fn order(row: &Value, lines: &[Value]) -> Fields {
+/// A sale order as an order of a shop: amounts of lines without tax, as shops have them, and with addresses. Those are
+/// its contacts', as they are when it is read.
+pub(super) fn order(row: &Value, lines: &[Value], extras: &Extras) -> Fields {
     let mut out = Fields::new();
     put_all(
         &mut out,
@@ -32,10 +33,29 @@ pub(super) fn order(row: &Value, lines: &[Value]) -> Fields {
         ],
     );
     put_label(&mut out, "currency", &row["currency_id"]);
-    put_reference(&mut out, "customer_external_id", &row["partner_id"]);
+    put_named(
+        &mut out,
+        row,
+        &[
+            ("customer", "partner_id"),
+            ("invoice_partner", "partner_invoice_id"),
+            ("shipping_partner", "partner_shipping_id"),
+            ("company", "company_id"),
+        ],
+    );
+    if let Some(contact) = extras.contact(&row["partner_id"]) {
+        put(&mut out, "customer_email", &contact["email"]);
+    }
+    if let Some(contact) = extras.contact(&row["partner_invoice_id"]) {
+        put(&mut out, "billing_email", &contact["email"]);
+        put_address(&mut out, "billing", contact, extras);
+    }
+    if let Some(contact) = extras.contact(&row["partner_shipping_id"]) {
+        put_address(&mut out, "shipping", contact, extras);
+    }
     put_time(&mut out, "ordered_at", &row["date_order"]);
     put_lines(&mut out, lines, |line| {
-        let mut out = line_base(line);
+        let mut out = line_base(line, extras);
         put_all(
             &mut out,
             line,
@@ -52,7 +72,7 @@ pub(super) fn order(row: &Value, lines: &[Value]) -> Fields {
 }
 
 /// A sale order, quotations included.
-pub(super) fn sale(row: &Value, lines: &[Value]) -> Fields {
+pub(super) fn sale(row: &Value, lines: &[Value], extras: &Extras) -> Fields {
     let mut out = document(row);
     put_all(
         &mut out,
@@ -63,13 +83,18 @@ pub(super) fn sale(row: &Value, lines: &[Value]) -> Fields {
             ("note", "note"),
         ],
     );
-    for (ours, theirs) in [
-        ("invoice_partner_external_id", "partner_invoice_id"),
-        ("shipping_partner_external_id", "partner_shipping_id"),
-        ("warehouse_external_id", "warehouse_id"),
-    ] {
-        put_reference(&mut out, ours, &row[theirs]);
+    put_named(
+        &mut out,
+        row,
+        &[
+            ("invoice_partner", "partner_invoice_id"),
+            ("shipping_partner", "partner_shipping_id"),
+        ],
+    );
+    if let Some(contact) = extras.contact(&row["partner_id"]) {
+        put(&mut out, "partner_email", &contact["email"]);
     }
+    put_reference(&mut out, "warehouse_external_id", &row["warehouse_id"]);
     put_label(&mut out, "team_name", &row["team_id"]);
     put_times(
         &mut out,
@@ -80,7 +105,7 @@ pub(super) fn sale(row: &Value, lines: &[Value]) -> Fields {
         ],
     );
     put_lines(&mut out, lines, |line| {
-        let mut out = document_line(line);
+        let mut out = document_line(line, extras);
         put_all(
             &mut out,
             line,
@@ -113,7 +138,7 @@ pub(super) fn purchase(row: &Value, lines: &[Value], extras: &Extras) -> Fields 
         &[("approved_at", "date_approve"), ("expected_at", "date_planned")],
     );
     put_lines(&mut out, lines, |line| {
-        let mut out = document_line(line);
+        let mut out = document_line(line, extras);
         put_all(
             &mut out,
             line,
@@ -167,7 +192,7 @@ pub(super) fn transfer(row: &Value, lines: &[Value], extras: &Extras) -> Fields 
         ],
     );
     put_lines(&mut out, lines, |line| {
-        let mut out = line_base(line);
+        let mut out = line_base(line, extras);
         put_first(&mut out, "name", line, &["description_picking", "name"]);
         if !out.contains_key("name") {
             put_label(&mut out, "name", &line["product_id"]);
@@ -218,8 +243,8 @@ fn document(row: &Value) -> Fields {
 }
 
 /// What the lines of sales and purchases share. Sections and notes are lines without a product.
-fn document_line(line: &Value) -> Fields {
-    let mut out = line_base(line);
+fn document_line(line: &Value, extras: &Extras) -> Fields {
+    let mut out = line_base(line, extras);
     put_all(&mut out, line, LINE);
     for unit in ["product_uom_id", "product_uom"] {
         if !out.contains_key("unit") {
@@ -229,10 +254,13 @@ fn document_line(line: &Value) -> Fields {
     out
 }
 
-fn line_base(line: &Value) -> Fields {
+fn line_base(line: &Value, extras: &Extras) -> Fields {
     let mut out = Fields::new();
     put_reference(&mut out, "id", &line["id"]);
     put_reference(&mut out, "product_id", &line["product_id"]);
+    if let Some(variant) = extras.variant(&line["product_id"]) {
+        put(&mut out, "sku", &variant["default_code"]);
+    }
     out
 }
 

@@ -72,7 +72,8 @@ fn full(entity: EntityType) -> (Value, Extras) {
             json!({"name": "Kim Snyder", "email": "Kim@Example.com", "phone": "(215)-379", "is_company": true,
                 "vat": "US1", "type": "contact", "commercial_company_name": "Ready Mat", "parent_id": [11, "Ready Mat"],
                 "street": "7500 W Linne Road", "street2": "Floor 2", "zip": "95304", "city": "Tracy",
-                "state_id": [13, "California (US)"], "country_id": [233, "United States"], "active": true})
+                "state_id": [13, "California (US)"], "country_id": [233, "United States"], "company_id": [1, "My Company"],
+                "active": true})
         }
         EntityType::Products => {
             extras.attribute_values = looked_up(&[
@@ -82,13 +83,27 @@ fn full(entity: EntityType) -> (Value, Extras) {
             json!({"name": "Desk", "default_code": "FURN_1", "barcode": "4711", "type": "consu", "is_storable": true,
                 "description_sale": "Wide", "lst_price": 85.0, "currency_id": [1, "USD"], "weight": 1.5,
                 "categ_id": [5, "Furniture / Office"], "product_tmpl_id": [18, "Desk"],
-                "product_template_attribute_value_ids": [5, 6], "qty_available": 2.0, "active": true})
+                "product_template_attribute_value_ids": [5, 6], "qty_available": 2.0, "company_id": [1, "My Company"],
+                "active": true})
         }
         EntityType::Categories => json!({"name": "Office", "parent_id": [4, "Furniture"]}),
         EntityType::Warehouses => json!({"name": "Main", "code": "WH", "company_id": [1, "My Company"],
             "partner_id": [1, "My Company"], "lot_stock_id": [5, "WH/Stock"], "reception_steps": "one_step",
             "delivery_steps": "ship_only", "active": true}),
         EntityType::Orders | EntityType::Sales => {
+            extras.countries = looked_up(&[(233, json!({"code": "US"}))]);
+            extras.states = looked_up(&[(13, json!({"code": "CA"}))]);
+            extras.variants = looked_up(&[(9, json!({"default_code": "FURN_1"}))]);
+            let contact = |street: &str, email: &str| {
+                json!({"email": email, "phone": "(215)-379", "commercial_company_name": "Ready Mat", "street": street,
+                    "street2": "Floor 2", "zip": "95304", "city": "Tracy", "state_id": [13, "California (US)"],
+                    "country_id": [233, "United States"]})
+            };
+            extras.contacts = looked_up(&[
+                (11, contact("1 Main Street", "info@ready.example")),
+                (25, contact("2 Bill Street", "bills@ready.example")),
+                (26, contact("3 Ship Street", "ramp@ready.example")),
+            ]);
             extras.lines = HashMap::from([(
                 7,
                 vec![json!({"id": 3, "order_id": [7, "S7"], "name": "Desk",
@@ -161,7 +176,8 @@ fn full_records_hold_what_is_promised() {
         let there = normalise(entity, &record.data);
         let names = compared(entity).iter().map(|field| field.name);
         let delivered: BTreeSet<_> = names.filter(|name| there.contains_key(name)).collect();
-        let promised: BTreeSet<_> = delivers::fields(entity).iter().copied().collect();
+        let promised = delivers::fields(entity).iter().chain(delivers::carried(entity));
+        let promised: BTreeSet<_> = promised.copied().collect();
         assert_eq!(delivered, promised, "{}", entity.name());
         assert_eq!(
             record.modified_at.unwrap().to_rfc3339(),
@@ -206,7 +222,11 @@ fn references_are_ids_and_codes_where_there_are_codes() {
 fn one_sale_order_is_an_order_of_a_shop_and_a_sale_of_an_erp() {
     let (order, sale) = (sample(EntityType::Orders), sample(EntityType::Sales));
     assert_eq!(order.match_key.as_deref(), Some("S00007"));
-    assert_eq!(order.data["customer_external_id"], "11");
+    assert_eq!(
+        (&order.data["customer_external_id"], &order.data["customer_name"]),
+        (&json!("11"), &json!("Ready Mat"))
+    );
+    assert_eq!(sale.data["partner_email"], "info@ready.example");
     // a shop's lines carry their amounts without tax
     assert_eq!(
         (&order.data["lines"][0]["total"], &sale.data["lines"][0]["total"]),
@@ -215,6 +235,49 @@ fn one_sale_order_is_an_order_of_a_shop_and_a_sale_of_an_erp() {
     assert_eq!(sale.data["ordered_at"], "2026-11-21T01:18:32Z");
     assert_eq!(sale.data["valid_until"], "2026-12-21");
     assert_eq!(sale.data["note"], "<p>Ünï</p>");
+}
+
+#[test]
+fn an_order_has_the_addresses_of_whom_it_names() {
+    let order = sample(EntityType::Orders).data;
+    for (field, value) in [
+        ("customer_email", "info@ready.example"),
+        ("billing_email", "bills@ready.example"),
+        ("billing_address_1", "2 Bill Street"),
+        ("billing_company", "Ready Mat"),
+        ("billing_state", "CA"),
+        ("shipping_address_1", "3 Ship Street"),
+        ("shipping_country", "US"),
+        ("shipping_phone", "(215)-379"),
+    ] {
+        assert_eq!(order[field], value, "{field}");
+    }
+    assert!(!order.contains_key("shipping_email"));
+    // whoever may not be seen is known by name alone
+    let (row, mut extras) = full(EntityType::Orders);
+    extras.contacts = looked_up(&[(25, Value::Null)]);
+    let hidden = record(EntityType::Orders, &row, &extras).unwrap().data;
+    assert_eq!(hidden["invoice_partner_name"], "x");
+    let shown = hidden
+        .keys()
+        .find(|name| name.starts_with("billing_") || name.ends_with("email"));
+    assert_eq!(shown, None);
+}
+
+#[test]
+fn lines_have_the_sku_of_their_product() {
+    for entity in [EntityType::Orders, EntityType::Sales] {
+        assert_eq!(sample(entity).data["lines"][0]["sku"], "FURN_1");
+    }
+    for entity in [EntityType::Purchases, EntityType::Transfers] {
+        let (row, mut extras) = full(entity);
+        extras.variants = looked_up(&[(9, json!({"default_code": "FURN_1"}))]);
+        let record = record(entity, &row, &extras).unwrap();
+        assert_eq!(record.data["lines"][0]["sku"], "FURN_1");
+        extras.variants = looked_up(&[(9, json!({"default_code": false}))]);
+        let record = self::record(entity, &row, &extras).unwrap();
+        assert!(record.data["lines"][0].get("sku").is_none());
+    }
 }
 
 #[test]

@@ -316,6 +316,40 @@ fn documents_come_with_all_their_lines() {
     }
 }
 
+/// Whatever their number: one question for all contacts of a page, one for all variants.
+#[test]
+fn whom_documents_name_is_asked_for_once() {
+    for modern in BOTH {
+        let mut tables = documents(30);
+        for (n, order) in (0..).zip(&mut tables[0].rows) {
+            order["partner_id"] = json!([n % 4 + 1, "x"]);
+            order["partner_shipping_id"] = json!([n % 3 + 1, "x"]);
+        }
+        let contact =
+            |id: u64| json!({"id": id, "email": format!("{id}@example.com"), "city": format!("City {id}")});
+        tables.push(Table::new("res.partner", (1..5).map(contact).collect()));
+        tables.push(Table::new(
+            "product.product",
+            vec![json!({"id": 5, "default_code": "P-5"})],
+        ));
+        let server = erp(modern, tables);
+        let odoo = connect(&server, json!({}), Value::Null);
+        let read = read_all(&odoo, EntityType::Orders, Pass::Full);
+        for record in &read.records {
+            let n: u64 = record.external_id.parse::<u64>().unwrap() - 1;
+            assert_eq!(
+                record.data["customer_email"],
+                format!("{}@example.com", n % 4 + 1)
+            );
+            assert_eq!(record.data["shipping_city"], format!("City {}", n % 3 + 1));
+            assert_eq!(record.data["lines"][0]["sku"], "P-5");
+        }
+        for model in ["res.partner", "product.product"] {
+            assert_eq!(calls(&server, model, "search_read").len(), 1, "{model}");
+        }
+    }
+}
+
 #[test]
 fn an_order_whose_line_changed_is_read_again() {
     for modern in BOTH {
