@@ -51,7 +51,7 @@ impl ConnectorKind {
     /// is no change of the record.
     pub const fn carried(self, entity: EntityType) -> &'static [&'static str] {
         match self {
-            ConnectorKind::WooCommerce => &[],
+            ConnectorKind::WooCommerce => woocommerce::delivers::carried(entity),
             ConnectorKind::Odoo => odoo::delivers::carried(entity),
         }
     }

@@ -199,3 +199,23 @@ fn health_tells_how_far_pulls_came() {
         (&json!(0), &json!(0))
     );
 }
+
+#[test]
+fn products_and_their_variations_say_which_currency_their_prices_are_in() {
+    for version in [Version::V8, Version::V11] {
+        let mut shop = Shop::new(version);
+        shop.pull("products");
+        let done = shop.ask("SELECT sync_apply($1, $2)", "products");
+        assert_eq!(done["status"], "completed", "{done}");
+        let row = shop
+            .root
+            .query_one(
+                "SELECT count(*) FILTER (WHERE type = 'variation' AND currency = 'EUR'), count(*) FILTER (WHERE currency IS DISTINCT FROM 'EUR')
+                 FROM sync_products",
+                &[],
+            )
+            .unwrap();
+        let (variations, others): (i64, i64) = (row.get(0), row.get(1));
+        assert!(variations > 0 && others == 0, "{variations}, {others}");
+    }
+}

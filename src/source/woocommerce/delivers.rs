@@ -70,6 +70,17 @@ const PRODUCTS: &[&str] = &[
     "is_active",
 ];
 
+/// The shop's currency, which no product's date tells a change of.
+const CARRIED_BY_PRODUCTS: &[&str] = &["currency"];
+
+/// Fields that come along without being compared.
+pub(in crate::source) const fn carried(entity: EntityType) -> &'static [&'static str] {
+    match entity {
+        EntityType::Products => CARRIED_BY_PRODUCTS,
+        _ => &[],
+    }
+}
+
 const ORDERS: &[&str] = &[
     "number",
     "status",

@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod config;
+mod currency;
 pub(super) mod delivers;
 mod draft;
 mod list;
@@ -30,6 +31,7 @@ use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
 use config::Settings;
+use currency::Currency;
 use reqwest::Url;
 use serde_json::{Map, Value};
 use variations::Skus;
@@ -47,6 +49,7 @@ pub struct WooCommerce {
     api: Api,
     settings: Settings,
     skus: Skus,
+    currency: Currency,
 }
 
 /// Checks settings and credentials without asking the shop.
@@ -67,6 +70,7 @@ impl WooCommerce {
             api,
             settings,
             skus: Skus::default(),
+            currency: Currency::default(),
         })
     }
 }

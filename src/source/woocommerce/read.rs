@@ -212,11 +212,13 @@ impl WooCommerce {
         let map = |map: fn(&Value) -> Result<Record>| rows.iter().map(map).collect::<Result<Vec<_>>>();
         match list {
             List::Customers => map(map::customer),
-            List::Products => map(map::product),
+            List::Products => self.with_currency(map(map::product)?, meter),
             List::Orders => map(map::order),
             List::Categories => map(map::category),
-            List::Variations => self.variations(None, rows, meter),
-            List::VariationsOf(parent) => self.variations(Some(parent), rows, meter),
+            List::Variations => self.with_currency(self.variations(None, rows, meter)?, meter),
+            List::VariationsOf(parent) => {
+                self.with_currency(self.variations(Some(parent), rows, meter)?, meter)
+            }
         }
     }
 
