@@ -28,7 +28,7 @@ CREATE TABLE sync_record (
     -- no foreign key to the connector: it would be looked up for every record of a pull; sync_disconnect, the
     -- only way to lose a connector, takes its ledger along
     PRIMARY KEY (org_id, id)
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 50); -- a bulk statement on local rows finds room for all new versions where the old ones are
 
 COMMENT ON TABLE sync_record IS 'The ledger: what the remote and the local side hold of each record, as fingerprints, so that reading the delta costs as much as there are changes.';
 COMMENT ON COLUMN sync_record.change IS 'new, updated, deleted, ambiguous, or NULL where both sides agree.';

@@ -4,7 +4,7 @@
 //! times are RFC 3339 in UTC, text is trimmed NFC without entities, e-mail is in lower case.
 //! The normalised form is for comparing and showing; what is written to a system is the record itself.
 
-use super::canon;
+use super::canon::{self, Canon};
 use super::entity::EntityType;
 use super::schema::{self, Kind};
 use serde_json::{Map, Value};
@@ -27,19 +27,26 @@ pub fn normalise_value(kind: Kind, value: &Value) -> Option<Value> {
 /// product, the number of a document, the slug (else the name) of a category, the code of a warehouse.
 /// Normalised; None where the record has none, or one too long to be one (an index entry has to hold it).
 pub fn match_key(entity: EntityType, record: &Map<String, Value>) -> Option<String> {
+    match_fields(entity)
+        .iter()
+        .find_map(|name| as_match_key(canon::canon(match_kind(name), record.get(*name)?)?))
+}
+
+/// A value as a match key.
+pub(super) fn as_match_key(value: Canon<'_>) -> Option<String> {
     const LONGEST: usize = 500;
-    let of = |name: &str, kind| match normalise_value(kind, record.get(name)?)? {
-        Value::String(s) if s.len() <= LONGEST => Some(s),
+    match value {
+        Canon::Text(text) if text.len() <= LONGEST => Some(text.into_owned()),
         _ => None,
-    };
-    match_fields(entity).iter().find_map(|name| {
-        // a category without a slug is known by its name, whatever its case
-        let kind = match *name {
-            "email" | "name" => Kind::Email,
-            _ => Kind::Text,
-        };
-        of(name, kind)
-    })
+    }
+}
+
+/// A category without a slug is known by its name, whatever its case.
+pub(super) fn match_kind(field: &str) -> Kind {
+    match field {
+        "email" | "name" => Kind::Email,
+        _ => Kind::Text,
+    }
 }
 
 /// The fields that a match key can come from, best first.

@@ -3,20 +3,22 @@
 
 use super::canon;
 use super::comparison::Comparison;
-use super::entity::EntityType;
 use super::fingerprint::{of_fields, Fingerprint, Sink};
 use super::normalise;
 use super::schema::Kind;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// Where a row holds the compared fields: names of fields in the order of its texts, for instance `email,name,custom`.
 #[derive(Debug, Clone)]
 pub struct Layout {
     comparison: Comparison,
-    names: Vec<String>,
+    /// How many texts a row has.
+    width: usize,
     /// Per compared field: where it stands.
     places: Vec<Place>,
+    /// Where a match key can stand, best first.
+    keys: Vec<(usize, Kind)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,23 +32,27 @@ enum Place {
 impl Layout {
     /// Places the comparison's fields among these names, separated by commas.
     pub fn new(comparison: Comparison, names: &str) -> Self {
-        let names: Vec<String> = names.split(',').map(str::to_owned).collect();
-        let find = |name: &str| names.iter().position(|n| n == name);
+        let names: Vec<&str> = names.split(',').collect();
+        let find = |name: &str| names.iter().position(|n| *n == name);
         let place = |field: &super::Compared| match (find(&field.name), field.custom()) {
             (Some(at), _) => Place::At(at),
             (None, Some(_)) => find("custom").map_or(Place::Nowhere, Place::In),
             (None, None) => Place::Nowhere,
         };
         Layout {
+            width: names.len(),
             places: comparison.fields().iter().map(place).collect(),
+            keys: normalise::match_fields(comparison.entity())
+                .iter()
+                .filter_map(|name| Some((find(name)?, normalise::match_kind(name))))
+                .collect(),
             comparison,
-            names,
         }
     }
 
     /// How many texts a row has.
     pub fn width(&self) -> usize {
-        self.names.len()
+        self.width
     }
 
     /// The same fingerprint as that of the record the row stands for. It never fails: a local table's own statements
@@ -62,19 +68,10 @@ impl Layout {
 
     /// What the row is matched by.
     pub fn match_key(&self, row: &[Option<Cow<'_, str>>]) -> Option<String> {
-        match_key(self.comparison.entity(), &self.names, row)
+        self.keys
+            .iter()
+            .find_map(|(at, kind)| normalise::as_match_key(canon::of_text(*kind, text(row, *at)?)?))
     }
-}
-
-fn match_key(entity: EntityType, names: &[String], row: &[Option<Cow<'_, str>>]) -> Option<String> {
-    let mut record = Map::new();
-    for name in normalise::match_fields(entity) {
-        let found = names.iter().position(|n| n == name).and_then(|at| text(row, at));
-        if let Some(found) = found {
-            record.insert((*name).to_owned(), Value::from(found));
-        }
-    }
-    normalise::match_key(entity, &record)
 }
 
 fn text<'a>(row: &'a [Option<Cow<'_, str>>], at: usize) -> Option<&'a str> {
@@ -118,6 +115,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::core::fingerprint;
+    use serde_json::Map;
 
     fn row<'a>(texts: &[Option<&'a str>]) -> Vec<Option<Cow<'a, str>>> {
         texts.iter().map(|t| t.map(Cow::Borrowed)).collect()
