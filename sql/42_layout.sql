@@ -17,8 +17,9 @@ COMMENT ON COLUMN sync_layout.bound_by IS 'The role whose rights reading and wri
 COMMENT ON COLUMN sync_layout.members IS 'Where the rows are: the relation itself, and its partitions.';
 COMMENT ON COLUMN sync_layout.broken IS 'Why the relation can''t be used any more (a bound column was dropped, ...); NULL while it can.';
 
+-- No foreign key to the layout, nor in sync_binding: a parallel restore loads the tables of an extension in any order.
 CREATE TABLE sync_layout_column (
-    layout int NOT NULL REFERENCES sync_layout (id) ON DELETE CASCADE,
+    layout int NOT NULL,
     position int NOT NULL,
     purpose text NOT NULL CHECK (purpose IN ('field', 'key', 'org', 'deleted')),
     field text,
@@ -68,7 +69,7 @@ CREATE TRIGGER sync_anchor BEFORE INSERT ON sync_layout_column FOR EACH ROW EXEC
 CREATE TABLE sync_binding (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
     entity smallint NOT NULL,
-    layout int NOT NULL REFERENCES sync_layout (id),
+    layout int NOT NULL,
     bound_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, entity)
 );
@@ -199,22 +200,18 @@ END
 $$;
 COMMENT ON FUNCTION sync_adopt(regprocedure) IS 'Takes a generated function from PUBLIC, and lets it go with the extension.';
 
--- A query over all rows of a layout: $1 is the organisation, $2 the comparison.
+-- A query over all rows of a layout, keys and texts: $1 is the organisation.
 CREATE FUNCTION sync_scan_query(layout_id int) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     s sync_layout_sql := sync_layout_pieces(layout_id);
 BEGIN
-    RETURN format($sql$
-        SELECT x.local_id COLLATE "C", @extschema@.sync_row_match_key($2, %1$L, x.texts) COLLATE "C",
-               @extschema@.sync_row_fingerprint($2, %1$L, x.texts)
-        FROM (SELECT %2$s AS local_id, ARRAY[%3$s] AS texts
-              FROM %4$s n WHERE %5$s AND %6$s OFFSET 0) x$sql$,
-        s.names, s.key_text, s.row_texts, (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id), s.org_match, s.live);
+    RETURN format('SELECT %s AS local_id, ARRAY[%s] AS texts FROM %s n WHERE %s AND %s',
+                  s.key_text, s.row_texts, (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id), s.org_match, s.live);
 END
 $$;
-COMMENT ON FUNCTION sync_scan_query(int) IS 'SQL for keys, match keys and fingerprints of all rows of a layout''s relation.';
+COMMENT ON FUNCTION sync_scan_query(int) IS 'SQL for keys and texts of all rows of a layout''s relation.';
 
 -- And one over some rows: $1 is the organisation, the ids are in the array that is named.
 CREATE FUNCTION sync_read_query(layout_id int, ids text, record text) RETURNS text
@@ -230,7 +227,7 @@ $$;
 COMMENT ON FUNCTION sync_read_query(int, text, text) IS 'SQL for the records of some rows of a layout''s relation.';
 
 -- Built-in tables are read by functions that are parsed when they are made, and that the planner puts into the calling
--- query. A bound relation is read by sync_rows_as, with the rights of who bound it: a view may call functions of its
+-- query. A bound relation is read by sync_scan_as and sync_rows_as, with the rights of who bound it: a view may call functions of its
 -- owner. That query is made when it is needed, so nothing goes stale by a renaming.
 CREATE FUNCTION sync_generate_readers(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -239,7 +236,9 @@ DECLARE
     records text := (SELECT e.name FROM sync_layout x JOIN sync_entity e ON e.number = x.entity WHERE x.id = layout_id);
 BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_scan_%s(org uuid, spec text) RETURNS TABLE (local_id text, match_key text, fingerprint uuid)
-                    LANGUAGE sql STABLE ROWS 100000 BEGIN ATOMIC %s; END', layout_id, sync_scan_query(layout_id));
+                    LANGUAGE sql STABLE ROWS 100000 BEGIN ATOMIC
+                        SELECT x.local_id COLLATE "C", sync_row_match_key($2, %L, x.texts) COLLATE "C", sync_row_fingerprint($2, %2$L, x.texts)
+                        FROM (%3$s OFFSET 0) x; END', layout_id, (sync_layout_pieces(layout_id)).names, sync_scan_query(layout_id));
     EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_read_%s(org uuid, ids text[]) RETURNS TABLE (local_id text, record jsonb)
                     LANGUAGE sql STABLE ROWS 1000 BEGIN ATOMIC %s; END', layout_id, sync_read_query(layout_id, '$2', 'to_jsonb(n) - ''org_id'''));
     EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_scan_%s(uuid, text) IS %L', layout_id, format('Keys and fingerprints of all local %s. Generated.', records));
@@ -253,9 +252,10 @@ CREATE FUNCTION sync_scan_source(layout_id int) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT CASE WHEN l.bound_by IS NULL THEN format('@extschema@.sync_scan_%s($1, $4)', l.id)
-                ELSE format('(SELECT x.local_id COLLATE "C" AS local_id, x.value COLLATE "C" AS match_key, x.fingerprint
-                              FROM @extschema@.sync_rows_as(%s, %L, %L, $1, $4, NULL) x)',
-                            l.bound_by::oid, sync_scan_query(l.id), l.tracking = 'scan') END
+                -- called in a SELECT list, its rows are not stored before they are joined
+                ELSE format('(SELECT (y.x).local_id COLLATE "C" AS local_id, (y.x).match_key COLLATE "C" AS match_key, (y.x).fingerprint
+                              FROM (SELECT @extschema@.sync_scan_as(%s, %L, %L, $1, $4, %L) AS x OFFSET 0) y)',
+                            l.bound_by::oid, sync_scan_query(l.id), l.tracking = 'scan', (sync_layout_pieces(l.id)).names) END
     FROM sync_layout l WHERE l.id = layout_id
 $$;
 COMMENT ON FUNCTION sync_scan_source(int) IS 'SQL for a layout''s rows as (local_id, match_key, fingerprint).';
@@ -273,7 +273,7 @@ BEGIN
     ELSIF cardinality(ids) > 0 THEN
         RETURN QUERY
             SELECT x.local_id, x.value::jsonb
-            FROM sync_rows_as(l.bound_by, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), false, org, NULL, ids) x;
+            FROM sync_rows_as(l.bound_by, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), org, NULL, ids) x;
     END IF;
 END
 $$;

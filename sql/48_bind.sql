@@ -216,7 +216,7 @@ CREATE FUNCTION sync_try_layout(layout_id int, org uuid, e sync_entity) RETURNS 
 AS $$
 BEGIN
     PERFORM sync_layout_usable(layout_id);
-    PERFORM FROM sync_layout l, sync_rows_as(l.bound_by, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, NULL)
+    PERFORM FROM sync_layout l, sync_scan_as(l.bound_by, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, (sync_layout_pieces(layout_id)).names)
     WHERE l.id = layout_id;
 END
 $$;
@@ -236,6 +236,7 @@ BEGIN
         -- the triggers go along
         EXECUTE format('DROP FUNCTION %s CASCADE', routine);
     END LOOP;
+    DELETE FROM sync_layout_column x WHERE x.layout = layout_id;
     DELETE FROM sync_layout l WHERE l.id = layout_id;
 END
 $$;

@@ -38,7 +38,8 @@ extension_sql_file!(
         api::record::sync_fields,
         api::record::sync_row_fingerprint,
         api::record::sync_row_match_key,
-        api::local::sync_rows_as
+        api::local::sync_rows_as,
+        api::local::sync_scan_as
     ]
 );
 extension_sql_file!(
@@ -129,6 +130,7 @@ extension_sql_file!(
         api::connector::sync_connect,
         api::connector::sync_test_connection,
         api::local::sync_rows_as,
+        api::local::sync_scan_as,
         api::list::sync_delta,
         api::list::sync_full,
         api::schedule::sync_scheduled,

@@ -1,23 +1,22 @@
 //! Reading and writing the app's own relations with the rights of the role that bound them.
 
+use super::record::layout_of;
 use crate::report::raise;
-use crate::store::local::{self, LocalRow};
+use crate::store::local;
 use crate::worker::caller;
 use crate::worker::identity::{as_role, given, writing_as};
+use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::AnyArray;
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use sync_engine::error::{Code, Error, Result};
 
-/// `sync_rows_as(role, query, is_unique, org, spec, ids) → table(local_id, value, fingerprint)`: runs a query of three
-/// columns with that role's rights; `$1`, `$2`, `$3` in it are organisation, comparison and ids. `is_unique`: two rows
-/// of one key are an error.
+/// `sync_rows_as(role, query, org, spec, ids) → table(local_id, value, fingerprint)`: runs a query of three columns with
+/// that role's rights; `$1`, `$2`, `$3` in it are organisation, comparison and ids.
 #[pg_extern(volatile)]
 fn sync_rows_as(
     role: pg_sys::Oid,
     query: &str,
-    is_unique: bool,
     org: pgrx::Uuid,
     spec: Option<&str>,
     ids: Option<Vec<Option<String>>>,
@@ -29,24 +28,61 @@ fn sync_rows_as(
         name!(fingerprint, Option<pgrx::Uuid>),
     ),
 > {
-    let args = [org.into(), spec.into(), ids.into()];
-    let cursor = as_role(role, || local::open(query, &args)).unwrap_or_else(|e| raise(e));
+    let cursor = opened(role, query, &[org.into(), spec.into(), ids.into()]);
+    TableIterator::new(batches(role, move || local::fetch(&cursor)))
+}
+
+/// `sync_scan_as(role, query, is_unique, org, comparison, layout) → table(local_id, match_key, fingerprint)`: the same
+/// for a query of two columns, keys and `sync_row_fingerprint`'s texts; a million rows are compared in half the time
+/// that calls of that function would take. `is_unique`: two rows of one key are an error.
+#[pg_extern(volatile)]
+fn sync_scan_as(
+    role: pg_sys::Oid,
+    query: &str,
+    is_unique: bool,
+    org: pgrx::Uuid,
+    comparison: &str,
+    layout: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(local_id, Option<String>),
+        name!(match_key, Option<String>),
+        name!(fingerprint, Option<pgrx::Uuid>),
+    ),
+> {
+    let layout = layout_of(comparison, layout).unwrap_or_else(|e| raise(e));
+    let query = query.to_owned();
+    let cursor = opened(role, &query, &[org.into()]);
+    let mut rows = batches(role, move || local::scan(&cursor, &layout));
     let mut keys = is_unique.then(Keys::default);
-    let mut batch = Vec::<LocalRow>::new().into_iter();
-    let rows = std::iter::from_fn(move || {
-        batch.next().or_else(|| {
-            let fetched = as_role(role, || local::fetch(&cursor)).unwrap_or_else(|e| raise(e));
-            if let Some(keys) = &mut keys {
-                fetched
-                    .iter()
-                    .try_for_each(|(key, ..)| keys.add(key.as_deref()))
-                    .unwrap_or_else(|e| raise(e));
+    TableIterator::new(std::iter::from_fn(move || {
+        let row = rows.next();
+        match (&mut keys, &row) {
+            (Some(keys), Some((key, ..))) => keys.add(key.as_deref()).unwrap_or_else(|e| raise(e)),
+            (Some(keys), None) => {
+                if let Some(twice) = keys.twice() {
+                    let cursor = opened(role, &query, &[org.into()]);
+                    let found = batches(role, move || local::keys(&cursor)).find(|key| keys.is(key, twice));
+                    raise(repeated(found.flatten()))
+                }
             }
-            batch = fetched.into_iter();
-            batch.next()
-        })
-    });
-    TableIterator::new(rows)
+            (None, _) => {}
+        }
+        row
+    }))
+}
+
+fn opened(role: pg_sys::Oid, query: &str, args: &[DatumWithOid]) -> String {
+    as_role(role, || local::open(query, args)).unwrap_or_else(|e| raise(e))
+}
+
+/// Rows one by one, from batches that are read with the rights of the role.
+fn batches<T>(role: pg_sys::Oid, fetch: impl Fn() -> Result<Vec<T>>) -> impl Iterator<Item = T> {
+    let next = move || Some(as_role(role, &fetch).unwrap_or_else(|e| raise(e)));
+    std::iter::from_fn(next)
+        .take_while(|batch| !batch.is_empty())
+        .flatten()
 }
 
 /// `sync_write_as(role, query, op, org, ids, records, fields, images, prints) → table(local_id, image, print)`: calls a
@@ -88,25 +124,40 @@ fn sync_write_as(
     TableIterator::new(written.unwrap_or_else(|e| raise(e)))
 }
 
-/// Keys that were met, as hashes: a million in 16 MB. Hashed anew in each call, so that two keys that share a hash,
-/// once in ten million scans of a million rows, don't do so for good.
+/// Keys that were met, as hashes: a million in 8 MB. They are sorted at the end, which takes a quarter of the time that a
+/// set would. Hashed anew in each call, so that two keys that share a hash, once in ten million scans of a million rows,
+/// don't do so for good.
 #[derive(Default)]
 struct Keys {
     hasher: RandomState,
-    met: HashSet<u64>,
+    met: Vec<u64>,
 }
 
 impl Keys {
     fn add(&mut self, key: Option<&str>) -> Result<()> {
-        let Some(key) = key else {
-            return Err(keyless("a local row has no key".to_owned()));
-        };
-        if self.met.insert(self.hasher.hash_one(key)) {
-            Ok(())
-        } else {
-            Err(keyless(format!("two local rows have the key {key}")))
-        }
+        let key = key.ok_or_else(|| keyless("a local row has no key".to_owned()))?;
+        self.met.push(self.hasher.hash_one(key));
+        Ok(())
     }
+
+    /// The hash of a key that was met twice.
+    fn twice(&mut self) -> Option<u64> {
+        self.met.sort_unstable();
+        let pair = self.met.windows(2).find(|pair| pair.first() == pair.last());
+        pair.and_then(|pair| pair.first().copied())
+    }
+
+    fn is(&self, key: &Option<String>, hash: u64) -> bool {
+        key.as_ref().is_some_and(|key| self.hasher.hash_one(key) == hash)
+    }
+}
+
+/// Its rows may have changed since they were read first.
+fn repeated(key: Option<String>) -> Error {
+    keyless(match key {
+        Some(key) => format!("two local rows have the key {key}"),
+        None => "two local rows have one key".to_owned(),
+    })
 }
 
 fn keyless(message: String) -> Error {

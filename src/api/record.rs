@@ -160,7 +160,7 @@ fn comparison(text: &str) -> Result<Rc<Comparison>> {
     KNOWN.with(|known| remembered(known, text, "", || text.parse()))
 }
 
-fn layout_of(comparison: &str, names: &str) -> Result<Rc<Layout>> {
+pub(super) fn layout_of(comparison: &str, names: &str) -> Result<Rc<Layout>> {
     thread_local! {
         static KNOWN: Memory<Layout> = const { RefCell::new(Vec::new()) };
     }
