@@ -108,7 +108,8 @@ DECLARE
     place text := regexp_replace(nullif(btrim(sync_map.path), ''), '^(meta_data|custom)\.', '');
 BEGIN
     IF sync_kind_fields(c.kind, e.name) IS NULL THEN
-        RAISE EXCEPTION 'a connector of kind "%" has no %', c.kind, e.name USING ERRCODE = '22023';
+        RAISE EXCEPTION 'a connector of kind "%" has no %', c.kind, e.name USING ERRCODE = '22023',
+            HINT = format('Its entity types: %s.', array_to_string(sync_kind_entities(c.kind), ', '));
     END IF;
     IF named !~ '^[a-z_][a-z0-9_]{0,50}$' THEN
         RAISE EXCEPTION 'a field can''t be called "%"', sync_map.field USING ERRCODE = '22023',

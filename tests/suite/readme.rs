@@ -51,6 +51,10 @@ fn run_page(page: &str, least: usize) {
     let db = TestDb::new();
     let org: Uuid = ORG.parse().unwrap();
     let role = db.role("admin", org);
+    // where the app has its own tables
+    db.client()
+        .batch_execute(&format!("CREATE SCHEMA crm AUTHORIZATION {role}"))
+        .unwrap();
     let blocks = blocks(page);
     assert!(blocks.len() >= least, "{page} has {} blocks", blocks.len());
     let mut session = blocks
