@@ -4,6 +4,7 @@
 //! The exit code is 1 where a target is missed.
 
 mod apply;
+mod bind;
 mod delta;
 mod lab;
 mod local;
@@ -30,6 +31,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("preview", preview::run),
     ("apply", apply::run),
     ("local", local::run),
+    ("bind", bind::run),
     ("progress", progress::run),
     ("pull", pull::run),
     ("memory", memory::run),

@@ -1,0 +1,168 @@
+//! A table of the app with 1,000,000 rows as the local side: what binding it costs, writing it while triggers follow, and
+//! scanning a view of it.
+
+use std::time::Duration;
+
+use postgres::Client;
+use sync_ext_tests::TestDb;
+use uuid::Uuid;
+
+use crate::lab::{add_connector, Lab, MILLION};
+use crate::report::{Report, Target};
+use crate::timing::{median, paired, ratio, show, take_turns, timed};
+
+const MANY: i64 = 10_000;
+/// Statements of one row in a round; their median counts.
+const SINGLES: i64 = 20;
+const ROUNDS: i64 = 9;
+
+const TABLES: &str = "
+    CREATE TABLE people (id bigint PRIMARY KEY, mail text NOT NULL, full_name text, first text, last text, phone text,
+                         street text, city text, zip text, country text, note text, updated_at timestamptz DEFAULT now());
+    INSERT INTO people SELECT n, 'c' || n || '@example.org', 'First Last ' || n, 'First', 'Last ' || n, '+1 555 ' || n,
+        n || ' Long Street', 'Springfield', lpad((n % 100000)::text, 5, '0'), 'US', repeat('x', 40)
+    FROM generate_series(1, 1000000) n;
+    CREATE TABLE untracked (LIKE people INCLUDING ALL);
+    INSERT INTO untracked SELECT * FROM people;
+    CREATE VIEW listed AS SELECT * FROM people;
+    CREATE TABLE remote_people AS SELECT * FROM people;
+    CREATE UNIQUE INDEX ON remote_people (mail);
+    ALTER TABLE remote_people ADD PRIMARY KEY (id);";
+
+const COLUMNS: &str = r#"'{"email": "mail", "name": "full_name", "first_name": "first", "last_name": "last", "billing_phone": "phone",
+    "billing_address_1": "street", "billing_city": "city", "billing_postcode": "zip", "billing_country": "country"}'"#;
+
+/// What one would write without a ledger.
+const PRINT: &str =
+    "md5(concat_ws('|', %.mail, %.full_name, %.first, %.last, %.phone, %.street, %.city, %.zip, %.country))";
+
+pub fn run(lab: &Lab, report: &mut Report) {
+    let db = TestDb::on(lab.server);
+    let org = db.org();
+    add_connector(&mut db.client(), org);
+    let mut client = db.client();
+    client.batch_execute(TABLES).unwrap();
+    client
+        .batch_execute(&format!(
+            "SET app.current_org_id = '{org}'; VACUUM (ANALYZE) people, untracked, remote_people"
+        ))
+        .unwrap();
+    backfill(report, &mut client);
+    client
+        .batch_execute("VACUUM (ANALYZE) sync_record; CHECKPOINT")
+        .unwrap();
+    for first in [MANY, 1] {
+        updates(report, &db, first);
+    }
+    scan(report, &mut client, org);
+}
+
+fn bind(client: &mut Client, relation: &str, tracking: &str) -> Duration {
+    let sql = format!("SELECT sync_bind('customers', '{relation}', {COLUMNS}, '{{id}}', '{tracking}')");
+    timed(|| client.batch_execute(&sql).unwrap()).0
+}
+
+fn backfill(report: &mut Report, client: &mut Client) {
+    let (mut binding, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        client
+            .batch_execute("SELECT sync_unbind('customers'); VACUUM sync_record")
+            .unwrap();
+        binding.push(bind(client, "people", "trigger"));
+        client
+            .batch_execute("CREATE TABLE bare (LIKE sync_record INCLUDING ALL) WITH (fillfactor = 50)")
+            .unwrap();
+        let insert = "INSERT INTO bare (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
+                      SELECT org_id, connector, entity, local_id, local_match_key, local_fingerprint FROM sync_record";
+        bare.push(timed(|| assert_eq!(client.execute(insert, &[]).unwrap() as i64, MILLION)).0);
+        client.batch_execute("DROP TABLE bare").unwrap();
+    }
+    report.judge(
+        paired(&binding, &bare),
+        "x as long",
+        Target::AtMost(3.0),
+        &format!(
+            "sync_bind of a table of {MILLION} rows, {}, against a bare INSERT .. SELECT of the same ledger rows, {}",
+            show(median(binding.clone())),
+            show(median(bare.clone()))
+        ),
+    );
+}
+
+/// Statements of many rows and of one, in a session of their own: what comes first must not spoil what follows.
+fn updates(report: &mut Report, db: &TestDb, first: i64) {
+    let mut sides = ["people", "untracked"].map(|table| (db.client(), table));
+    let mut times: [[Vec<Duration>; 2]; 2] = Default::default();
+    let blocks = if first == 1 { 0..ROUNDS } else { ROUNDS..2 * ROUNDS };
+    for block in blocks {
+        for size in [first, MANY + 1 - first] {
+            for ((client, table), times) in sides.iter_mut().zip(&mut times) {
+                let (kind, count) = if size == 1 { (1, SINGLES) } else { (0, 1) };
+                let turns = (0..count)
+                    .map(|n| update(client, table, 1 + block * 2 * MANY + n * 7, size))
+                    .collect();
+                times[kind].push(median(turns));
+            }
+        }
+    }
+    let [tracked, plain] = times;
+    for (kind, (rows, limit)) in [(MANY, 3.0), (1, 2.0)].into_iter().enumerate() {
+        report.judge(
+            paired(&tracked[kind], &plain[kind]),
+            "x as long",
+            Target::AtMost(limit),
+            &format!(
+                "UPDATE of {rows} in a bound table of {MILLION} rows (a statement of {first} came first), {}, against the same \
+                 table without triggers, {}",
+                show(median(tracked[kind].clone())),
+                show(median(plain[kind].clone()))
+            ),
+        );
+    }
+}
+
+fn update(client: &mut Client, table: &str, from: i64, rows: i64) -> Duration {
+    let sql = format!("UPDATE {table} SET full_name = full_name || '!' WHERE id BETWEEN $1 AND $2");
+    let statement = client.prepare(&sql).unwrap();
+    let (time, done) = timed(|| client.execute(&statement, &[&from, &(from + rows - 1)]).unwrap());
+    assert_eq!(done as i64, rows);
+    time
+}
+
+fn scan(report: &mut Report, client: &mut Client, org: Uuid) {
+    bind(client, "listed", "scan");
+    client
+        .batch_execute("VACUUM (ANALYZE) sync_record; SET jit = off")
+        .unwrap();
+    let scan = format!("SELECT sync_scan_local('{org}', number, 1::smallint) FROM integration_connector WHERE org_id = '{org}'");
+    let joined = |key: &str| {
+        format!(
+            "SELECT count(*) FROM listed v FULL JOIN remote_people r ON r.{key} = v.{key} WHERE {} IS DISTINCT FROM {}",
+            PRINT.replace('%', "v"),
+            PRINT.replace('%', "r")
+        )
+    };
+    let (by_mail, by_id) = (joined("mail"), joined("id"));
+    let client = std::cell::RefCell::new(client);
+    let run = |sql: &str| timed(|| client.borrow_mut().batch_execute(sql).unwrap()).0;
+    let [scanned, mail, id] = take_turns(
+        5,
+        [&mut || run(&scan), &mut || run(&by_mail), &mut || run(&by_id)],
+    );
+    report.judge(
+        ratio(scanned, mail),
+        "x as long",
+        Target::AtMost(1.0),
+        &format!(
+            "a scan of a view of {MILLION} rows, {}, against a FULL JOIN by e-mail that computes md5(concat_ws(..)) of both \
+             sides' columns, {}",
+            show(scanned),
+            show(mail)
+        ),
+    );
+    report.note(&format!(
+        "against the same join by a number that both sides had, {}: {:.2} x as long",
+        show(id),
+        ratio(scanned, id)
+    ));
+}
