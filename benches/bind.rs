@@ -43,18 +43,23 @@ pub fn run(lab: &Lab, report: &mut Report) {
     let mut client = db.client();
     client.batch_execute(TABLES).unwrap();
     client
-        .batch_execute(&format!(
-            "SET app.current_org_id = '{org}'; VACUUM (ANALYZE) people, untracked, remote_people"
-        ))
+        .batch_execute(&format!("SET app.current_org_id = '{org}'"))
         .unwrap();
+    vacuum(&mut client, "people, untracked, remote_people");
     backfill(report, &mut client);
-    client
-        .batch_execute("VACUUM (ANALYZE) sync_record; CHECKPOINT")
-        .unwrap();
+    vacuum(&mut client, "sync_record");
+    client.batch_execute("CHECKPOINT").unwrap();
     for first in [MANY, 1] {
         updates(report, &db, first);
     }
     scan(report, &mut client, org);
+}
+
+/// Alone in its message: it can't be in a transaction.
+fn vacuum(client: &mut Client, tables: &str) {
+    client
+        .batch_execute(&format!("VACUUM (ANALYZE) {tables}"))
+        .unwrap();
 }
 
 fn bind(client: &mut Client, relation: &str, tracking: &str) -> Duration {
@@ -65,9 +70,8 @@ fn bind(client: &mut Client, relation: &str, tracking: &str) -> Duration {
 fn backfill(report: &mut Report, client: &mut Client) {
     let (mut binding, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        client
-            .batch_execute("SELECT sync_unbind('customers'); VACUUM sync_record")
-            .unwrap();
+        client.batch_execute("SELECT sync_unbind('customers')").unwrap();
+        vacuum(client, "sync_record");
         binding.push(bind(client, "people", "trigger"));
         client
             .batch_execute("CREATE TABLE bare (LIKE sync_record INCLUDING ALL) WITH (fillfactor = 50)")
@@ -131,9 +135,8 @@ fn update(client: &mut Client, table: &str, from: i64, rows: i64) -> Duration {
 
 fn scan(report: &mut Report, client: &mut Client, org: Uuid) {
     bind(client, "listed", "scan");
-    client
-        .batch_execute("VACUUM (ANALYZE) sync_record; SET jit = off")
-        .unwrap();
+    vacuum(client, "sync_record");
+    client.batch_execute("SET jit = off").unwrap();
     let scan = format!("SELECT sync_scan_local('{org}', number, 1::smallint) FROM integration_connector WHERE org_id = '{org}'");
     let joined = |key: &str| {
         format!(
