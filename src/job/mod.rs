@@ -1,6 +1,7 @@
 //! Jobs of a worker, from claim to finish: one file per job.
 
 mod apply;
+mod crew;
 mod list;
 mod pool;
 mod preview;

@@ -13,7 +13,7 @@ pub mod stack;
 pub mod webhook;
 pub mod woocommerce;
 
-pub use http::HttpSettings;
+pub use http::{HttpSettings, Meter};
 pub use kind::{open, validate, ConnectorKind};
 
 use crate::core::{EntityType, Record, Stub};
@@ -170,6 +170,14 @@ pub struct Change {
     pub fields: Map<String, Value>,
 }
 
+/// What came of a change that was made.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub external_id: String,
+    /// The record as the remote holds it then, or why it could not be read.
+    pub record: Result<Record>,
+}
+
 /// A remote system. Shared by the fetching threads of one run.
 pub trait Source: Send + Sync {
     /// The entity types that this system has.
@@ -198,13 +206,19 @@ pub trait Source: Send + Sync {
     ) -> Result<Map<String, Value>> {
         Err(read_only(entity))
     }
-    /// The records that have this match key right now. Asked before anything is created: a creation that timed
-    /// out may have happened.
-    fn find(&self, entity: EntityType, _key: &str) -> Result<Vec<Record>> {
+    /// What this system would know a record of another one by, such as its e-mail address. Two records with the same
+    /// one may be one record here; one without any can't be looked for. Asks nobody.
+    fn known_by(&self, _entity: EntityType, record: &Record) -> Option<String> {
+        record.match_key.clone()
+    }
+    /// The records that are known by the same right now, all of them. Asked before anything is created: a creation
+    /// that timed out may have happened.
+    fn find(&self, entity: EntityType, _record: &Record, _meter: &Meter) -> Result<Vec<Record>> {
         Err(read_only(entity))
     }
-    /// Creates or changes one record; returns it as the remote holds it then.
-    fn write(&self, entity: EntityType, _change: &Change) -> Result<Record> {
+    /// Creates or changes one record. An error with one of the codes for a broken exchange (08006, 08P01) leaves open
+    /// whether it was; any other means that it wasn't.
+    fn write(&self, entity: EntityType, _change: &Change, _meter: &Meter) -> Result<Written> {
         Err(read_only(entity))
     }
 }

@@ -3,15 +3,16 @@
 use super::tally::Went;
 use super::write::{well, Write};
 use super::{Run, LOCAL};
-use crate::store::list::{self as store, Applied};
+use crate::store::list::{self as store, Applied, Item};
 use crate::worker::transaction::short;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
 
-/// How often, and how long apart, a page is tried while a pull or an apply of the same records is under way.
-const TRIES: u32 = 20;
+/// How long a scheduled run waits for a pull or an apply of the same records. Then it leaves them for the next call: other
+/// items have been waiting as well.
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Items of one connector and entity type that belong into one history.
@@ -31,6 +32,7 @@ impl Run<'_> {
         for ((platform, entity, user), writes) in groups {
             match self.apply(&platform, entity, user, &writes) {
                 Ok(applied) => self.settle_applied(&platform, entity, writes, applied),
+                Err(error) if error.code == Code::Busy => drop(self.busy.insert((platform, entity))),
                 Err(error) => {
                     for write in &writes {
                         self.failed(&write.item, &error);
@@ -59,15 +61,27 @@ impl Run<'_> {
         let (all, forced) = (ids(false), ids(true));
         // a relation without triggers is read anew once in a run
         let rescan = self.rescanned.insert((platform.to_owned(), entity));
-        for _ in 1..TRIES {
+        let begun = Instant::now();
+        loop {
             let done =
                 short(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history));
             match done {
-                Err(error) if error.code == Code::Busy && !self.is_late() => self.crew.pause(PAUSE),
+                Err(error) if error.code == Code::Busy && !self.leaves_busy(begun) => self.crew.pause(PAUSE),
                 done => return done,
             }
         }
-        short(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history))
+    }
+
+    /// Who called for it waits as long as it takes, as a second pull does.
+    fn leaves_busy(&self, begun: Instant) -> bool {
+        self.is_late() || self.deadline.is_some() && begun.elapsed() >= PATIENCE
+    }
+
+    /// Whether another run is at the records that an item is to be written from.
+    pub(super) fn is_busy(&self, item: &Item) -> bool {
+        !self.busy.is_empty()
+            && item.target_platform == LOCAL
+            && self.busy.contains(&(item.source_platform.clone(), item.entity))
     }
 
     fn settle_applied(

@@ -6,14 +6,15 @@
 //! 3. *Write* the rest: to local tables set-based, to connectors one by one.
 //! 4. *Settle*: each item keeps how it went, and when it is due next. None stands in another's way.
 
-mod crew;
 mod finish;
 mod local;
 mod read;
 mod remote;
+mod settle;
 mod tally;
 mod write;
 
+use super::crew::Crew;
 use super::pool::Fetched;
 use super::take_places;
 use crate::settings::Settings;
@@ -23,7 +24,7 @@ use crate::store::list::{self as store, Item, Outcome, Selection};
 use crate::store::run::{self as runs, RunKey};
 use crate::worker::transaction::{short, waiting};
 use crate::worker::{List, ListMode, Request};
-use crew::Crew;
+
 use read::{Known, Question, Read, Wanted};
 use remote::Remotes;
 use serde_json::{json, Map, Value};
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 use sync_engine::core::{EntityType, Record};
 use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::Written;
 use tally::{told, Counts, Tally, Went};
 use write::Write;
 
@@ -42,8 +44,9 @@ const LOCAL: &str = "local";
 /// What helper threads come back with.
 pub enum Done {
     Read(Question, Box<Result<(Fetched, Shape)>>),
-    Found(String, Result<Vec<Record>>),
-    Wrote(String, Result<Record>),
+    /// With the number of requests that it took.
+    Found(String, u32, Result<Vec<Record>>),
+    Wrote(String, u32, Result<Written>),
 }
 
 /// A run under way.
@@ -55,6 +58,8 @@ struct Run<'a> {
     remotes: Remotes,
     /// Nothing new is begun after that.
     deadline: Option<Instant>,
+    /// Nor where what is left doesn't fit into the time.
+    is_over: bool,
     tally: Tally,
     /// What came of items that nothing more has to be written with.
     settled: Vec<Outcome>,
@@ -62,6 +67,8 @@ struct Run<'a> {
     touched: BTreeSet<(String, EntityType)>,
     /// Whose local side was read anew, where no trigger follows it.
     rescanned: HashSet<(String, EntityType)>,
+    /// Whose records another run is at: local items of theirs stay due.
+    busy: HashSet<(String, EntityType)>,
     /// Histories of this run, by user.
     histories: BTreeMap<Option<String>, String>,
     begun: Instant,
@@ -148,19 +155,31 @@ impl<'a> Run<'a> {
             crew: Crew::start(request.settings.fetch_concurrency)?,
             remotes: Remotes::default(),
             deadline: list.time_limit.map(|limit| Instant::now() + limit),
+            is_over: false,
             mode: list.mode,
             tally: Tally::default(),
             settled: Vec::new(),
             touched: BTreeSet::new(),
             rescanned: HashSet::new(),
+            busy: HashSet::new(),
             histories: BTreeMap::new(),
             begun,
             key,
         })
     }
 
+    /// Whether nothing new is begun.
     fn is_late(&self) -> bool {
+        self.is_over || self.is_past_deadline()
+    }
+
+    fn is_past_deadline(&self) -> bool {
         self.deadline.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Whether there is something to begin, or to wait for.
+    fn goes_on(&self, all_begun: bool) -> bool {
+        !all_begun && !self.is_late() || !self.crew.is_idle() && !self.is_past_deadline()
     }
 
     fn writes_all(&self, item: &Item) -> bool {
@@ -187,7 +206,9 @@ impl<'a> Run<'a> {
     }
 
     fn carry_out_page(&mut self, items: Vec<Item>) -> Result<()> {
-        let (items, inactive): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.is_active);
+        let (mut items, inactive): (Vec<Item>, Vec<Item>) =
+            items.into_iter().partition(|item| item.is_active);
+        items.retain(|item| !self.is_busy(item));
         for item in &inactive {
             let error = Error::new(Code::Invalid, "the item is switched off (is_active)");
             self.tally.add(item, Went::Failed, Some(&error));
@@ -340,7 +361,7 @@ impl<'a> Run<'a> {
     fn close(&self) {
         self.remotes.close(&self.key.org);
         for (platform, entity) in &self.touched {
-            let Ok(remote) = self.remotes.usable(platform) else {
+            let Ok(remote) = self.remotes.opened(platform) else {
                 continue;
             };
             let ledger: Ledger = remote.ledger(&self.key.org, *entity);

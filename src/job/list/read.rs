@@ -86,18 +86,24 @@ impl Run<'_> {
                 Err(error) => refuse(&mut read, platform, *entity, ids, &error),
             }
         }
-        while !self.is_late() && (!questions.is_empty() || !self.crew.is_idle()) {
-            while let Some(question) = questions.pop_if(|_| self.crew.is_free() && !self.is_late()) {
-                if let Err(error) = self.ask(&question) {
-                    refuse(
-                        &mut read,
-                        &question.platform,
-                        question.entity,
-                        &question.ids,
-                        &error,
-                    );
+        while self.goes_on(questions.is_empty()) {
+            while let Some(question) = questions.pop_if(|_| self.crew.free() > 0 && !self.is_late()) {
+                match self.ask(&question) {
+                    Ok(true) => asked.push(question),
+                    Ok(false) => self.is_over = true,
+                    Err(error) => {
+                        let Question {
+                            platform,
+                            entity,
+                            ids,
+                            ..
+                        } = &question;
+                        refuse(&mut read, platform, *entity, ids, &error);
+                    }
                 }
-                asked.push(question);
+            }
+            if self.crew.is_idle() {
+                continue;
             }
             match self.crew.next(self.deadline)? {
                 Some(Done::Read(question, outcome)) => self.take_in(&question, *outcome, &mut read),
@@ -166,10 +172,15 @@ impl Run<'_> {
             .collect())
     }
 
-    fn ask(&mut self, question: &Question) -> Result<()> {
+    /// Sends a question; false where there is no time left for it.
+    fn ask(&mut self, question: &Question) -> Result<bool> {
         let org = &self.key.org;
-        self.remotes
-            .take(&question.platform, org, &self.crew, self.deadline)?;
+        if !self
+            .remotes
+            .take(&question.platform, org, &self.crew, self.deadline)?
+        {
+            return Ok(false);
+        }
         let remote = self.remotes.usable(&question.platform)?;
         let (source, entity) = (remote.source.clone(), question.entity);
         let shape = short(|| remote.ledger(org, entity).shape())?;
@@ -186,7 +197,8 @@ impl Run<'_> {
                 Ok((fetched, shape))
             },
             move |outcome| Done::Read(question, Box::new(outcome)),
-        )
+        )?;
+        Ok(true)
     }
 
     fn take_in(&mut self, question: &Question, outcome: Result<(Fetched, Shape)>, read: &mut Read) {
@@ -196,9 +208,11 @@ impl Run<'_> {
             ids,
             ..
         } = question;
-        self.remotes.note(platform, &self.key.org, &outcome);
+        let requests = outcome.as_ref().map_or(1, |(fetched, _)| fetched.batch.requests);
+        self.remotes
+            .note(platform, *entity, &self.key.org, requests, &outcome);
         let stored = outcome.and_then(|(fetched, shape)| {
-            let ledger = self.remotes.usable(platform)?.ledger(&self.key.org, *entity);
+            let ledger = self.remotes.opened(platform)?.ledger(&self.key.org, *entity);
             let counts = relaxed(|| {
                 if ledger.shape()?.comparison != shape.comparison {
                     return Err(Error::new(

@@ -1,14 +1,14 @@
 //! The connectors of a run: opened when they are first needed, and left alone once they fail altogether.
 
-use super::crew::Crew;
 use super::Done;
+use crate::job::crew::Crew;
 use crate::job::opener;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::ledger::Ledger;
 use crate::worker::transaction::{relaxed, short};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;
@@ -30,11 +30,14 @@ pub struct Remote {
     pub kind: ConnectorKind,
     pub source: Arc<dyn Source>,
     rate: f64,
-    tokens: u32,
+    /// Requests in hand; below zero where more were made than were taken.
+    tokens: i64,
     strikes: u32,
     answered: bool,
     /// Why nothing more is asked of it in this run.
     down: Option<Error>,
+    /// How often its user was forbidden to write an entity type.
+    forbidden: BTreeMap<EntityType, (u32, Error)>,
 }
 
 /// All connectors of a run by name, those that can't be used with the reason.
@@ -67,24 +70,43 @@ impl Remotes {
         }
     }
 
-    /// Takes a request from the connector's token bucket, waiting for it.
+    /// The same, even where nothing more is asked of it.
+    pub fn opened(&self, name: &str) -> Result<&Remote> {
+        match self.0.get(name) {
+            Some(Ok(remote)) => Ok(remote),
+            _ => self.usable(name),
+        }
+    }
+
+    /// The connector of that name, unless its user may not write such records.
+    pub fn writable(&self, name: &str, entity: EntityType) -> Result<&Remote> {
+        let remote = self.usable(name)?;
+        match remote.forbidden.get(&entity) {
+            Some((times, error)) if *times >= STRIKES => Err(error.clone()),
+            _ => Ok(remote),
+        }
+    }
+
+    /// Takes a request from the connector's token bucket, waiting for it; false: there will be none in time.
     pub fn take(
         &mut self,
         name: &str,
         org: &str,
         crew: &Crew<Done>,
         deadline: Option<Instant>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.usable(name)?;
         let Some(Ok(remote)) = self.0.get_mut(name) else {
-            return Ok(());
+            return Ok(false);
         };
-        while remote.tokens == 0 {
+        while remote.tokens <= 0 {
             let number = remote.connector.number;
             let lease = relaxed(|| connector::take_tokens(org, number, LEASE, remote.rate))?;
-            remote.tokens = lease.granted;
-            let late = deadline.is_some_and(|at| Instant::now() + lease.wait() > at);
-            if lease.granted == 0 && (late || lease.wait() > PATIENCE) {
+            remote.tokens += i64::from(lease.granted);
+            if lease.granted == 0 && deadline.is_some_and(|at| Instant::now() + lease.wait() > at) {
+                return Ok(false);
+            }
+            if lease.granted == 0 && lease.wait() > PATIENCE {
                 let error = Error::new(Code::Throttled, "the remote asked not to be called for a while")
                     .hint(format!("Try again in {} s.", lease.wait().as_secs().max(1)));
                 remote.down = Some(error.clone());
@@ -95,14 +117,16 @@ impl Remotes {
             }
         }
         remote.tokens -= 1;
-        Ok(())
+        Ok(true)
     }
 
-    /// Draws conclusions from how a request ended.
-    pub fn note<T>(&mut self, name: &str, org: &str, outcome: &Result<T>) {
+    /// Draws conclusions from how something ended that took so many requests.
+    pub fn note<T>(&mut self, name: &str, entity: EntityType, org: &str, requests: u32, outcome: &Result<T>) {
         let Some(Ok(remote)) = self.0.get_mut(name) else {
             return;
         };
+        // one was taken
+        remote.tokens -= i64::from(requests) - 1;
         let Err(error) = outcome else {
             remote.strikes = 0;
             remote.answered = true;
@@ -110,6 +134,11 @@ impl Remotes {
         };
         let hopeless = match error.code {
             Code::Throttled => true,
+            Code::NotGranted => {
+                let (times, _) = remote.forbidden.entry(entity).or_insert((0, error.clone()));
+                *times += 1;
+                false
+            }
             // one record may be forbidden, or slow to save: not every one
             Code::RemoteAuth | Code::Unreachable | Code::TimedOut => {
                 remote.strikes += 1;
@@ -164,6 +193,7 @@ fn open(name: &str, org: &str, settings: &Settings, crew: &Crew<Done>) -> Result
         strikes: 0,
         answered: false,
         down: None,
+        forbidden: BTreeMap::new(),
         connector,
     })
 }

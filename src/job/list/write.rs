@@ -3,14 +3,14 @@
 use super::read::{Known, Place, Read, Wanted};
 use super::tally::Went;
 use super::{out_of_time, Done, Run};
-use crate::store::ledger::Row;
 use crate::store::list::{self as store, Item, Outcome, Target};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{relaxed, short};
 use serde_json::{json, Map, Value};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use sync_engine::core::{diff, Comparison, Record};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::Change;
+use sync_engine::source::{Change, Meter, Source};
 
 /// An item that has to be written, with its source.
 #[derive(Debug, Clone)]
@@ -38,12 +38,34 @@ enum UnderWay {
     Write(Sent),
 }
 
+/// What became of an item for the moment.
+enum Next {
+    Search(Box<Step>),
+    Write(Box<Ready>),
+    /// There is nothing to write.
+    Settled,
+    /// The time of the run doesn't suffice: it stays as it was.
+    NoTime,
+}
+
+/// A write that can be sent.
+struct Ready {
+    sent: Sent,
+    source: Arc<dyn Source>,
+    change: Change,
+    /// For the log.
+    about: Value,
+}
+
 /// A write that was sent.
 #[derive(Debug)]
 pub struct Sent {
-    write: Write,
-    key: String,
-    is_new: bool,
+    pub write: Write,
+    /// Under which it was entered into the log.
+    pub key: String,
+    pub is_new: bool,
+    /// Where the log gets lost, it is found by what it is known by (or its id), and not written twice.
+    pub is_findable: bool,
 }
 
 impl Run<'_> {
@@ -53,7 +75,7 @@ impl Run<'_> {
         while !waiting.is_empty() && !self.is_late() {
             let mut taken = HashSet::new();
             let (now, later): (Vec<Write>, Vec<Write>) = waiting.into_iter().partition(|write| {
-                identities(write)
+                self.identities(write)
                     .into_iter()
                     .all(|identity| taken.insert(identity))
             });
@@ -123,15 +145,17 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the target is being looked for; a record without a match key can't be.
-    fn search(&mut self, step: &Step) -> Result<bool> {
+    /// Looks for the target; what has nothing that the target would know it by can't be looked for.
+    fn search(&mut self, step: Step) -> Result<Next> {
         let Item {
             id,
             entity,
             target_platform,
             ..
         } = &step.write.item;
-        let Some(key) = step.write.source.record.match_key.clone() else {
+        let source = self.remotes.usable(target_platform)?.source.clone();
+        let record = step.write.source.record.clone();
+        if source.known_by(*entity, &record).is_none() {
             if step.target.is_intended {
                 return Err(Error::new(
                     Code::Internal,
@@ -140,50 +164,61 @@ impl Run<'_> {
                 .detail("It has no e-mail, SKU or other match key that it could be found by.")
                 .hint("Look for it in the target. If it is there, set target_id; if it is not, delete the entry in sync_idempotency_log."));
             }
-            return Ok(false);
-        };
-        self.remotes
-            .take(target_platform, &self.key.org, &self.crew, self.deadline)?;
-        let source = self.remotes.usable(target_platform)?.source.clone();
+            return self.prepare_write(step);
+        }
+        if !self
+            .remotes
+            .take(target_platform, &self.key.org, &self.crew, self.deadline)?
+        {
+            return Ok(Next::NoTime);
+        }
         let (id, entity) = (id.clone(), *entity);
         self.crew.submit(
-            move || source.find(entity, &key),
-            move |outcome| Done::Found(id, outcome),
+            move || {
+                let meter = Meter::default();
+                let found = source.find(entity, &record, &meter);
+                Ok((meter.requests(), found))
+            },
+            move |outcome| {
+                let (requests, found) = outcome.unwrap_or_else(|error| (1, Err(error)));
+                Done::Found(id, requests, found)
+            },
         )?;
-        Ok(true)
+        Ok(Next::Search(Box::new(step)))
     }
 
     /// Looks for what has no target yet, and sends what differs. What can be sent goes first, so that items are done
-    /// one after the other, however slow the remote is; each is settled as soon as its answer is there.
+    /// one after the other, however slow the remote is; each is settled as soon as its answer is there, together with
+    /// those that came meanwhile.
     fn work_off(&mut self, mut steps: VecDeque<Step>) -> Result<()> {
         let mut under_way: HashMap<String, UnderWay> = HashMap::new();
-        while !self.is_late() && (!steps.is_empty() || !self.crew.is_idle()) {
-            while let Some(step) = steps.pop_front_if(|_| self.crew.is_free()) {
-                let item = step.write.item.clone();
-                match self.go_on(step) {
-                    Ok(Some(one)) => drop(under_way.insert(item.id, one)),
-                    Ok(None) => {}
-                    Err(error) => self.failed(&item, &error),
-                }
-            }
+        while self.goes_on(steps.is_empty()) {
+            self.begin(&mut steps, &mut under_way)?;
             if self.crew.is_idle() {
                 continue;
             }
-            match self.crew.next(self.deadline)? {
-                Some(Done::Found(id, outcome)) => {
-                    if let Some(UnderWay::Search(step)) = under_way.remove(&id) {
-                        if let Some(step) = self.found(step, outcome) {
-                            steps.push_front(step);
+            let mut answers = Vec::new();
+            let mut next = self.crew.next(self.deadline)?;
+            while let Some(done) = next {
+                match done {
+                    Done::Found(id, requests, outcome) => {
+                        if let Some(UnderWay::Search(step)) = under_way.remove(&id) {
+                            if let Some(step) = self.found(step, requests, outcome) {
+                                steps.push_front(step);
+                            }
                         }
                     }
-                }
-                Some(Done::Wrote(id, outcome)) => {
-                    if let Some(UnderWay::Write(sent)) = under_way.remove(&id) {
-                        self.settle_sent(sent, outcome);
+                    Done::Wrote(id, requests, outcome) => {
+                        if let Some(UnderWay::Write(sent)) = under_way.remove(&id) {
+                            self.note(&sent.write.item, requests, &outcome);
+                            answers.push((sent, outcome));
+                        }
                     }
+                    Done::Read(..) => {}
                 }
-                Some(Done::Read(..)) | None => {}
+                next = self.crew.ready()?;
             }
+            self.settle_sent(answers);
         }
         for one in under_way.into_values() {
             let item = match one {
@@ -195,21 +230,34 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The next request for an item; None where there is none to send.
-    fn go_on(&mut self, mut step: Step) -> Result<Option<UnderWay>> {
-        if step.current.is_none() && !step.is_searched {
-            step.is_searched = true;
-            if self.search(&step)? {
-                return Ok(Some(UnderWay::Search(step)));
+    /// As many requests as there are threads for.
+    fn begin(&mut self, steps: &mut VecDeque<Step>, under_way: &mut HashMap<String, UnderWay>) -> Result<()> {
+        let mut ready = Vec::new();
+        while let Some(step) = steps.pop_front_if(|_| self.crew.free() > ready.len() && !self.is_late()) {
+            let item = step.write.item.clone();
+            match self.go_on(step) {
+                Ok(Next::Search(step)) => drop(under_way.insert(item.id, UnderWay::Search(*step))),
+                Ok(Next::Write(one)) => ready.push(*one),
+                Ok(Next::Settled) => {}
+                Ok(Next::NoTime) => self.is_over = true,
+                Err(error) => self.failed(&item, &error),
             }
         }
-        Ok(self.send(step)?.map(UnderWay::Write))
+        self.send(ready, under_way)
+    }
+
+    /// The next request for an item.
+    fn go_on(&mut self, mut step: Step) -> Result<Next> {
+        if step.current.is_none() && !step.is_searched {
+            step.is_searched = true;
+            return self.search(step);
+        }
+        self.prepare_write(step)
     }
 
     /// What a search came to; None where the item is settled.
-    fn found(&mut self, mut step: Step, outcome: Result<Vec<Record>>) -> Option<Step> {
-        self.remotes
-            .note(&step.write.item.target_platform, &self.key.org, &outcome);
+    fn found(&mut self, mut step: Step, requests: u32, outcome: Result<Vec<Record>>) -> Option<Step> {
+        self.note(&step.write.item, requests, &outcome);
         match outcome.and_then(|records| the_one(&step, records)) {
             Ok(current) => {
                 step.current = current;
@@ -222,8 +270,8 @@ impl Run<'_> {
         }
     }
 
-    /// Sends one write, after entering that it will be; None where there is nothing to write.
-    fn send(&mut self, step: Step) -> Result<Option<Sent>> {
+    /// What is to be sent of an item.
+    fn prepare_write(&mut self, step: Step) -> Result<Next> {
         let Step {
             write,
             target,
@@ -232,7 +280,7 @@ impl Run<'_> {
         } = step;
         let item = &write.item;
         let (platform, entity) = (item.target_platform.clone(), item.entity);
-        let source = self.remotes.usable(&platform)?.source.clone();
+        let source = self.remotes.writable(&platform, entity)?.source.clone();
         let mut fields = source.draft(entity, &write.fields, current.as_ref())?;
         if let Some(current) = &current {
             let there: Map<String, Value> = current
@@ -246,9 +294,11 @@ impl Run<'_> {
                 fields.retain(|name, _| changed.contains_key(name));
             }
             if fields.is_empty() {
-                let outcome = well(&write, Went::Unchanged, Some(current.external_id.clone()));
+                let id = &current.external_id;
+                short(|| store::link(&self.key.org, &item.id, id))?;
+                let outcome = well(&write, Went::Unchanged, Some(id.clone()));
                 self.settle(item, Went::Unchanged, outcome);
-                return Ok(None);
+                return Ok(Next::Settled);
             }
         }
         let is_new = current.is_none();
@@ -256,91 +306,96 @@ impl Run<'_> {
             true => target.creation_key,
             false => format!("{}:{}", target.creation_key, write.source.fingerprint),
         };
-        self.remotes
-            .take(&platform, &self.key.org, &self.crew, self.deadline)?;
+        if !self
+            .remotes
+            .take(&platform, &self.key.org, &self.crew, self.deadline)?
+        {
+            return Ok(Next::NoTime);
+        }
         let about = json!({
             "operation": if is_new { "create" } else { "update" }, "target": platform, "entityType": entity.name(),
             "source": item.source_platform, "sourceId": item.source_id,
         });
-        short(|| store::intend(&self.key.org, &key, &about))?;
         let change = Change {
             external_id: current.as_ref().map(|record| record.external_id.clone()),
             parent_id: current.and_then(|record| record.parent_id),
             fields,
         };
-        let id = item.id.clone();
-        self.crew.submit(
-            move || source.write(entity, &change),
-            move |outcome| Done::Wrote(id, outcome),
-        )?;
-        Ok(Some(Sent { write, key, is_new }))
+        Ok(Next::Write(Box::new(Ready {
+            sent: Sent {
+                is_findable: !is_new || source.known_by(entity, &write.source.record).is_some(),
+                write,
+                key,
+                is_new,
+            },
+            source,
+            change,
+            about,
+        })))
     }
 
-    /// The answer of a write: log, ledger and item in one transaction.
-    fn settle_sent(&mut self, sent: Sent, outcome: Result<Record>) {
-        let Sent { write, key, is_new } = sent;
-        self.remotes
-            .note(&write.item.target_platform, &self.key.org, &outcome);
-        let item = write.item.clone();
-        let org = self.key.org.clone();
-        let written = match outcome {
-            Ok(record) => record,
-            Err(error) => {
-                if !is_open(&error) {
-                    // where even that fails, the next attempt looks for it once more than it had to
-                    let _ =
-                        short(|| store::conclude(&org, &key, "failed", &json!({ "error": error.message })));
-                    self.failed(&item, &error);
-                } else if is_new {
-                    let hint = "It may have been created all the same: the next attempt looks for it first.";
-                    self.failed(&item, &error.hint(hint));
-                } else {
-                    self.failed(&item, &error);
-                }
-                return;
-            }
-        };
-        let went = if is_new { Went::Created } else { Went::Updated };
-        let outcome = well(&write, went, Some(written.external_id.clone()));
-        let stored = self.remotes.usable(&item.target_platform).and_then(|remote| {
-            let ledger = remote.ledger(&org, item.entity);
-            let id = written.external_id.clone();
-            short(|| {
-                let row = Row::new(&ledger.shape()?, written)?;
-                ledger.upsert(std::slice::from_ref(&row))?;
-                store::link(&org, &item.id, &id)?;
-                store::conclude(&org, &key, "done", &json!({ "externalId": id }))?;
-                store::settle(&org, std::slice::from_ref(&outcome))
-            })
-        });
-        self.touched.insert((item.target_platform.clone(), item.entity));
-        match stored {
-            Ok(()) => self.tally.add(&item, went, None),
-            Err(error) => self.failed(&item, &error),
+    /// Sends writes, after entering that they will be.
+    fn send(&mut self, ready: Vec<Ready>, under_way: &mut HashMap<String, UnderWay>) -> Result<()> {
+        if ready.is_empty() {
+            return Ok(());
         }
+        let org = &self.key.org;
+        let mut intents = ready.iter().map(|one| (&one.sent.key, &one.about));
+        let entered = noted(ready.iter().all(|one| one.sent.is_findable), || {
+            intents.try_for_each(|(key, about)| store::intend(org, key, about))
+        });
+        if let Err(error) = entered {
+            for one in &ready {
+                self.failed(&one.sent.write.item, &error);
+            }
+            return Ok(());
+        }
+        for Ready {
+            sent, source, change, ..
+        } in ready
+        {
+            let (id, entity) = (sent.write.item.id.clone(), sent.write.item.entity);
+            under_way.insert(id.clone(), UnderWay::Write(sent));
+            self.crew.submit(
+                move || {
+                    let meter = Meter::default();
+                    let written = source.write(entity, &change, &meter);
+                    Ok((meter.requests(), written))
+                },
+                move |outcome| {
+                    let (requests, written) = outcome.unwrap_or_else(|error| (1, Err(error)));
+                    Done::Wrote(id, requests, written)
+                },
+            )?;
+        }
+        Ok(())
     }
-}
 
-/// Under what a record may be known to the target.
-fn identities(write: &Write) -> Vec<(String, &'static str, String)> {
-    let Item {
-        target_platform,
-        entity,
-        source_platform,
-        source_id,
-        ..
-    } = &write.item;
-    let place = |what: String| (target_platform.clone(), entity.name(), what);
-    let mut all = vec![place(format!("id {source_platform} {source_id}"))];
-    all.extend(
-        write
-            .source
-            .record
-            .match_key
-            .iter()
-            .map(|key| place(format!("key {key}"))),
-    );
-    all
+    fn note<T>(&mut self, item: &Item, requests: u32, outcome: &Result<T>) {
+        let (platform, entity) = (&item.target_platform, item.entity);
+        self.remotes
+            .note(platform, entity, &self.key.org, requests, outcome);
+    }
+
+    /// Under what a record may be known to the target.
+    fn identities(&self, write: &Write) -> Vec<(String, &'static str, String)> {
+        let Item {
+            target_platform,
+            entity,
+            source_platform,
+            source_id,
+            ..
+        } = &write.item;
+        let place = |what: String| (target_platform.clone(), entity.name(), what);
+        let known_by = self
+            .remotes
+            .usable(target_platform)
+            .ok()
+            .and_then(|remote| remote.source.known_by(*entity, &write.source.record));
+        let mut all = vec![place(format!("id {source_platform} {source_id}"))];
+        all.extend(known_by.map(|key| place(format!("key {key}"))));
+        all
+    }
 }
 
 /// The only record that has the match key, if any has.
@@ -348,25 +403,30 @@ fn the_one(step: &Step, mut records: Vec<Record>) -> Result<Option<Record>> {
     if records.len() < 2 {
         return Ok(records.pop());
     }
-    let key = step.write.source.record.match_key.as_deref().unwrap_or_default();
     let ids: Vec<&str> = records.iter().map(|r| r.external_id.as_str()).collect();
+    let Item {
+        target_platform,
+        entity,
+        ..
+    } = &step.write.item;
     Err(Error::new(
         Code::Invalid,
         format!(
-            "\"{}\" has several records with the match key \"{key}\"",
-            step.write.item.target_platform
+            "\"{target_platform}\" has several {} that this one may be",
+            entity.name()
         ),
     )
     .detail(format!("Their ids are {}.", ids.join(", ")))
     .hint("Set target_id to the one that is meant."))
 }
 
-/// Whether the remote may have done it all the same.
-fn is_open(error: &Error) -> bool {
-    matches!(
-        error.code,
-        Code::TimedOut | Code::Nonsense | Code::Cancelled | Code::Internal
-    )
+/// Runs a transaction that notes writes. Waiting for the disk would take longer than all the rest, and is needed for
+/// those alone that nobody could find again.
+pub fn noted<T>(are_findable: bool, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    match are_findable {
+        true => relaxed(body),
+        false => short(body),
+    }
 }
 
 /// What is noted of an item that went well.

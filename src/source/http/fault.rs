@@ -45,10 +45,10 @@ pub(super) fn worth_another_try(response: &Response, done: u32) -> bool {
     let explained = response.passes.zip(response.json.as_ref());
     match response.status {
         429 => true,
+        // Who explains a failure has taken back what was begun. Trying again what does not pass brings the same.
+        200..=299 | 500 if explained.is_some() => explained.is_some_and(|(passes, json)| passes(json)),
         _ if !response.repeatable => false,
         502..=504 => true,
-        // Trying again what does not pass brings the same.
-        200..=299 | 500 if explained.is_some() => explained.is_some_and(|(passes, json)| passes(json)),
         500 => done < TRIES_ON_500,
         200..=299 => response.cut,
         _ => false,

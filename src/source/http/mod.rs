@@ -35,7 +35,7 @@ const MAX_REDIRECTS: u32 = 3;
 pub struct HttpSettings {
     /// Entries of `sync_ext.allowed_hosts`.
     pub allowed_hosts: Vec<String>,
-    /// For one request, from connecting to the last byte.
+    /// For one request that reads, from connecting to the last byte.
     pub timeout: Duration,
     pub connect_timeout: Duration,
     /// Of one body, decompressed.
@@ -70,6 +70,8 @@ pub struct Outgoing {
     /// How to tell from what a remote explains of a failure (in JSON, with a 500 or even a 200) that it passes by
     /// itself. None: it explains nothing, and the status alone decides.
     pub passes: Option<fn(&Value) -> bool>,
+    /// It may take twice as long as a read: remotes save slowly, and what is given up may be done all the same.
+    pub is_write: bool,
 }
 
 impl Outgoing {
@@ -82,6 +84,7 @@ impl Outgoing {
             json: None,
             repeatable: true,
             passes: None,
+            is_write: false,
         }
     }
 
@@ -283,11 +286,12 @@ impl Client {
     }
 
     fn exchange(&self, outgoing: Outgoing, meter: &Meter) -> Result<Response, Fault> {
-        let deadline = Instant::now() + self.settings.timeout;
         let started = Instant::now();
+        let timeout = self.settings.timeout * if outgoing.is_write { 2 } else { 1 };
+        let deadline = started + timeout;
         let (repeatable, passes) = (outgoing.repeatable, outgoing.passes);
         meter.count();
-        let request = self.request(outgoing)?;
+        let request = self.request(outgoing, timeout)?;
         let raw = self
             .inner
             .execute(request)
@@ -311,10 +315,10 @@ impl Client {
         })
     }
 
-    fn request(&self, outgoing: Outgoing) -> Result<Request, Fault> {
+    fn request(&self, outgoing: Outgoing, timeout: Duration) -> Result<Request, Fault> {
         let mut request = Request::new(outgoing.method, outgoing.url);
         // With the timeout set on the request itself, it covers the body as well.
-        *request.timeout_mut() = Some(self.settings.timeout);
+        *request.timeout_mut() = Some(timeout);
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.extend(outgoing.headers);

@@ -15,6 +15,24 @@ use std::time::Duration;
 /// Arguments of a call, by name.
 pub(super) type Args = Map<String, Value>;
 
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Read,
+    /// Does no harm when it is done twice.
+    Change,
+    /// Makes another one each time.
+    Create,
+}
+
+/// A call of a method of a model. `args` are named; "ids" are the records it is called on.
+struct Call<'a> {
+    act: Act,
+    model: &'a str,
+    method: &'a str,
+    args: Args,
+}
+
 /// What a call brought.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -82,15 +100,32 @@ impl Api {
         self.base.scheme() == "https"
     }
 
-    /// Calls a method that only reads. `args` are named; "ids" are the records it is called on.
+    /// Calls a method that only reads.
     pub fn call(&self, model: &str, method: &str, args: Args, meter: &Meter) -> Result<Answer, Refusal> {
-        let mut args = args;
+        self.act(Act::Read, model, method, args, meter)
+    }
+
+    /// Calls a method. `args` are named; "ids" are the records it is called on.
+    pub fn act(
+        &self,
+        act: Act,
+        model: &str,
+        method: &str,
+        mut args: Args,
+        meter: &Meter,
+    ) -> Result<Answer, Refusal> {
         args.insert("context".to_owned(), self.context.clone());
+        let call = Call {
+            act,
+            model,
+            method,
+            args,
+        };
         if let Some(access) = self.access() {
-            return self.exchange(access, model, method, &args, meter);
+            return self.exchange(access, &call, meter);
         }
         if let Some(access) = self.remembered() {
-            match self.exchange(access, model, method, &args, meter) {
+            match self.exchange(access, &call, meter) {
                 // What is merely remembered may be outdated: another user, a newer Odoo.
                 Err(refusal) if matches!(refusal.cause, Cause::Denied | Cause::NoApi) => {}
                 outcome => {
@@ -103,7 +138,7 @@ impl Api {
         }
         let access = self.find_access(meter)?;
         self.settle(access);
-        self.exchange(access, model, method, &args, meter)
+        self.exchange(access, &call, meter)
     }
 
     /// The version as the server tells anybody; None where it doesn't.
@@ -116,7 +151,7 @@ impl Api {
             let json = response.json.as_ref().filter(|_| response.is_success());
             return Ok(json.and_then(|json| json["version"].as_str()).map(str::to_owned));
         }
-        let answer = self.rpc("common", "version", &json!([]), "", meter)?;
+        let answer = self.rpc("common", "version", &json!([]), &Asked::nothing(), meter)?;
         Ok(answer.value["server_version"].as_str().map(str::to_owned))
     }
 
@@ -165,7 +200,13 @@ impl Api {
     }
 
     fn json2_uid(&self, meter: &Meter) -> Result<u64, Refusal> {
-        let answer = self.json2("res.users", "context_get", &Args::new(), meter)?;
+        let call = Call {
+            act: Act::Read,
+            model: "res.users",
+            method: "context_get",
+            args: Args::new(),
+        };
+        let answer = self.json2(&call, meter)?;
         answer.value["uid"].as_u64().ok_or_else(|| {
             Error::new(Code::Nonsense, "Odoo doesn't say who the key belongs to")
                 .hint("Check base_url.")
@@ -190,37 +231,31 @@ impl Api {
             .into());
         };
         let args = json!([database, login, secret, {}]);
-        let answer = self.rpc("common", "authenticate", &args, "", meter)?;
+        let answer = self.rpc("common", "authenticate", &args, &Asked::nothing(), meter)?;
         // a wrong password is no error but `false`
         answer.value.as_u64().ok_or_else(refusal::denied)
     }
 
-    fn exchange(
-        &self,
-        access: Access,
-        model: &str,
-        method: &str,
-        args: &Args,
-        meter: &Meter,
-    ) -> Result<Answer, Refusal> {
+    fn exchange(&self, access: Access, call: &Call, meter: &Meter) -> Result<Answer, Refusal> {
         match access.transport {
-            Transport::Json2 => self.json2(model, method, args, meter),
+            Transport::Json2 => self.json2(call, meter),
             Transport::JsonRpc => {
-                let (positional, named) = split(args);
+                let (positional, named) = split(&call.args);
                 let Credentials { database, secret, .. } = &self.credentials;
+                let Call { model, method, .. } = call;
                 let args = json!([database, access.uid, secret, model, method, positional, named]);
-                self.rpc("object", "execute_kw", &args, model, meter)
+                self.rpc("object", "execute_kw", &args, &self.asked(call), meter)
             }
         }
     }
 
-    fn json2(&self, model: &str, method: &str, args: &Args, meter: &Meter) -> Result<Answer, Refusal> {
-        let url = self.url(&format!("json/2/{model}/{method}"))?;
+    fn json2(&self, call: &Call, meter: &Meter) -> Result<Answer, Refusal> {
+        let url = self.url(&format!("json/2/{}/{}", call.model, call.method))?;
         let headers = self.json2_headers()?;
         let response = self.client.send(&url, meter, &|url| {
             Ok(Outgoing {
                 headers: headers.clone(),
-                ..Outgoing::reading_call(url.clone(), Value::Object(args.clone()), refusal::passes)
+                ..outgoing(call.act, url, Value::Object(call.args.clone()))
             })
         })?;
         if response.is_success() {
@@ -234,7 +269,7 @@ impl Api {
         Err(response
             .json
             .as_ref()
-            .and_then(|json| refusal::read(json, &self.asked(model), self.client.secrets()))
+            .and_then(|json| refusal::read(json, &self.asked(call), self.client.secrets()))
             .unwrap_or_else(|| self.client.status_error(&response).into()))
     }
 
@@ -255,23 +290,23 @@ impl Api {
         service: &str,
         method: &str,
         args: &Value,
-        model: &str,
+        asked: &Asked,
         meter: &Meter,
     ) -> Result<Answer, Refusal> {
         let url = self.url("jsonrpc")?;
         let body = json!({"jsonrpc": "2.0", "method": "call", "id": 1,
             "params": {"service": service, "method": method, "args": args}});
-        let response = self.client.send(&url, meter, &|url| {
-            Ok(Outgoing::reading_call(url.clone(), body.clone(), refusal::passes))
-        })?;
+        let response = self
+            .client
+            .send(&url, meter, &|url| Ok(outgoing(asked.act, url, body.clone())))?;
         if response.status == 404 && response.json.is_none() {
             return Err(refusal::no_api("JSON-RPC (/jsonrpc) doesn't answer."));
         }
         if let Some(error) = response.json.as_ref().and_then(|json| json.get("error")) {
             return Err(
-                refusal::read(&error["data"], &self.asked(model), self.client.secrets()).unwrap_or_else(
-                    || Error::new(Code::Nonsense, "Odoo failed to answer, and doesn't say why").into(),
-                ),
+                refusal::read(&error["data"], asked, self.client.secrets()).unwrap_or_else(|| {
+                    Error::new(Code::Nonsense, "Odoo failed to answer, and doesn't say why").into()
+                }),
             );
         }
         if response.is_success() && response.json.as_ref().is_some_and(|json| !json.is_object()) {
@@ -291,9 +326,10 @@ impl Api {
         })
     }
 
-    fn asked<'a>(&'a self, model: &'a str) -> Asked<'a> {
+    fn asked<'a>(&'a self, call: &Call<'a>) -> Asked<'a> {
         Asked {
-            model,
+            act: call.act,
+            model: call.model,
             lang: &self.lang,
         }
     }
@@ -305,10 +341,19 @@ impl Api {
     }
 }
 
-/// JSON-RPC's `execute_kw` takes what a method is called on, and its domain, by place.
+fn outgoing(act: Act, url: &Url, json: Value) -> Outgoing {
+    Outgoing {
+        repeatable: act != Act::Create,
+        is_write: act != Act::Read,
+        ..Outgoing::reading_call(url.clone(), json, refusal::passes)
+    }
+}
+
+/// JSON-RPC's `execute_kw` takes what a method is called on, its domain, and the values to write, by place: for
+/// creations, it looks at the first argument itself.
 fn split(args: &Args) -> (Vec<Value>, Args) {
     let mut named = args.clone();
-    let placed = ["ids", "domain"];
+    let placed = ["ids", "domain", "vals_list", "vals"];
     let positional = placed.iter().filter_map(|name| named.remove(*name)).collect();
     (positional, named)
 }

@@ -3,6 +3,7 @@
 mod api;
 mod config;
 pub(super) mod delivers;
+mod draft;
 mod extras;
 mod hidden;
 mod known;
@@ -14,6 +15,7 @@ mod probe;
 mod read;
 mod refusal;
 mod value;
+mod write;
 
 #[cfg(test)]
 mod testing;
@@ -21,11 +23,13 @@ mod testing;
 mod tests;
 #[cfg(test)]
 mod tests_access;
+#[cfg(test)]
+mod tests_write;
 
 use super::http::Meter;
 use super::kind::ConnectorConfig;
-use super::{Batch, Pass, Plan, Probe, Source, Task};
-use crate::core::EntityType;
+use super::{Batch, Change, Pass, Plan, Probe, Source, Task, Written};
+use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
 use config::{Credentials, Settings};
@@ -33,8 +37,10 @@ use extras::Lookup;
 use hidden::Questions;
 use known::Known;
 use reqwest::Url;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
+use std::sync::Mutex;
 
 /// What Odoo has.
 pub(super) const ENTITIES: &[EntityType] = &EntityType::ALL;
@@ -48,6 +54,8 @@ pub struct Odoo {
     questions: Questions,
     /// How often pages were halved because their rows are big.
     halved: AtomicU32,
+    /// Ids of the countries that were written, by what they were called.
+    countries: Mutex<HashMap<String, u64>>,
 }
 
 /// Checks settings and credentials without asking the server.
@@ -71,6 +79,7 @@ impl Odoo {
             lookup: Lookup::default(),
             questions: Questions::default(),
             halved: AtomicU32::new(0),
+            countries: Mutex::default(),
         })
     }
 }
@@ -99,5 +108,26 @@ impl Source for Odoo {
 
     fn memo(&self) -> Value {
         serde_json::to_value(self.api.memo()).unwrap_or_default()
+    }
+
+    fn draft(
+        &self,
+        entity: EntityType,
+        record: &Map<String, Value>,
+        current: Option<&Record>,
+    ) -> Result<Map<String, Value>> {
+        draft::draft(entity, record, current)
+    }
+
+    fn known_by(&self, entity: EntityType, record: &Record) -> Option<String> {
+        write::mark(entity, record).map(|mark| mark.value)
+    }
+
+    fn find(&self, entity: EntityType, record: &Record, meter: &Meter) -> Result<Vec<Record>> {
+        self.find_like(entity, record, meter)
+    }
+
+    fn write(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
+        self.write_record(entity, change, meter)
     }
 }

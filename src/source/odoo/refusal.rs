@@ -1,6 +1,7 @@
 //! What Odoo's refusals amount to. Both transports name the same Python exceptions, so the name decides;
 //! messages are translated and only shown. The traceback that comes along is never looked at.
 
+use super::api::Act;
 use crate::error::{Code, Error};
 use crate::source::http::Secrets;
 use serde_json::Value;
@@ -45,15 +46,31 @@ impl From<Error> for Refusal {
 
 /// What a call was about, to tell what a refusal means.
 pub(super) struct Asked<'a> {
+    pub act: Act,
     pub model: &'a str,
     pub lang: &'a str,
+}
+
+impl Asked<'_> {
+    /// A call of no model.
+    pub const fn nothing() -> Self {
+        Asked {
+            act: Act::Read,
+            model: "",
+            lang: "",
+        }
+    }
 }
 
 /// The refusal in `{"name": ..., "message": ...}`; None where it is no such thing.
 pub(super) fn read(json: &Value, asked: &Asked, secrets: &Secrets) -> Option<Refusal> {
     let name = json["name"].as_str()?;
     let message = json["message"].as_str().unwrap_or_default();
-    let refusal = classify(name, message, asked);
+    let refusal = match asked.act {
+        Act::Read => classify(name, message, asked),
+        _ if is_busy(name) => busy(),
+        _ => classify_write(name, message, asked),
+    };
     let shown = secrets.message(message);
     let named_already = refusal.cause == Cause::NoModel || shown.is_empty();
     Some(match refusal.error.detail {
@@ -76,7 +93,10 @@ pub(super) fn passes(json: &Value) -> bool {
         Some(error) => &error["data"]["name"],
         None => json.get("name").unwrap_or(&Value::Null),
     };
-    let name = name.as_str().unwrap_or_default();
+    is_busy(name.as_str().unwrap_or_default())
+}
+
+fn is_busy(name: &str) -> bool {
     let busy = [
         "SerializationFailure",
         "DeadlockDetected",
@@ -111,6 +131,47 @@ fn classify(name: &str, message: &str, asked: &Asked) -> Refusal {
         },
         _ => failed(name),
     }
+}
+
+/// What Odoo explains has been rolled back: it wasn't done, and with the same values it would end the same.
+fn classify_write(name: &str, message: &str, asked: &Asked) -> Refusal {
+    match name.rsplit('.').next().unwrap_or(name) {
+        "AccessDenied" | "Unauthorized" => denied(),
+        "AccessError" | "Forbidden" => Refusal {
+            cause: Cause::Forbidden,
+            error: Error::new(
+                Code::NotGranted,
+                format!("Odoo forbids the connector's user to write {}", asked.model),
+            )
+            .hint("Give the user behind the key a group that may create and change such records."),
+        },
+        "MissingError" => Refusal {
+            cause: Cause::Missing,
+            error: Error::new(
+                Code::NotFound,
+                format!("Odoo has no such record of {} (any more)", asked.model),
+            )
+            .hint("Clear target_id to have it looked for, or created, anew."),
+        },
+        "OperationalError" | "KeyError" if is_unknown_database(message) => classify(name, message, asked),
+        known => {
+            let plain = matches!(known, "ValidationError" | "UserError" | "UnprocessableEntity");
+            let which = if plain {
+                String::new()
+            } else {
+                format!(" ({name})")
+            };
+            Error::new(Code::Invalid, format!("Odoo refuses the values{which}"))
+                .hint("The detail, or Odoo's own log, says what of them.")
+                .into()
+        }
+    }
+}
+
+fn busy() -> Refusal {
+    Error::new(Code::Busy, "Odoo was busy with the same records")
+        .hint("Try again.")
+        .into()
 }
 
 fn is_unknown_database(message: &str) -> bool {

@@ -124,9 +124,14 @@ pub fn call_of(seen: &Seen) -> Option<Call> {
     }
     let args = &body["params"]["args"];
     let mut named = args[6].as_object()?.clone();
-    let first = if args[4] == "read" { "ids" } else { "domain" };
-    if !args[5][0].is_null() {
-        named.insert(first.to_owned(), args[5][0].clone());
+    let names: &[&str] = match args[4].as_str()? {
+        "read" => &["ids"],
+        "write" => &["ids", "vals"],
+        "create" => &["vals_list"],
+        _ => &["domain"],
+    };
+    for (name, value) in names.iter().zip(args[5].as_array()?) {
+        named.insert((*name).to_owned(), value.clone());
     }
     Some(Call {
         model: args[3].as_str()?.to_owned(),
@@ -146,7 +151,7 @@ impl Erp {
         Server::start(move |seen, _| self.answer(seen).header("Date", NOW))
     }
 
-    fn answer(&self, seen: &Seen) -> Reply {
+    pub fn answer(&self, seen: &Seen) -> Reply {
         if seen.path == "/web/version" && self.modern {
             return Reply::ok(r#"{"version_info":[19,0,0,"final",0,""],"version":"19.0"}"#);
         }
@@ -266,13 +271,17 @@ impl Table {
 
     fn found(&self, call: &Call) -> Result<Vec<&Value>, Failed> {
         let domain = call.args["domain"].as_array().unwrap();
-        if let Some(term) = domain.iter().find(|term| !self.has(term[0].as_str().unwrap())) {
+        let unknown = |term: &&Value| term[0].as_str().is_some_and(|name| !self.has(name));
+        if let Some(term) = domain.iter().find(unknown) {
             let message = format!("Invalid field {}.{} in condition", self.model, term[0]);
             return Err(Failed(500, "builtins.ValueError", message));
         }
         Ok(self
             .visible()
-            .filter(|row| domain.iter().all(|term| holds(row, term)))
+            .filter(|row| {
+                let mut terms = domain.iter();
+                std::iter::from_fn(|| next_holds(row, &mut terms)).fold(true, |all, one| all & one)
+            })
             .collect())
     }
 
@@ -328,6 +337,16 @@ impl Table {
     }
 }
 
+/// The next term of a domain, which is in Polish notation; None at its end.
+fn next_holds<'a>(row: &Value, terms: &mut impl Iterator<Item = &'a Value>) -> Option<bool> {
+    let term = terms.next()?;
+    if term != "|" {
+        return Some(holds(row, term));
+    }
+    let (one, other) = (next_holds(row, terms)?, next_holds(row, terms)?);
+    Some(one | other)
+}
+
 fn holds(row: &Value, term: &Value) -> bool {
     let (field, operator, wanted) = (term[0].as_str().unwrap(), term[1].as_str().unwrap(), &term[2]);
     let value = match &row[field] {
@@ -341,6 +360,11 @@ fn holds(row: &Value, term: &Value) -> bool {
     };
     match operator {
         "=" => value == wanted,
+        "ilike" | "=ilike" => {
+            let lower = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+            let (value, wanted) = (lower(value), lower(wanted));
+            value == wanted || operator == "ilike" && value.contains(&wanted)
+        }
         "in" => wanted.as_array().unwrap().contains(value),
         ">" => order().is_gt(),
         "<" => order().is_lt(),

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::api::Act;
 use super::testing::{call_of, connect, connect_as, credentials, partners, recordings, Erp, Table, KEY};
 use super::{validate, Odoo};
 use crate::core::EntityType;
@@ -344,6 +345,7 @@ fn recorded_refusals_are_understood() {
                 body
             };
             let asked = Asked {
+                act: Act::Read,
                 model: "no.such",
                 lang: "xx_YY",
             };

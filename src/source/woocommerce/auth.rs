@@ -111,6 +111,7 @@ impl Keys {
             headers,
             // a PUT says what shall be, a POST adds to what is
             repeatable: ask.method != Method::POST,
+            is_write: ask.method != Method::GET,
             method: ask.method.clone(),
             json: ask.body.cloned(),
             ..Outgoing::get(with_query(url, &params))

@@ -23,10 +23,12 @@ mod testing;
 mod tests;
 #[cfg(test)]
 mod tests_access;
+#[cfg(test)]
+mod tests_write;
 
 use super::http::Meter;
 use super::kind::ConnectorConfig;
-use super::{Batch, Change, Pass, Plan, Probe, Source, Task};
+use super::{Batch, Change, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
@@ -118,11 +120,14 @@ impl Source for WooCommerce {
         draft::draft(entity, record, current)
     }
 
-    fn find(&self, entity: EntityType, key: &str) -> Result<Vec<Record>> {
-        self.find_by_key(entity, key, &Meter::default())
+    fn find(&self, entity: EntityType, record: &Record, meter: &Meter) -> Result<Vec<Record>> {
+        match &record.match_key {
+            Some(key) => self.find_by_key(entity, key, meter),
+            None => Ok(Vec::new()),
+        }
     }
 
-    fn write(&self, entity: EntityType, change: &Change) -> Result<Record> {
-        self.write_record(entity, change, &Meter::default())
+    fn write(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
+        self.write_record(entity, change, meter)
     }
 }

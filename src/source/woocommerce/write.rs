@@ -7,7 +7,7 @@ use super::{map, WooCommerce};
 use crate::core::{EntityType, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Meter, Response};
-use crate::source::{Change, Content};
+use crate::source::{Change, Content, Written};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -34,8 +34,8 @@ impl WooCommerce {
         Ok(records)
     }
 
-    /// Creates or changes one record; what the shop holds then.
-    pub(super) fn write_record(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Record> {
+    /// Creates or changes one record.
+    pub(super) fn write_record(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
         let list = match (entity, &change.parent_id) {
             (EntityType::Products, Some(parent)) => List::VariationsOf(digits(parent)?.to_owned()),
             _ => List::of(entity, entity.name())?,
@@ -52,10 +52,13 @@ impl WooCommerce {
             return Err(self.refusal(entity, change, &response));
         }
         let (_, row) = self.api.expect_json(response)?;
-        map::required_id(&row)?;
-        let written = self.records(&list, &[row], meter)?;
         let nothing = || Error::new(Code::Nonsense, "the remote's answer to a write is no record");
-        written.into_iter().next().ok_or_else(nothing)
+        Ok(Written {
+            external_id: map::required_id(&row)?,
+            record: self
+                .records(&list, &[row], meter)
+                .and_then(|written| written.into_iter().next().ok_or_else(nothing)),
+        })
     }
 
     fn refusal(&self, entity: EntityType, change: &Change, response: &Response) -> Error {

@@ -362,6 +362,64 @@ fn a_confirmed_order_is_delivered_from_stock() {
 }
 
 #[test]
+fn a_product_that_is_created_has_a_template_that_keeps_what_variants_share() {
+    for version in BOTH {
+        let sandbox = start(version);
+        let kind = if version == Version::V17 {
+            "product"
+        } else {
+            "consu"
+        };
+        let kind_field = if version == Version::V17 {
+            "detailed_type"
+        } else {
+            "type"
+        };
+        let vals = json!({"name": "Mug", "default_code": "M-1", "barcode": "40", "list_price": 9.9, kind_field: kind});
+        let id = call(&sandbox, "product.product", "create", json!([[vals]]), json!({}))[0].clone();
+        let record = || {
+            sandbox
+                .record("product.product", id.as_u64().unwrap())
+                .unwrap()
+                .unwrap()
+        };
+        let template = record()["product_tmpl_id"][0].as_u64().unwrap();
+        let of_template = || sandbox.record("product.template", template).unwrap().unwrap();
+        assert_eq!(
+            (&record()["lst_price"], &record()["type"]),
+            (&json!(9.9), &json!(kind))
+        );
+        assert_eq!(of_template()["default_code"], "M-1");
+        let price = json!([[id], {"lst_price": 5, "name": "Cup"}]);
+        call(&sandbox, "product.product", "write", price, json!({}));
+        assert_eq!(
+            (&of_template()["list_price"], &of_template()["name"]),
+            (&json!(5.0), &json!("Cup"))
+        );
+        let again = json!([[{"name": "Other", "barcode": "40"}]]);
+        let refused = execute(
+            &sandbox,
+            (7, "apiuser"),
+            "product.product",
+            "create",
+            again,
+            json!({}),
+        );
+        assert_eq!(error(&refused), "odoo.exceptions.ValidationError");
+        let nameless = json!([[{"default_code": "x"}]]);
+        let refused = execute(
+            &sandbox,
+            (7, "apiuser"),
+            "product.product",
+            "create",
+            nameless,
+            json!({}),
+        );
+        assert_eq!(error(&refused), "odoo.exceptions.ValidationError");
+    }
+}
+
+#[test]
 fn reset_brings_the_seeded_data_back() {
     let sandbox = start(Version::V19);
     let before = sandbox.record("res.partner", 41).unwrap();

@@ -62,6 +62,16 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether the system doesn't get to see the request.
+    pub fn turns_away(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyRequests { .. } | Self::Maintenance { .. } | Self::Redirect { .. }
+        )
+    }
+}
+
 fn found() -> u16 {
     302
 }

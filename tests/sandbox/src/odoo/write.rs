@@ -67,11 +67,19 @@ impl<'a> Writer<'a> {
     }
 
     fn set_one(&mut self, model: Model, id: Id, name: &str, value: &Value) -> Result<(), Fail> {
+        // Until version 17 the type is computed from this one.
+        let name = match (model, name) {
+            (Model::Template, "detailed_type") => "type",
+            (_, name) => name,
+        };
         // A translation, for instance `name@de_DE`.
         let (plain, translated) = name.split_once('@').map_or((name, false), |(n, _)| (n, true));
         let version = self.data.version();
         let field = model.field(version, plain);
         let field = field.ok_or_else(|| unknown(version, model, plain))?;
+        if (model, name) == (Model::Product, "lst_price") {
+            return self.set_price(id, value);
+        }
         if let Some((of, owner)) = self.kept_elsewhere(model, id, name) {
             return self.set_one(of, owner, name, value);
         }
@@ -98,6 +106,13 @@ impl<'a> Writer<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// A variant's price is its template's with what the variant costs more.
+    fn set_price(&mut self, id: Id, value: &Value) -> Result<(), Fail> {
+        let extra = self.data.get(&self.look, Model::Product, id, "price_extra").num();
+        let price = json!(value.as_f64().unwrap_or_default() - extra);
+        self.set_one(Model::Product, id, "list_price", &price)
     }
 
     /// The record that really holds a field: a variant's name is its template's, a template's code that of
@@ -158,7 +173,8 @@ impl<'a> Writer<'a> {
                     let message = "The operation cannot be completed: Contacts require a name";
                     return Err(Fail::validation(message));
                 }
-                Model::Template | Model::Category | Model::Warehouse => {
+                Model::Product if vals.contains_key("product_tmpl_id") => {}
+                Model::Template | Model::Product | Model::Category | Model::Warehouse => {
                     return Err(Fail::validation(
                         "Missing required value for the field 'Name' (name)",
                     ));
@@ -168,13 +184,27 @@ impl<'a> Writer<'a> {
         }
         let id = self.data.reserve(model);
         self.data.insert(model, id, true, self.at);
+        let template = match model {
+            Model::Product if !vals.contains_key("product_tmpl_id") => Some(self.template_of(id)),
+            _ => None,
+        };
         if let Err(fail) = self.set(model, id, vals) {
             // All or nothing.
             self.data.remove(model, &[id]);
+            self.data.remove(Model::Template, template.as_slice());
             return Err(fail);
         }
         self.born(model, id);
         Ok(id)
+    }
+
+    /// A product that is created by itself gets a template.
+    fn template_of(&mut self, product: Id) -> Id {
+        let template = self.data.reserve(Model::Template);
+        self.data.insert(Model::Template, template, true, self.at);
+        let owner = Val::One(Model::Template, template);
+        self.data.set(Model::Product, product, "product_tmpl_id", owner);
+        template
     }
 
     /// What comes with a new record.
@@ -273,6 +303,13 @@ impl<'a> Writer<'a> {
                 .field(version, plain)
                 .ok_or_else(|| unknown(version, model, plain))?;
         }
+        let barcode = vals
+            .get("barcode")
+            .and_then(Value::as_str)
+            .filter(|code| !code.is_empty());
+        if let (Model::Product, Some(barcode)) = (model, barcode) {
+            self.check_barcode(ids, barcode)?;
+        }
         let parent = vals.get("parent_id").and_then(Value::as_u64);
         let own = |id: &Id| Some(u64::from(*id)) == parent;
         if model == Model::Partner && ids.iter().any(own) {
@@ -281,6 +318,27 @@ impl<'a> Writer<'a> {
             ));
         }
         Ok(())
+    }
+
+    fn check_barcode(&self, ids: &[Id], barcode: &str) -> Result<(), Fail> {
+        let has = |id: &Id| {
+            self.data
+                .get(&self.look, Model::Product, *id, "barcode")
+                .as_text()
+                == barcode
+        };
+        let mut others = self
+            .data
+            .live(Model::Product)
+            .iter()
+            .filter(|id| !ids.contains(id));
+        let Some(other) = others.find(|id| has(id)) else {
+            return Ok(());
+        };
+        let label = self.data.label(&self.look, Model::Product, *other);
+        Err(Fail::validation(format!(
+            "Barcode(s) already assigned:\n\n- Barcode \"{barcode}\" already assigned to product(s): {label}\n\nNote: products that you don't have access to will not be shown above."
+        )))
     }
 
     /// Dates a record that was written, and those that its change changes.

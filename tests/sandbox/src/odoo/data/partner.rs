@@ -83,7 +83,7 @@ pub fn get<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'a> {
             return if is_company {
                 data.get(look, ME, company, "name").owned()
             } else {
-                Val::No
+                data.get(look, ME, id, "company_name").owned()
             };
         }
         "type" if data.is_blank(ME, id) || is_internal(id) => return Val::text("contact"),

@@ -85,6 +85,7 @@ pub fn template<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<
             return currency(data, look, &company);
         }
         "detailed_type" => return data.get(look, TMPL, id, "type"),
+        "is_storable" if data.is_blank(TMPL, id) => return Val::Bool(false),
         "is_storable" => return storable(data, look, id),
         "uom_id" => return Val::One(Model::Unit, 1),
         "taxes_id" => return Val::Ids(vec![1]),

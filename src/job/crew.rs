@@ -1,6 +1,7 @@
-//! Helper threads that carry out whatever they are given, while the worker's main thread stays interruptible.
+//! Helper threads that talk to remotes, while the worker's main thread stays interruptible.
+//!
+//! Work goes in by one channel, results come out by another, and a pipe wakes the main thread.
 
-use crate::job::pool::{guarded, off_main};
 use crate::worker::latch::{self, Wakeable, Waker};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,7 @@ impl<T: Send + 'static> Crew<T> {
         let jobs = Arc::new(Mutex::new(jobs));
         for n in 0..size {
             let (jobs, done, waker) = (jobs.clone(), done.clone(), waker.clone());
-            latch::spawn(&format!("sync_ext item {n}"), move || {
+            latch::spawn(&format!("sync_ext helper {n}"), move || {
                 work_off(&jobs, &done, &waker)
             })?;
         }
@@ -41,16 +42,16 @@ impl<T: Send + 'static> Crew<T> {
         })
     }
 
-    /// Whether another job would be begun at once.
-    pub fn is_free(&self) -> bool {
-        self.busy < self.size
+    /// How many more jobs would be begun at once.
+    pub fn free(&self) -> usize {
+        self.size.saturating_sub(self.busy)
     }
 
     pub fn is_idle(&self) -> bool {
         self.busy == 0
     }
 
-    /// Gives out a job. One that panics comes to what `panicked` makes of the error.
+    /// Gives out a job. One that panics comes to what `finish` makes of the error.
     pub fn submit<U: 'static>(
         &mut self,
         job: impl FnOnce() -> Result<U> + Send + 'static,
@@ -62,16 +63,23 @@ impl<T: Send + 'static> Crew<T> {
             .map_err(|_| gone())
     }
 
-    /// The next result; None when there is none by then.
+    /// A result that is there already.
+    pub fn ready(&mut self) -> Result<Option<T>> {
+        match self.results.try_recv() {
+            Ok(result) => {
+                self.busy -= 1;
+                Ok(Some(result))
+            }
+            Err(TryRecvError::Disconnected) => Err(gone()),
+            Err(TryRecvError::Empty) => Ok(None),
+        }
+    }
+
+    /// The next result, waited for interruptibly; None when there is none by then.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<T>> {
         loop {
-            match self.results.try_recv() {
-                Ok(result) => {
-                    self.busy -= 1;
-                    return Ok(Some(result));
-                }
-                Err(TryRecvError::Disconnected) => return Err(gone()),
-                Err(TryRecvError::Empty) => {}
+            if let Some(result) = self.ready()? {
+                return Ok(Some(result));
             }
             let left = deadline.map_or(Duration::from_secs(10), |at| {
                 at.saturating_duration_since(Instant::now())
@@ -90,7 +98,20 @@ impl<T: Send + 'static> Crew<T> {
 
     /// Carries something out on a thread of its own, and waits for it interruptibly.
     pub fn ask<U: Send + 'static>(&self, body: impl FnOnce() -> Result<U> + Send + 'static) -> Result<U> {
-        off_main(&self.wakeable, &self.waker, body)
+        let (send, receive) = channel();
+        let waker = self.waker.clone();
+        latch::spawn("sync_ext ask", move || {
+            // a receiver that is gone has been interrupted: nobody wants the answer
+            let _ = send.send(guarded(body));
+            waker.wake();
+        })?;
+        loop {
+            match receive.try_recv() {
+                Ok(answer) => return answer,
+                Err(TryRecvError::Disconnected) => return Err(gone()),
+                Err(TryRecvError::Empty) => self.pause(Duration::from_secs(10)),
+            }
+        }
     }
 }
 
@@ -106,6 +127,12 @@ fn work_off<T>(jobs: &Mutex<Receiver<Job<T>>>, done: &Sender<T>, waker: &Waker) 
         }
         waker.wake();
     }
+}
+
+/// A panic of a helper thread must come back as an error, or the main thread would wait for ever.
+fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body))
+        .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a helper thread panicked")))
 }
 
 fn gone() -> Error {

@@ -1,0 +1,353 @@
+//! Writing: what is sent over both transports, and what an answer, or none, amounts to.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::api::Act;
+use super::testing::{call_of, connect, recordings, Erp, Table, NOW};
+use crate::core::{EntityType, Record};
+use crate::error::Code;
+use crate::source::http::testing::{Reply, Seen, Server};
+use crate::source::{Change, Meter, Source};
+use serde_json::{json, Map, Value};
+use std::sync::Mutex;
+
+const EXPLAINED: &[(&str, Code)] = &[
+    ("odoo.exceptions.ValidationError", Code::Invalid),
+    ("odoo.exceptions.UserError", Code::Invalid),
+    ("builtins.ValueError", Code::Invalid),
+    ("psycopg2.errors.NotNullViolation", Code::Invalid),
+    ("odoo.exceptions.AccessError", Code::NotGranted),
+    ("odoo.exceptions.MissingError", Code::NotFound),
+    ("odoo.exceptions.AccessDenied", Code::RemoteAuth),
+];
+
+fn erp(modern: bool) -> Erp {
+    let partners = json!([
+        {"id": 3, "name": "Ada", "email": "Ada@X.org ", "vat": "GB1", "street": "Old", "city": "Bath", "active": true,
+         "is_company": false, "company_name": "X", "phone": "1", "parent_id": [9, "Y"], "country_id": [2, "Germany"],
+         "state_id": [5, "Bayern"], "write_date": "2026-01-01 00:00:00"},
+        {"id": 4, "name": "Bob", "email": "not.ada@x.org", "active": true, "write_date": "2026-01-01 00:00:00"},
+    ]);
+    let countries = json!([{"id": 1, "code": "GB", "name": "United Kingdom"}, {"id": 2, "code": "DE", "name": "Germany"}]);
+    let states = json!([{"id": 5, "code": "BY", "name": "Bayern", "country_id": [2, "Germany"]},
+                        {"id": 6, "code": "BY", "name": "Elsewhere", "country_id": [1, "United Kingdom"]}]);
+    let table = |model, rows: Value| Table::new(model, rows.as_array().unwrap().clone());
+    Erp::new(
+        modern,
+        vec![
+            table("res.partner", partners),
+            table("res.country", countries),
+            table("res.country.state", states),
+        ],
+    )
+}
+
+/// A server that takes what is written; `refuse` may answer instead, given how many writes came before.
+fn server(erp: Erp, refuse: impl Fn(&Seen, usize) -> Option<Reply> + Send + Sync + 'static) -> Server {
+    let state = Mutex::new((erp, 0));
+    Server::start(move |seen, _| {
+        let mut state = state.lock().unwrap();
+        let (erp, writes) = &mut *state;
+        let call = call_of(seen).filter(|call| matches!(call.method.as_str(), "create" | "write"));
+        let Some(call) = call.filter(|_| seen.path != "/json/2/res.users/context_get") else {
+            return erp.answer(seen).header("Date", NOW);
+        };
+        *writes += 1;
+        if let Some(reply) = refuse(seen, *writes - 1) {
+            return reply;
+        }
+        let table = erp
+            .tables
+            .iter_mut()
+            .find(|table| table.model == call.model)
+            .unwrap();
+        let done = match call.method.as_str() {
+            "create" => {
+                let mut row = call.args["vals_list"][0].clone();
+                row["id"] = json!(100);
+                table.rows.push(row);
+                json!([100])
+            }
+            _ => {
+                let row = table.rows.iter_mut().find(|row| row["id"] == call.args["ids"][0]);
+                row.unwrap()
+                    .as_object_mut()
+                    .unwrap()
+                    .extend(call.args["vals"].as_object().unwrap().clone());
+                json!(true)
+            }
+        };
+        answered(seen, done)
+    })
+}
+
+fn answered(seen: &Seen, value: Value) -> Reply {
+    match seen.path.as_str() {
+        "/jsonrpc" => Reply::ok(json!({"jsonrpc": "2.0", "id": 1, "result": value}).to_string()),
+        _ => Reply::ok(value.to_string()),
+    }
+}
+
+fn refused(seen: &Seen, name: &str) -> Reply {
+    let data = json!({"name": name, "message": "The operation cannot be completed: Contacts require a name",
+                      "arguments": [], "debug": "Traceback"});
+    match seen.path.as_str() {
+        "/jsonrpc" => {
+            Reply::ok(json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 0, "data": data}}).to_string())
+        }
+        _ => Reply::new(if name.starts_with("odoo") { 422 } else { 500 }, data.to_string()),
+    }
+}
+
+fn taking(erp: Erp) -> Server {
+    server(erp, |_, _| None)
+}
+
+/// What was written: method and values.
+fn writes(server: &Server) -> Vec<(String, Value)> {
+    let calls = server.seen().iter().filter_map(call_of).collect::<Vec<_>>();
+    calls
+        .into_iter()
+        .filter_map(|call| match call.method.as_str() {
+            "create" => Some((call.method, call.args["vals_list"][0].clone())),
+            "write" => Some((call.method, call.args["vals"].clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn change(id: Option<&str>, fields: Value) -> Change {
+    Change {
+        external_id: id.map(str::to_owned),
+        parent_id: None,
+        fields: fields.as_object().unwrap().clone(),
+    }
+}
+
+fn like(fields: Value) -> Record {
+    let fields: Map<String, Value> = fields.as_object().unwrap().clone();
+    Record::new(EntityType::Customers, "elsewhere", fields)
+}
+
+const ALL: EntityType = EntityType::Customers;
+
+#[test]
+fn a_contact_is_created_with_its_references() {
+    for modern in [true, false] {
+        let server = taking(erp(modern));
+        let odoo = connect(&server, Value::Null, Value::Null);
+        let fields = json!({"name": "Eve", "email": "eve@x.org", "billing_country": "Germany", "billing_state": "DE-BY",
+                            "tax_number": null});
+        let written = odoo.write(ALL, &change(None, fields), &Meter::default()).unwrap();
+        assert_eq!(written.external_id, "100");
+        let record = written.record.unwrap();
+        assert_eq!(record.match_key.as_deref(), Some("eve@x.org"));
+        assert_eq!(
+            (&record.data["billing_country"], &record.data["billing_state"]),
+            (&json!("DE"), &json!("BY"))
+        );
+        let sent = json!({"name": "Eve", "email": "eve@x.org", "vat": false, "country_id": 2, "state_id": 5});
+        assert_eq!(writes(&server), [("create".to_owned(), sent)]);
+    }
+}
+
+#[test]
+fn what_is_known_by_the_same_is_found_however_it_is_spelt() {
+    for modern in [true, false] {
+        let mut erp = erp(modern);
+        for n in 20..40 {
+            erp.tables[0]
+                .rows
+                .push(json!({"id": n, "name": "N", "email": format!("{n}ada@x.org")}));
+        }
+        let server = taking(erp);
+        let odoo = connect(&server, json!({"page_size": 7}), Value::Null);
+        let ids = |fields: Value| -> Vec<String> {
+            let found = odoo.find(ALL, &like(fields), &Meter::default()).unwrap();
+            found.into_iter().map(|record| record.external_id).collect()
+        };
+        assert_eq!(ids(json!({"email": "ada@x.org"})), ["3"]);
+        assert_eq!(ids(json!({"email": "x.org"})), [""; 0]);
+        let asked = server.seen().len();
+        assert_eq!(ids(json!({"name": "Ada"})), [""; 0]);
+        assert_eq!(server.seen().len(), asked, "nothing to look for was looked for");
+    }
+}
+
+#[test]
+fn products_are_known_by_sku_or_barcode_and_categories_by_name() {
+    let server = taking(Erp::new(true, Vec::new()));
+    let odoo = connect(&server, Value::Null, Value::Null);
+    let known_by = |entity, fields: Value| {
+        let record = Record::new(entity, "1", fields.as_object().unwrap().clone());
+        odoo.known_by(entity, &record)
+    };
+    let product = json!({"sku": " M-1 ", "barcode": "40", "name": "Mug"});
+    assert_eq!(known_by(EntityType::Products, product).as_deref(), Some("M-1"));
+    assert_eq!(
+        known_by(EntityType::Products, json!({"barcode": 40})).as_deref(),
+        Some("40")
+    );
+    assert_eq!(known_by(EntityType::Products, json!({"name": "Mug"})), None);
+    let category = json!({"slug": "cups", "name": "Cups &amp; Mugs"});
+    assert_eq!(
+        known_by(EntityType::Categories, category).as_deref(),
+        Some("cups & mugs")
+    );
+    assert_eq!(known_by(EntityType::Sales, json!({"number": "S1"})), None);
+}
+
+#[test]
+fn of_what_is_there_only_the_given_is_changed() {
+    for modern in [true, false] {
+        let server = taking(erp(modern));
+        let odoo = connect(&server, Value::Null, Value::Null);
+        let put = |fields: Value| {
+            let written = odoo
+                .write(ALL, &change(Some("3"), fields), &Meter::default())
+                .unwrap();
+            written.record.unwrap().data
+        };
+        let data = put(json!({"billing_address_1": "New", "tax_number": null, "billing_state": "BY"}));
+        assert_eq!(data["billing_address_1"], "New");
+        assert!(!data.contains_key("tax_number"));
+        // a company that is another record, and a state that nobody knows, are not written
+        put(json!({"company": "Z", "billing_state": "Atlantis", "phone": "2"}));
+        put(json!({"company": "Z"}));
+        put(json!({"billing_state": null}));
+        let sent = [
+            json!({"street": "New", "vat": false, "state_id": 5}),
+            json!({"phone": "2"}),
+            json!({"state_id": false}),
+        ];
+        assert_eq!(writes(&server), sent.map(|vals| ("write".to_owned(), vals)));
+        let nowhere = change(Some("3"), json!({"billing_country": "Atlantis"}));
+        let error = odoo.write(ALL, &nowhere, &Meter::default()).unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::Invalid, "Odoo has no country \"Atlantis\"")
+        );
+        let error = odoo
+            .write(ALL, &change(Some("x"), json!({})), &Meter::default())
+            .unwrap_err();
+        assert_eq!(error.code, Code::Invalid);
+    }
+}
+
+#[test]
+fn what_odoo_explains_was_not_done_and_is_not_tried_again() {
+    for modern in [true, false] {
+        for (name, code) in EXPLAINED {
+            let server = server(erp(modern), move |seen, _| Some(refused(seen, name)));
+            let odoo = connect(&server, Value::Null, Value::Null);
+            for id in [None, Some("3")] {
+                let error = odoo
+                    .write(ALL, &change(id, json!({"name": "Eve"})), &Meter::default())
+                    .unwrap_err();
+                assert_eq!(error.code, *code, "{name}: {error:?}");
+                assert!(!format!("{error:?}").contains("Traceback"));
+                let told = error.detail.unwrap_or_default();
+                // what the database says holds host names and SQL
+                assert_eq!(
+                    told.contains("require a name"),
+                    !name.starts_with("psycopg2"),
+                    "{name}"
+                );
+            }
+            assert_eq!(writes(&server).len(), 2, "{name}");
+        }
+    }
+}
+
+#[test]
+fn recorded_refusals_of_writes_are_understood() {
+    use super::refusal::{read, Asked};
+    for version in ["odoo19", "odoo17"] {
+        for (name, recording) in recordings(version) {
+            let code = match name.split_once('-').unwrap().1 {
+                "create-batch-one-bad"
+                | "error-required"
+                | "error-wrong-field-create"
+                | "error-wrong-selection"
+                | "error-bad-many2one"
+                | "error-recursion"
+                | "json2-error-validation" => Code::Invalid,
+                "write-deleted" | "json2-error-missing-record" => Code::NotFound,
+                "error-access-write" => Code::NotGranted,
+                "error-bad-key" | "json2-error-bad-key" => Code::RemoteAuth,
+                _ => continue,
+            };
+            let body = &recording["response"]["body_json"];
+            let told = if name.contains("json2") {
+                body
+            } else {
+                &body["error"]["data"]
+            };
+            let asked = Asked {
+                act: Act::Change,
+                model: "res.partner",
+                lang: "en_US",
+            };
+            let refusal = read(told, &asked, &Default::default()).unwrap();
+            assert_eq!(refusal.error.code, code, "{version} {name}");
+        }
+    }
+}
+
+#[test]
+fn an_odoo_that_was_busy_has_done_nothing_and_is_asked_again() {
+    for modern in [true, false] {
+        let busy = "psycopg2.errors.SerializationFailure";
+        let once = server(erp(modern), move |seen, n| (n == 0).then(|| refused(seen, busy)));
+        let odoo = connect(&once, Value::Null, Value::Null);
+        let eve = change(None, json!({"name": "Eve"}));
+        assert_eq!(
+            odoo.write(ALL, &eve, &Meter::default()).unwrap().external_id,
+            "100"
+        );
+        assert_eq!(writes(&once).len(), 2);
+
+        let always = server(erp(modern), move |seen, _| Some(refused(seen, busy)));
+        let odoo = connect(&always, Value::Null, Value::Null);
+        let error = odoo.write(ALL, &eve, &Meter::default()).unwrap_err();
+        assert_eq!(error.code, Code::Busy);
+    }
+}
+
+#[test]
+fn a_creation_without_an_answer_is_sent_once_a_change_again() {
+    for modern in [true, false] {
+        for (reply, code) in [
+            (Reply::hang_up(), Code::TimedOut),
+            (Reply::new(503, "<html>"), Code::Nonsense),
+            (Reply::ok("[1").cut(), Code::Nonsense),
+        ] {
+            let server = server(erp(modern), move |_, _| Some(reply.clone()));
+            let odoo = connect(&server, Value::Null, Value::Null);
+            let fields = json!({"name": "Eve"});
+            let error = odoo
+                .write(ALL, &change(None, fields.clone()), &Meter::default())
+                .unwrap_err();
+            assert_eq!(error.code, code, "{error:?}");
+            assert_eq!(writes(&server).len(), 1);
+            let error = odoo
+                .write(ALL, &change(Some("3"), fields), &Meter::default())
+                .unwrap_err();
+            assert_eq!(error.code, code);
+            assert_eq!(writes(&server).len(), 1 + 4);
+        }
+    }
+}
+
+#[test]
+fn the_id_of_a_new_record_is_known_even_where_it_cannot_be_read() {
+    let mut erp = erp(true);
+    erp.tables[0].hidden = vec![100];
+    let server = taking(erp);
+    let odoo = connect(&server, Value::Null, Value::Null);
+    let written = odoo
+        .write(ALL, &change(None, json!({"name": "Eve"})), &Meter::default())
+        .unwrap();
+    assert_eq!(written.external_id, "100");
+    assert_eq!(written.record.unwrap_err().code, Code::Nonsense);
+}

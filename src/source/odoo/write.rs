@@ -1,0 +1,245 @@
+//! Writing single records: find what is there, create, change.
+
+use super::api::{lock, Act, Args};
+use super::draft::{vals, PLACE};
+use super::list;
+use super::read::last_id;
+use super::value::{reference, Fields};
+use super::Odoo;
+use crate::core::{normalise_value, EntityType, Kind, Record};
+use crate::error::{Code, Error, Result};
+use crate::source::http::Meter;
+use crate::source::{At, Change, Content, Task, Written};
+use serde_json::{json, Map, Value};
+
+/// What tells a record of another system here.
+pub(super) struct Mark {
+    ours: &'static str,
+    theirs: &'static str,
+    kind: Kind,
+    pub value: String,
+}
+
+impl Mark {
+    fn of(record: &Fields, ours: &'static str, theirs: &'static str, kind: Kind) -> Option<Self> {
+        match normalise_value(kind, record.get(ours)?)? {
+            Value::String(value) => Some(Mark {
+                ours,
+                theirs,
+                kind,
+                value,
+            }),
+            _ => None,
+        }
+    }
+
+    fn is_on(&self, value: &Value) -> bool {
+        normalise_value(self.kind, value).as_ref().and_then(Value::as_str) == Some(self.value.as_str())
+    }
+}
+
+/// The best mark of a record. Odoo knows no slugs, but it keeps barcodes unique; a category's name counts whatever its
+/// case, as match keys have it.
+pub(super) fn mark(entity: EntityType, record: &Record) -> Option<Mark> {
+    let of = |ours, theirs, kind| Mark::of(&record.data, ours, theirs, kind);
+    match entity {
+        EntityType::Customers => of("email", "email", Kind::Email),
+        EntityType::Products => {
+            of("sku", "default_code", Kind::Text).or_else(|| of("barcode", "barcode", Kind::Text))
+        }
+        EntityType::Categories => of("name", "name", Kind::Email),
+        _ => None,
+    }
+}
+
+impl Odoo {
+    /// Records with the same mark. Odoo keeps what was typed, so what merely contains it is asked for, and compared
+    /// here.
+    pub(super) fn find_like(
+        &self,
+        entity: EntityType,
+        record: &Record,
+        meter: &Meter,
+    ) -> Result<Vec<Record>> {
+        let Some(mark) = mark(entity, record) else {
+            return Ok(Vec::new());
+        };
+        let model = list::model(entity).name;
+        let part = mark.value.replace('\\', r"\\");
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let domain = json!([[mark.theirs, "ilike", part], ["id", ">", after]]);
+            let fields = [mark.theirs.to_owned()];
+            let page = self.page(model, &domain, &fields, self.settings.page_size, meter)?;
+            after = last_id(&page.rows, after)?;
+            let same = page.rows.iter().filter(|row| mark.is_on(&row[mark.theirs]));
+            found.extend(same.filter_map(|row| reference(&row["id"])));
+            if !page.full {
+                break;
+            }
+        }
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut records = self.records_by_id(entity, &found, meter)?;
+        records.retain(|record| record.data.get(mark.ours).is_some_and(|value| mark.is_on(value)));
+        Ok(records)
+    }
+
+    fn records_by_id(&self, entity: EntityType, ids: &[u64], meter: &Meter) -> Result<Vec<Record>> {
+        let task = Task {
+            list: entity.name().to_owned(),
+            content: Content::Full,
+            since: None,
+            at: At::Ids(ids.iter().map(u64::to_string).collect()),
+        };
+        Ok(self.read(entity, &task, meter)?.records)
+    }
+
+    /// Creates or changes one record.
+    pub(super) fn write_record(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
+        let model = list::model(entity).name;
+        let id = match &change.external_id {
+            Some(id) => Some(number(id)?),
+            None => None,
+        };
+        let known = self.known.fields(&self.api, model, meter)?;
+        let mut vals = vals(entity, &change.fields, id.is_none(), &known);
+        if entity == EntityType::Customers {
+            self.put_place(&mut vals, id, &change.fields, meter)?;
+            self.drop_company(&mut vals, id, meter)?;
+        }
+        let id = match id {
+            Some(id) => self.change(model, id, vals, meter)?,
+            None => self.create(model, vals, meter)?,
+        };
+        let gone = || Error::new(Code::Nonsense, "Odoo doesn't show what was written");
+        Ok(Written {
+            external_id: id.to_string(),
+            record: self
+                .records_by_id(entity, &[id], meter)
+                .and_then(|records| records.into_iter().next().ok_or_else(gone)),
+        })
+    }
+
+    fn create(&self, model: &str, vals: Map<String, Value>, meter: &Meter) -> Result<u64> {
+        let mut args = Args::new();
+        args.insert("vals_list".to_owned(), json!([vals]));
+        let answer = self.api.act(Act::Create, model, "create", args, meter)?;
+        reference(&answer.value).ok_or_else(|| {
+            Error::new(
+                Code::Nonsense,
+                format!("Odoo doesn't tell the id of the new {model}"),
+            )
+            .hint("A customisation may change its answers.")
+        })
+    }
+
+    fn change(&self, model: &str, id: u64, vals: Map<String, Value>, meter: &Meter) -> Result<u64> {
+        // what Odoo has no place for may be all that differs
+        if !vals.is_empty() {
+            let mut args = Args::new();
+            args.insert("ids".to_owned(), json!([id]));
+            args.insert("vals".to_owned(), Value::Object(vals));
+            self.api.act(Act::Change, model, "write", args, meter)?;
+        }
+        Ok(id)
+    }
+
+    /// Country and state as references. A state that Odoo doesn't know is left out: other systems let people type
+    /// what they like there.
+    fn put_place(
+        &self,
+        vals: &mut Map<String, Value>,
+        id: Option<u64>,
+        fields: &Fields,
+        meter: &Meter,
+    ) -> Result<()> {
+        let [country, state] = PLACE else {
+            return Ok(());
+        };
+        let mut country_id = None;
+        if let Some(value) = fields.get(*country) {
+            country_id = self.country(value, meter)?;
+            vals.insert("country_id".to_owned(), or_false(country_id));
+        }
+        let Some(value) = fields.get(*state) else {
+            return Ok(());
+        };
+        let Some(code) = value.as_str().map(str::trim).filter(|code| !code.is_empty()) else {
+            vals.insert("state_id".to_owned(), Value::Bool(false));
+            return Ok(());
+        };
+        if country_id.is_none() && !fields.contains_key(*country) {
+            country_id = self.refers(id, "country_id", meter)?;
+        }
+        let Some(country_id) = country_id else {
+            return Ok(());
+        };
+        // some shops write the country in front of it: DE-BY
+        let short = code.split_once('-').map_or(code, |(_, short)| short);
+        let named = json!(["name", "=ilike", code]);
+        let domain = json!([
+            ["country_id", "=", country_id],
+            "|",
+            "|",
+            ["code", "=", code],
+            ["code", "=", short],
+            named
+        ]);
+        if let Some(id) = self.first("res.country.state", domain, meter)? {
+            vals.insert("state_id".to_owned(), json!(id));
+        }
+        Ok(())
+    }
+
+    fn country(&self, value: &Value, meter: &Meter) -> Result<Option<u64>> {
+        let Some(text) = value.as_str().map(str::trim).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let key = text.to_uppercase();
+        if let Some(id) = lock(&self.countries).get(&key) {
+            return Ok(Some(*id));
+        }
+        let domain = json!(["|", ["code", "=", key], ["name", "=ilike", text]]);
+        let id = self.first("res.country", domain, meter)?.ok_or_else(|| {
+            Error::new(Code::Invalid, format!("Odoo has no country \"{text}\""))
+                .hint("Give its code of two letters, or its name as Odoo spells it.")
+        })?;
+        lock(&self.countries).insert(key, id);
+        Ok(Some(id))
+    }
+
+    /// A person's company is the one they belong to; only of people who belong to none is it a mere text.
+    fn drop_company(&self, vals: &mut Map<String, Value>, id: Option<u64>, meter: &Meter) -> Result<()> {
+        if vals.contains_key("company_name") && self.refers(id, "parent_id", meter)?.is_some() {
+            vals.remove("company_name");
+        }
+        Ok(())
+    }
+
+    /// What a contact's field refers to.
+    fn refers(&self, id: Option<u64>, field: &str, meter: &Meter) -> Result<Option<u64>> {
+        let Some(id) = id else {
+            return Ok(None);
+        };
+        let domain = json!([["id", "=", id]]);
+        let page = self.page("res.partner", &domain, &[field.to_owned()], 1, meter)?;
+        Ok(page.rows.first().and_then(|row| reference(&row[field])))
+    }
+
+    fn first(&self, model: &'static str, domain: Value, meter: &Meter) -> Result<Option<u64>> {
+        let page = self.page(model, &domain, &["id".to_owned()], 1, meter)?;
+        Ok(page.rows.first().and_then(|row| reference(&row["id"])))
+    }
+}
+
+fn or_false(id: Option<u64>) -> Value {
+    id.map_or(Value::Bool(false), |id| json!(id))
+}
+
+fn number(id: &str) -> Result<u64> {
+    id.parse().map_err(|_| {
+        Error::new(Code::Invalid, format!("\"{id}\" is no id of Odoo's")).hint("Odoo's ids are numbers.")
+    })
+}

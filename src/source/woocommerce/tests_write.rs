@@ -1,0 +1,247 @@
+//! Writing: what is sent, and what an answer, or none, amounts to.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::testing::connect;
+use super::WooCommerce;
+use crate::core::{EntityType, Record};
+use crate::error::{Code, Error};
+use crate::source::http::testing::{Reply, Seen, Server};
+use crate::source::{Change, Meter, Source, Written};
+use serde_json::{json, Value};
+
+const API: &str = "/wp-json/wc/v3/";
+
+/// A shop that answers every call by its method and route below the API.
+fn shop(answer: impl Fn(&str, &Seen) -> Reply + Send + Sync + 'static) -> (Server, WooCommerce) {
+    let server = Server::start(move |seen, _| {
+        let route = seen.path.strip_prefix(API).unwrap_or_default();
+        if route == "data/currencies/current" {
+            return refusal(404, "rest_no_route");
+        }
+        answer(&format!("{} {route}", seen.method), seen)
+    });
+    let shop = connect(&server, Value::Null, Value::Null);
+    (server, shop)
+}
+
+fn rows(rows: Value) -> Reply {
+    Reply::ok(rows.to_string()).header("X-WP-Total", rows.as_array().map_or(1, Vec::len))
+}
+
+fn refusal(status: u16, code: &str) -> Reply {
+    let body = json!({"code": code, "message": "No such thing.", "data": {"status": status}});
+    Reply::new(status, body.to_string())
+}
+
+fn find(shop: &WooCommerce, entity: EntityType, like: Value) -> Vec<Record> {
+    let record = Record::new(entity, "elsewhere", like.as_object().unwrap().clone());
+    shop.find(entity, &record, &Meter::default()).unwrap()
+}
+
+fn ids(records: &[Record]) -> Vec<&str> {
+    records.iter().map(|record| record.external_id.as_str()).collect()
+}
+
+fn write(
+    shop: &WooCommerce,
+    entity: EntityType,
+    id: Option<&str>,
+    parent: Option<&str>,
+    fields: Value,
+) -> Result<Written, Error> {
+    let change = Change {
+        external_id: id.map(str::to_owned),
+        parent_id: parent.map(str::to_owned),
+        fields: fields.as_object().unwrap().clone(),
+    };
+    shop.write(entity, &change, &Meter::default())
+}
+
+/// Methods and paths of what was asked, without the reads.
+fn writes(server: &Server) -> Vec<String> {
+    let all = server.seen().into_iter().filter(|seen| seen.method != "GET");
+    all.map(|seen| format!("{} {}", seen.method, seen.path.strip_prefix(API).unwrap()))
+        .collect()
+}
+
+#[test]
+fn records_are_found_by_their_match_key_exactly() {
+    let (server, shop) = shop(|call, seen| match call {
+        "GET customers" => {
+            assert_eq!(
+                (seen.param("email"), seen.param("role")),
+                (Some("ada@x.org"), Some("all"))
+            );
+            rows(json!([{"id": 4, "email": "Ada@x.org", "role": "customer"}]))
+        }
+        // a shop shows variations without a SKU of their own with their product's
+        "GET products" if seen.param("include") == Some("6") => rows(json!([{"id": 6, "sku": "M-10"}])),
+        "GET products" => {
+            assert_eq!(seen.param("sku"), Some("M-1"));
+            rows(
+                json!([{"id": 5, "sku": "M-1", "type": "simple"}, {"id": 6, "sku": "M-10", "type": "simple"},
+                        {"id": 7, "sku": "M-1", "type": "variation", "parent_id": 6}]),
+            )
+        }
+        "GET products/categories" => rows(json!([{"id": 8, "slug": "mugs", "name": "Mugs"},
+            {"id": 9, "slug": "more-mugs", "name": "More mugs"}, {"id": 10, "slug": "blue", "name": " MUGS"}])),
+        other => panic!("{other}"),
+    });
+    assert_eq!(
+        ids(&find(&shop, EntityType::Customers, json!({"email": "ADA@x.org"}))),
+        ["4"]
+    );
+    let products = find(&shop, EntityType::Products, json!({"sku": "M-1"}));
+    assert_eq!(ids(&products), ["5", "7"]);
+    assert_eq!(products[1].parent_id.as_deref(), Some("6"));
+    // by slug, or, for systems that have none, by name
+    assert_eq!(
+        ids(&find(&shop, EntityType::Categories, json!({"name": "mugs"}))),
+        ["8", "10"]
+    );
+    let asked = server.seen().len();
+    assert_eq!(
+        ids(&find(&shop, EntityType::Products, json!({"name": "Mug"}))),
+        [""; 0]
+    );
+    assert_eq!(
+        ids(&find(&shop, EntityType::Orders, json!({"number": "7"}))),
+        [""; 0]
+    );
+    assert_eq!(server.seen().len(), asked);
+}
+
+#[test]
+fn each_record_is_written_to_its_own_route() {
+    let (server, shop) = shop(|call, seen| {
+        let mut row: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        row["id"] = json!(21);
+        match call {
+            "POST products" => row["type"] = json!("simple"),
+            "PUT customers/4" | "PUT products/5/variations/21" | "PUT products/categories/8" => {}
+            other => panic!("{other}"),
+        }
+        row["date_modified_gmt"] = json!("2026-01-01T00:00:00");
+        Reply::ok(row.to_string())
+    });
+    let fields = json!({"name": "Mug", "sku": "M-1", "regular_price": "9.90", "length": 3});
+    let made = write(&shop, EntityType::Products, None, None, fields).unwrap();
+    assert_eq!(made.external_id, "21");
+    let record = made.record.unwrap();
+    assert_eq!(record.match_key.as_deref(), Some("M-1"));
+    assert_eq!(record.data["length"], "3");
+    let city = json!({"billing_city": "Bath"});
+    write(&shop, EntityType::Customers, Some("4"), None, city).unwrap();
+    let price = json!({"regular_price": 1});
+    let variation = write(&shop, EntityType::Products, Some("21"), Some("5"), price).unwrap();
+    assert_eq!(variation.record.unwrap().parent_id.as_deref(), Some("5"));
+    write(
+        &shop,
+        EntityType::Categories,
+        Some("8"),
+        None,
+        json!({"name": "Cups"}),
+    )
+    .unwrap();
+    assert_eq!(
+        writes(&server),
+        [
+            "POST products",
+            "PUT customers/4",
+            "PUT products/5/variations/21",
+            "PUT products/categories/8"
+        ]
+    );
+    let seen = server.seen();
+    let bodies = seen.iter().filter(|seen| seen.method != "GET");
+    let bodies: Vec<Value> = bodies
+        .map(|seen| serde_json::from_slice(&seen.body).unwrap())
+        .collect();
+    assert_eq!(
+        bodies[0],
+        json!({"name": "Mug", "sku": "M-1", "regular_price": "9.9", "dimensions": {"length": "3"}})
+    );
+    assert_eq!(bodies[1], json!({"billing": {"city": "Bath"}}));
+}
+
+#[test]
+fn an_id_that_is_none_goes_into_no_path() {
+    let (server, shop) = shop(|_, _| Reply::ok("{}"));
+    for (id, parent) in [("../users/1", None), ("", None), ("5", Some("6/../7"))] {
+        let error = write(&shop, EntityType::Products, Some(id), parent, json!({"sku": "x"})).unwrap_err();
+        assert_eq!(error.code, Code::Invalid, "{id}");
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn refusals_tell_what_is_wrong_with_whom() {
+    for (status, name, id, code) in [
+        (
+            404,
+            "woocommerce_rest_product_invalid_id",
+            Some("5"),
+            Code::NotFound,
+        ),
+        (404, "rest_no_route", None, Code::Nonsense),
+        (400, "product_invalid_sku", None, Code::Invalid),
+        (400, "product_invalid_sku", Some("5"), Code::Invalid),
+        (401, "woocommerce_rest_cannot_create", None, Code::RemoteAuth),
+        (403, "woocommerce_rest_cannot_edit", Some("5"), Code::RemoteAuth),
+    ] {
+        let (_server, shop) = shop(move |call, _| match call.starts_with("GET") {
+            true => rows(json!([])),
+            false => refusal(status, name),
+        });
+        let error = write(&shop, EntityType::Products, id, None, json!({"sku": "x"})).unwrap_err();
+        assert_eq!(error.code, code, "{status} {name}: {error:?}");
+        if code == Code::Invalid {
+            assert_eq!(
+                error.detail.as_deref(),
+                Some("product_invalid_sku: No such thing.")
+            );
+        }
+    }
+}
+
+/// What was not answered may have been done: a second POST would make a second record.
+#[test]
+fn a_creation_without_an_answer_is_sent_once_a_change_again() {
+    for (reply, code) in [
+        (Reply::hang_up(), Code::TimedOut),
+        (Reply::new(502, "<html>"), Code::Nonsense),
+        (refusal(500, "internal_server_error"), Code::Nonsense),
+        (Reply::ok("{\"id\":").cut(), Code::Nonsense),
+    ] {
+        let (server, shop) = shop(move |call, _| match call.starts_with("GET") {
+            true => rows(json!([])),
+            false => reply.clone(),
+        });
+        // the way in is known
+        find(&shop, EntityType::Products, json!({"sku": "x"}));
+        let error = write(&shop, EntityType::Products, None, None, json!({"sku": "x"})).unwrap_err();
+        assert_eq!(error.code, code, "{error:?}");
+        assert_eq!(writes(&server).len(), 1);
+        let error = write(&shop, EntityType::Products, Some("5"), None, json!({"sku": "x"})).unwrap_err();
+        assert_eq!(error.code, code);
+        assert!(writes(&server).len() > 2, "{:?}", writes(&server));
+    }
+    // one that was turned away at the door was not seen
+    let (server, shop) = shop(|call, seen| match (call, seen.body.len()) {
+        ("POST products", _) => refusal(429, "too_many_requests"),
+        _ => rows(json!([])),
+    });
+    let error = write(&shop, EntityType::Products, None, None, json!({"sku": "x"})).unwrap_err();
+    assert_eq!(error.code, Code::Throttled);
+    assert_eq!(writes(&server).len(), 4);
+}
+
+#[test]
+fn an_answer_that_is_no_record_leaves_it_open() {
+    for body in ["[]", "{}", "{\"id\": null}", "true"] {
+        let (_server, shop) = shop(move |_, _| Reply::ok(body));
+        let error = write(&shop, EntityType::Products, None, None, json!({"sku": "x"})).unwrap_err();
+        assert_eq!(error.code, Code::Nonsense, "{body}");
+    }
+}
