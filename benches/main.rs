@@ -14,6 +14,7 @@ mod preview;
 mod progress;
 mod pull;
 mod report;
+mod schedule;
 mod shop;
 mod timing;
 
@@ -35,6 +36,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("progress", progress::run),
     ("pull", pull::run),
     ("memory", memory::run),
+    ("schedule", schedule::run),
 ];
 
 fn main() -> ExitCode {

@@ -70,7 +70,8 @@ $$;
 COMMENT ON FUNCTION sync_list_meeting_filters(uuid, uuid[]) IS 'Which of these items meet their own filters.';
 
 -- Where an item's target is known: by the item, by another user's item of the same record, by a creation that was
--- completed, or because both records are linked to one local row.
+-- completed, or because both records are linked to one local row. (That has a remote side, so an external id: asking for
+-- one as well would suggest another index than that of the local ids, which only statistics could tell from this one.)
 CREATE FUNCTION sync_list_targets(org uuid, items uuid[])
     RETURNS TABLE (id uuid, target_id text, is_given boolean, creation_key text, is_intended boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -91,8 +92,11 @@ AS $$
         SELECT CASE WHEN l.source_platform = 'local' THEN l.source_id ELSE (
             SELECT r.local_id FROM sync_record r JOIN integration_connector c ON c.org_id = org AND c.number = r.connector
             WHERE r.org_id = org AND c.name = l.source_platform AND r.entity = e.number AND r.external_id = l.source_id) END AS id) here ON true
-    LEFT JOIN sync_record linked ON linked.org_id = org AND linked.connector = t.number AND linked.entity = e.number
-                                AND linked.local_id = here.id AND linked.external_id IS NOT NULL AND linked.remote_fingerprint IS NOT NULL
+    LEFT JOIN LATERAL (
+        SELECT r.external_id FROM sync_record r
+        WHERE r.org_id = org AND r.connector = t.number AND r.entity = e.number
+          AND r.local_id = here.id AND r.remote_fingerprint IS NOT NULL
+        LIMIT 1) linked ON true
     WHERE l.org_id = org AND l.id = ANY (items)
 $$;
 COMMENT ON FUNCTION sync_list_targets(uuid, uuid[]) IS 'What is known of the targets of these items, and whether a creation may have happened that nobody saw end.';
@@ -135,9 +139,10 @@ BEGIN
     JOIN sync_entity e ON e.name = l.item_type
     JOIN integration_connector t ON t.org_id = org AND t.name = l.target_platform
     WHERE l.org_id = org AND l.id = item;
+    -- not "IS NULL", or the index of all unlinked rows would be walked through where statistics lag behind
     DELETE FROM sync_record r
     WHERE r.org_id = org AND r.connector = target.connector AND r.entity = target.entity
-      AND r.local_id = target.local_id AND r.external_id IS NULL
+      AND r.local_id = target.local_id AND num_nulls(r.external_id) = 1
       AND EXISTS (SELECT FROM sync_record x
                   WHERE x.org_id = org AND x.connector = target.connector AND x.entity = target.entity
                     AND x.external_id = written_id AND x.local_id IS NULL)
@@ -153,9 +158,11 @@ END
 $$;
 COMMENT ON FUNCTION sync_list_link(uuid, uuid, text) IS 'Links the record that an item was written to with the local row that the item comes from.';
 
--- A failed item comes back after 1, 2, 4, .. minutes, up to an hour or its interval, whichever is longer.
+-- A failed item comes back after 1, 2, 4, .. minutes, up to an hour or its interval, whichever is longer. Few or many
+-- outcomes, each finds its item by its key.
 CREATE FUNCTION sync_list_settle(org uuid, outcomes jsonb) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off
 AS $$
     UPDATE sync_list l
     SET last_sync_status = o.status,
