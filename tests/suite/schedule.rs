@@ -210,7 +210,7 @@ fn a_pull_that_a_crash_broke_off_is_taken_up() {
     // all but one page come, then the shop hangs, and the worker is killed
     let held = "SELECT count(*) FROM sync_record WHERE remote_fingerprint IS NOT NULL";
     let call = shop.pull_stopped_short(300);
-    db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'sync_ext worker'");
+    db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'sync_ext worker' AND datname = current_database()");
     assert!(call.finish().is_err());
     shop.recover();
     let mut cron = db.connect_as(&db.role("operate", None), None);
