@@ -32,17 +32,13 @@ pub fn run(lab: &Lab, report: &mut Report) {
     let (requests, ()) = timed(|| create_all(&bare));
     drop(bare);
     let created = call(&mut cron, "created");
-    report.judge(
+    report.note(&format!(
+        "sync_scheduled() creating {ITEMS} items of {ORGANISATIONS} organisations in their shops: {}, {:.2} x the throughput of the \
+         same requests without Postgres, {}",
+        rate(created),
         ratio(requests, created),
-        "x the throughput",
-        Target::AtLeast(0.5),
-        &format!(
-            "sync_scheduled() creating {ITEMS} items of {ORGANISATIONS} organisations in their shops, {}, against the same requests \
-             without Postgres, {}",
-            rate(created),
-            rate(requests)
-        ),
-    );
+        rate(requests)
+    ));
     make_due(&db);
     let unchanged = call(&mut cron, "unchanged");
     report.note(&format!(
