@@ -22,6 +22,15 @@ pub struct Connector {
     pub is_active: bool,
 }
 
+impl Connector {
+    /// Requests per second that it may be sent.
+    pub fn rate(&self) -> f64 {
+        const DEFAULT: f64 = 20.0;
+        let set = self.settings.get("requests_per_second");
+        set.and_then(Value::as_f64).unwrap_or(DEFAULT)
+    }
+}
+
 /// The connector of that name; 42704 when there is none.
 pub fn find(org: &str, sync_type: &str) -> Result<Connector> {
     row(

@@ -78,6 +78,21 @@ fn row_kept<T: DeserializeOwned>(sql: &'static str, args: &[DatumWithOid]) -> Re
     serde_json::from_str(text.as_deref().unwrap_or("null")).map_err(internal)
 }
 
+/// Changes settings, by a SELECT of `set_config`.
+pub fn set(sql: &str) -> Result<()> {
+    run(sql, &[])
+}
+
+/// Points the session's search path at the extension's schema; false where the extension is not there.
+pub fn use_extension_schema() -> Result<bool> {
+    let found = json(
+        "SELECT to_json(set_config('search_path', format('pg_catalog, %I, pg_temp', n.nspname), false))::text
+         FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'sync_ext'",
+        &[],
+    )?;
+    Ok(found.is_some())
+}
+
 fn internal(e: impl std::fmt::Display) -> Error {
     Error::new(Code::Internal, e.to_string())
 }

@@ -1,6 +1,7 @@
 //! Short transactions of a worker: a Postgres ERROR comes back as a value, after everything was rolled back.
 
 use crate::report;
+use crate::store;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;
@@ -49,7 +50,7 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
         let AssertUnwindSafe(failed) = failure;
         Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
             if let Some(settings) = settings {
-                Spi::run(settings).unwrap_or_else(|e| error!("{e}"));
+                store::set(settings).unwrap_or_else(|e| error!("{e}"));
             }
             match body() {
                 Ok(value) => value,
@@ -75,16 +76,12 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
 /// Points the search path at the extension's schema. Fails when the extension was dropped meanwhile.
 pub fn use_extension_schema() -> Result<()> {
     short(|| {
-        let found = Spi::get_one::<String>(
-            "SELECT set_config('search_path', format('pg_catalog, %I, pg_temp', n.nspname), false)
-             FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'sync_ext'",
-        );
-        match found {
-            Ok(Some(_)) => Ok(()),
-            _ => Err(
-                Error::new(Code::NotFound, "the extension sync_ext is not there (any more)")
-                    .hint("If it was created in this transaction, commit first."),
-            ),
+        if store::use_extension_schema()? {
+            return Ok(());
         }
+        Err(
+            Error::new(Code::NotFound, "the extension sync_ext is not there (any more)")
+                .hint("If it was created in this transaction, commit first."),
+        )
     })
 }

@@ -24,7 +24,6 @@ use crate::store::list::{self as store, Item, Outcome, Selection};
 use crate::store::run::{self as runs, RunKey};
 use crate::worker::transaction::{short, waiting};
 use crate::worker::{List, ListMode, Request};
-
 use read::{Known, Question, Read, Wanted};
 use remote::Remotes;
 use serde_json::{json, Map, Value};

@@ -7,7 +7,6 @@ use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::ledger::Ledger;
 use crate::worker::transaction::{relaxed, short};
-use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +18,6 @@ use sync_engine::source::{ConnectorKind, Source};
 const STRIKES: u32 = 3;
 /// Requests leased from the token bucket at a time.
 const LEASE: u32 = 10;
-/// Requests per second where the connector's settings say nothing.
-const DEFAULT_RATE: f64 = 20.0;
 /// Longest wait for the token bucket.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -184,11 +181,10 @@ fn open(name: &str, org: &str, settings: &Settings, crew: &Crew<Done>) -> Result
     }
     let kind: ConnectorKind = connector.kind.parse()?;
     let source = crew.ask(opener(org, settings, &connector)?)?;
-    let rate = connector.settings.get("requests_per_second");
     Ok(Remote {
         kind,
         source: source.into(),
-        rate: rate.and_then(Value::as_f64).unwrap_or(DEFAULT_RATE),
+        rate: connector.rate(),
         tokens: 0,
         strikes: 0,
         answered: false,

@@ -65,7 +65,7 @@ struct Pull<'a> {
 pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> Result<Outcome> {
     let started = Instant::now();
     check_entity(&context.connector.kind, pool.source().entities(), entity)?;
-    let rate = read::rate(context);
+    let rate = context.connector.rate();
     let tokens = loop {
         match read::lease(context, rate)? {
             Ok(granted) => break granted,

@@ -5,15 +5,12 @@ use super::{Context, Pull};
 use crate::job::pool::Fetched;
 use crate::store::{connector, run as runs};
 use crate::worker::transaction::relaxed;
-use serde_json::Value;
 use std::time::{Duration, Instant};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Batch, Task};
 
 /// Requests leased from the token bucket at a time.
 const LEASE: u32 = 20;
-/// Requests per second where the connector's settings say nothing.
-const DEFAULT_RATE: f64 = 20.0;
 /// Longest wait for the token bucket.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Progress is for people: more often would only cost.
@@ -204,10 +201,4 @@ pub(super) fn lease(context: &Context, rate: f64) -> Result<std::result::Result<
         );
     }
     Ok(Err(lease.wait()))
-}
-
-/// Requests per second that the connector may send.
-pub(super) fn rate(context: &Context) -> f64 {
-    let set = context.connector.settings.get("requests_per_second");
-    set.and_then(Value::as_f64).unwrap_or(DEFAULT_RATE)
 }
