@@ -136,9 +136,11 @@ COMMENT ON TYPE sync_upsert_counts IS 'What sync_upsert_remote did.';
 -- fetched again by every later pull that compares dates.
 -- What is unchanged is sorted out before the INSERT: ON CONFLICT would parse its json and lock its row. LATERAL with
 -- LIMIT leaves the planner no choice but one index look-up per record, whatever it believes about the ledger's size
--- (the plan is kept, and a first pull begins with an empty ledger).
+-- (the plan is kept, and a first pull begins with an empty ledger). A first pull needs no look-up: ON CONFLICT finds
+-- the few that came twice.
 CREATE FUNCTION sync_upsert_remote(org uuid, connector_no int, entity_no smallint,
-        ids text[], parents text[], keys text[], fingerprints uuid[], modified timestamptz[], records text[])
+        ids text[], parents text[], keys text[], fingerprints uuid[], modified timestamptz[], records text[],
+        none_held boolean DEFAULT false)
     RETURNS sync_upsert_counts
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -154,7 +156,8 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT h.remote_fingerprint, h.remote_modified_at
             FROM sync_record h
-            WHERE h.org_id = org AND h.connector = connector_no AND h.entity = entity_no AND h.external_id = u.id
+            WHERE NOT none_held
+              AND h.org_id = org AND h.connector = connector_no AND h.entity = entity_no AND h.external_id = u.id
             LIMIT 1) held ON true
         WHERE held.remote_fingerprint IS DISTINCT FROM u.fingerprint
            OR held.remote_modified_at IS DISTINCT FROM u.modified_at
@@ -177,7 +180,7 @@ BEGIN
     RETURN counts;
 END
 $$;
-COMMENT ON FUNCTION sync_upsert_remote(uuid, int, smallint, text[], text[], text[], uuid[], timestamptz[], text[]) IS 'Writes the remote side of one page of records, set-based; touches no row that stayed as it was.';
+COMMENT ON FUNCTION sync_upsert_remote(uuid, int, smallint, text[], text[], text[], uuid[], timestamptz[], text[], boolean) IS 'Writes the remote side of one page of records, set-based; touches no row that stayed as it was. none_held: the ledger holds none or hardly any of them, so they are not looked up first.';
 
 CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, ids text[], modified timestamptz[], recent timestamptz)
     RETURNS SETOF text

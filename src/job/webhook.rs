@@ -142,7 +142,7 @@ fn write(
     } else {
         &[]
     };
-    let effect = match (ledger.upsert(rows)?, is_held) {
+    let effect = match (ledger.upsert(false, rows)?, is_held) {
         (Counts { inserted: 1.., .. }, _) => "inserted",
         (Counts { updated: 1.., .. }, _) => "updated",
         (Counts { unchanged: 1.., .. }, _) => "unchanged",

@@ -90,9 +90,11 @@ impl Ledger {
         self.entity as i16
     }
 
-    /// Writes the remote side of some pages, set-based; rows that stayed as they were are not touched.
+    /// Writes the remote side of some pages, set-based; rows that stayed as they were are not touched. Those of a first
+    /// pull are not looked up first: `none_held`.
     pub fn upsert<'r>(
         &self,
+        none_held: bool,
         rows: impl IntoIterator<Item = &'r Row, IntoIter: DoubleEndedIterator>,
     ) -> Result<Counts> {
         let mut seen = std::collections::HashSet::new();
@@ -109,7 +111,7 @@ impl Ledger {
         let required = |field: fn(&Row) -> &str| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         let optional = |field: fn(&Row) -> Option<&str>| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         row_kept(
-            "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9) c",
+            "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9, $10) c",
             &[
                 self.org.as_str().into(),
                 self.connector.into(),
@@ -120,6 +122,7 @@ impl Ledger {
                 required(|r| &r.fingerprint).into(),
                 optional(|r| r.modified_at.as_deref()).into(),
                 required(|r| &r.json).into(),
+                none_held.into(),
             ],
         )
     }

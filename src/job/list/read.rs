@@ -220,7 +220,7 @@ impl Run<'_> {
                         "what is compared was changed while the record was read",
                     ));
                 }
-                ledger.upsert(&fetched.rows)
+                ledger.upsert(false, &fetched.rows)
             })?;
             if counts.inserted + counts.updated > 0 {
                 self.touched.insert((platform.clone(), *entity));

@@ -58,7 +58,7 @@ impl Run<'_> {
             let shape = ledger.shape()?;
             let rows = arrived.iter().map(|one| Row::new(&shape, one.record.clone()));
             let rows: Vec<Row> = rows.collect::<Result<_>>()?;
-            ledger.upsert(&rows)?;
+            ledger.upsert(false, &rows)?;
             for one in arrived {
                 store::link(org, &one.item.id, &one.external_id)?;
                 store::conclude(org, &one.key, "done", &json!({ "externalId": one.external_id }))?;

@@ -47,6 +47,8 @@ struct Pull<'a> {
     deleted: u64,
     /// Records that exist, but that the connector's user may not see.
     hidden: u64,
+    /// No pull has come to its end yet: the ledger hardly holds anything.
+    is_first: bool,
     /// There were such records when the last pull ended: they may have changed since, and be visible again.
     had_hidden: bool,
     warnings: BTreeSet<String>,
@@ -88,6 +90,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         counts: Counts::default(),
         deleted: 0,
         hidden: 0,
+        is_first: memory.last_sync.is_none(),
         had_hidden: memory.hidden > 0,
         warnings: BTreeSet::new(),
         requests,

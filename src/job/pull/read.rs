@@ -100,9 +100,10 @@ impl Pull<'_> {
         }
         let report = self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
         let counts = relaxed(|| {
-            let counts = self
-                .ledger
-                .upsert(results.iter().flat_map(|(_, fetched)| &fetched.rows))?;
+            let counts = self.ledger.upsert(
+                self.is_first,
+                results.iter().flat_map(|(_, fetched)| &fetched.rows),
+            )?;
             for (task, fetched) in &results {
                 self.note(&mut next, task, fetched)?;
             }

@@ -24,7 +24,7 @@ pub(super) fn put_all(out: &mut Fields, row: &Value, names: &[&str]) {
 /// Sets the fields of an address.
 pub(super) fn put_address(out: &mut Fields, prefix: &str, address: &Value, names: &[&str]) {
     for name in names {
-        put(out, &format!("{prefix}_{name}"), &address[*name]);
+        put(out, &[prefix, "_", name].concat(), &address[*name]);
     }
 }
 
