@@ -27,9 +27,10 @@ pub fn apply(shop: &mut Shop, entity: &str) -> Value {
 
 /// The customers' rows as they are, in full.
 fn rows(shop: &mut Shop) -> Vec<String> {
+    let org = shop.org;
     let rows = shop.root.query(
         "SELECT c::text FROM sync_customers c WHERE org_id = $1 ORDER BY id",
-        &[&shop.org],
+        &[&org],
     );
     rows.unwrap().iter().map(|row| row.get(0)).collect()
 }

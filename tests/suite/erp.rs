@@ -1,16 +1,15 @@
 //! A simulated Odoo that is connected: where tests of its pulls and previews begin.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
 
-use postgres::{Client, Error};
+use postgres::Error;
 use serde_json::{json, Value};
-use sync_ext_tests::TestDb;
 use sync_sandbox::odoo::{Config, Erp as Server, Version};
 use sync_sandbox::{Rule, Sandbox};
-use uuid::Uuid;
 
+use crate::connected::{self, assert_same, Connected, Facts};
 use crate::erp_facts::ours;
-use crate::shop::{assert_same, Facts};
 
 pub const BOTH: [Version; 2] = [Version::V17, Version::V19];
 pub const ENTITIES: [&str; 8] = [
@@ -60,13 +59,22 @@ pub fn model(entity: &str) -> &'static str {
 /// An Odoo and the database that it is connected to.
 pub struct Erp {
     pub sandbox: Sandbox<Server>,
-    pub db: TestDb<'static>,
-    pub org: Uuid,
-    /// A user that may do everything in the organisation.
-    pub sql: Client,
-    /// The superuser, to look behind the curtain.
-    pub root: Client,
+    connected: Connected,
     version: Version,
+}
+
+impl Deref for Erp {
+    type Target = Connected;
+
+    fn deref(&self) -> &Connected {
+        &self.connected
+    }
+}
+
+impl DerefMut for Erp {
+    fn deref_mut(&mut self) -> &mut Connected {
+        &mut self.connected
+    }
 }
 
 impl Erp {
@@ -77,17 +85,9 @@ impl Erp {
     /// With settings of the connector.
     pub fn with(config: Config, settings: Value) -> Erp {
         let version = config.version;
-        let db = TestDb::new();
-        db.set("sync_ext.retry_backoff", "1ms");
-        db.set("sync_ext.retry_backoff_max", "2ms");
-        let org = db.org();
-        let role = db.role("admin", org);
         let mut erp = Erp {
             sandbox: Sandbox::start(config).unwrap(),
-            sql: db.connect_as(&role, org),
-            root: db.client(),
-            db,
-            org,
+            connected: Connected::new(NAME),
             version,
         };
         let credentials = json!({ "database": "lab", "login": "apiuser", "api_key": "key_apiuser" });
@@ -97,14 +97,11 @@ impl Erp {
 
     /// Connects anew.
     pub fn connect(&mut self, credentials: &Value, settings: &Value) -> Result<(), Error> {
-        let mut all = json!({ "requests_per_second": 10_000 });
-        for (name, value) in settings.as_object().unwrap() {
-            all[name] = value.clone();
-        }
+        let url = self.sandbox.url();
         self.sql
             .query_one(
                 "SELECT sync_connect(kind => 'odoo', base_url => $1, credentials => $2, settings => $3)",
-                &[&self.sandbox.url(), credentials, &all],
+                &[&url, credentials, &connected::settings(settings)],
             )
             .map(|_| ())
     }
@@ -122,42 +119,6 @@ impl Erp {
     pub fn fault(&self, entity: &str, when: sync_sandbox::When, fault: sync_sandbox::Fault) {
         let path = self.route(model(entity), "search_read");
         self.sandbox.fault(Rule::new(&path, when, fault));
-    }
-
-    pub fn try_pull(&mut self, entity: &str) -> Result<Value, Error> {
-        let row = self
-            .sql
-            .query_one("SELECT sync_pull($1, $2)", &[&NAME, &entity])?;
-        Ok(row.get(0))
-    }
-
-    #[track_caller]
-    pub fn pull(&mut self, entity: &str) -> Value {
-        self.try_pull(entity)
-            .unwrap_or_else(|error| panic!("pull of {entity}: {error:?}"))
-    }
-
-    #[track_caller]
-    pub fn pull_full(&mut self, entity: &str) -> Value {
-        self.ask("SELECT sync_pull($1, $2, mode => 'full')", entity)
-    }
-
-    /// One jsonb of a call with connector and entity type.
-    #[track_caller]
-    pub fn ask(&mut self, call: &str, entity: &str) -> Value {
-        self.sql
-            .query_one(call, &[&NAME, &entity])
-            .unwrap_or_else(|error| panic!("{call} ({entity}): {error:?}"))
-            .get(0)
-    }
-
-    /// One number, as the superuser sees it.
-    #[track_caller]
-    pub fn number(&mut self, sql: &str) -> i64 {
-        self.root
-            .query_one(sql, &[])
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
-            .get(0)
     }
 
     /// Changes Odoo behind its API; the ids that it touched.
@@ -236,81 +197,13 @@ impl Erp {
     /// What the ledger holds of an entity type; each record once.
     #[track_caller]
     pub fn ledger(&mut self, entity: &str) -> Facts {
-        let rows = self.root.query(
-            "SELECT r.external_id, r.remote FROM sync_record r JOIN sync_entity e ON e.number = r.entity
-             WHERE r.org_id = $1 AND e.name = $2 AND r.remote_fingerprint IS NOT NULL",
-            &[&self.org, &entity],
-        );
-        let mut all = Facts::new();
-        for row in rows.unwrap() {
-            let id: String = row.get(0);
-            let again = all.insert(id.clone(), ours(entity, &row.get(1)));
-            assert!(again.is_none(), "{entity} {id} is there twice");
-        }
-        all
+        self.held(entity, |_, record| ours(entity, record))
     }
 
     /// The ledger holds what Odoo has, all of it once, and proves right.
     #[track_caller]
     pub fn assert_mirrored(&mut self, entity: &str) {
-        let (truth, ledger) = (self.truth(entity), self.ledger(entity));
-        assert_same(entity, &truth, &ledger);
-        let problems = self
-            .sql
-            .query(
-                "SELECT problem, external_id FROM sync_verify($1, $2)",
-                &[&NAME, &entity],
-            )
-            .unwrap();
-        let problems: Vec<(String, Option<String>)> =
-            problems.iter().map(|row| (row.get(0), row.get(1))).collect();
-        assert!(problems.is_empty(), "{entity}: {problems:?}");
-    }
-
-    /// Fills the local table with what is new; the external ids that are linked then.
-    #[track_caller]
-    pub fn fill(&mut self, entity: &str) -> BTreeSet<String> {
-        let table = format!("sync_{entity}");
-        let columns: String = self
-            .root
-            .query_one(
-                "SELECT string_agg(format('%I', attname), ', ' ORDER BY attnum) FROM pg_attribute
-                 WHERE attrelid = $1::text::regclass AND attnum > 0 AND attname NOT IN ('org_id', 'id', 'updated_at')",
-                &[&table],
-            )
-            .unwrap()
-            .get(0);
-        let fill = format!(
-            "INSERT INTO {table} ({columns}) SELECT {columns} FROM (
-                SELECT r.* FROM compute_delta($1, $2) d CROSS JOIN jsonb_populate_record(NULL::{table}, d.remote) r
-                WHERE d.change = 'new') filled"
-        );
-        self.sql.execute(&fill, &[&NAME, &entity]).unwrap();
-        let linked = self.root.query(
-            "SELECT r.external_id FROM sync_record r JOIN sync_entity e ON e.number = r.entity
-             WHERE r.org_id = $1 AND e.name = $2 AND r.external_id IS NOT NULL AND r.local_id IS NOT NULL",
-            &[&self.org, &entity],
-        );
-        linked.unwrap().iter().map(|row| row.get(0)).collect()
-    }
-
-    /// The delta as rows, by external id.
-    #[track_caller]
-    pub fn delta(&mut self, entity: &str) -> BTreeMap<String, String> {
-        let rows = self.sql.query(
-            "SELECT external_id, change FROM compute_delta($1, $2)",
-            &[&NAME, &entity],
-        );
-        rows.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
-    }
-
-    /// Where every row of the ledger lies: a row that was written has moved.
-    #[track_caller]
-    pub fn places(&mut self) -> Vec<(String, String)> {
-        let rows = self.root.query(
-            "SELECT ctid::text, xmin::text FROM sync_record WHERE org_id = $1 ORDER BY id",
-            &[&self.org],
-        );
-        rows.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
+        assert_same(entity, &self.truth(entity), &self.ledger(entity));
+        self.assert_verified(entity);
     }
 }

@@ -16,6 +16,7 @@ mod bind_shapes;
 mod bind_writes;
 mod bound;
 mod categories;
+mod connected;
 mod contract;
 mod contract_app;
 mod contract_dump;

@@ -28,12 +28,13 @@ fn archived_records_are_there_and_known_as_such() {
             erp.pull(entity);
             let archived = erp.those(model(entity), |record| record["active"] == false);
             assert!(!archived.is_empty(), "{entity}");
+            let org = erp.org;
             let known: i64 = erp
                 .root
                 .query_one(
                     "SELECT count(*) FROM sync_record r JOIN sync_entity e ON e.number = r.entity
                      WHERE r.org_id = $1 AND e.name = $2 AND r.remote ->> 'is_active' = 'false'",
-                    &[&erp.org, &entity],
+                    &[&org, &entity],
                 )
                 .unwrap()
                 .get(0);

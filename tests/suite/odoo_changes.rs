@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{json, Value};
 use sync_sandbox::odoo::{Config, Version};
 
+use crate::connected::Facts;
 use crate::erp::{by_date, model, small, Erp, BOTH, ENTITIES};
-use crate::shop::Facts;
 
 /// An Odoo whose records are all pulled, and those that are linked equal to the local tables.
 pub struct Linked {
@@ -267,9 +267,10 @@ fn writing_what_is_there_already_is_no_change() {
     for version in BOTH {
         let mut all = Linked::new(version);
         let places = |erp: &mut Erp| -> Vec<(String, String)> {
+            let org = erp.org;
             let rows = erp.root.query(
                 "SELECT external_id, remote_fingerprint::text FROM sync_record WHERE org_id = $1 AND external_id IS NOT NULL ORDER BY id",
-                &[&erp.org],
+                &[&org],
             );
             rows.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
         };

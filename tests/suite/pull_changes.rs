@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{json, Value};
 use sync_sandbox::Version;
 
-use crate::shop::{small, Facts, Shop, ENTITIES};
+use crate::connected::Facts;
+use crate::shop::{small, Shop, ENTITIES};
 
 /// Numbers that are the same in every run (splitmix64).
 struct Dice(u64);
