@@ -12,6 +12,7 @@ mod read;
 mod remote;
 mod settle;
 mod tally;
+mod target;
 mod write;
 
 use super::crew::Crew;

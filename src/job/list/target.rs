@@ -1,0 +1,187 @@
+//! The record of a connector that an item is written over: the one that is known, or one that is looked for.
+
+use super::read::{Place, Read, Wanted};
+use super::write::{Next, Write};
+use super::{Done, Run};
+use crate::store::list::{self as store, Item, Target};
+use crate::worker::transaction::short;
+use std::collections::{HashMap, VecDeque};
+use sync_engine::core::Record;
+use sync_engine::error::{Code, Error, Result};
+use sync_engine::source::Meter;
+
+/// A write that knows what it is written over.
+#[derive(Debug)]
+pub struct Step {
+    pub write: Write,
+    pub target: Target,
+    /// None: nothing is known to be there.
+    pub current: Option<Record>,
+    /// It was looked for.
+    pub is_searched: bool,
+}
+
+impl Run<'_> {
+    /// What each item is to be written over.
+    pub(super) fn find_targets(&mut self, writes: Vec<Write>) -> Result<VecDeque<Step>> {
+        let ids: Vec<String> = writes.iter().map(|write| write.item.id.clone()).collect();
+        let known = short(|| store::targets(&self.key.org, &ids))?;
+        let mut known: HashMap<String, Target> = known.into_iter().map(|t| (t.id.clone(), t)).collect();
+        let mut wanted = Wanted::new();
+        let mut steps = Vec::new();
+        for write in writes {
+            let Some(target) = known.remove(&write.item.id) else {
+                // the item, or the connector, went meanwhile
+                continue;
+            };
+            if let Some(id) = &target.target_id {
+                let place = (write.item.target_platform.clone(), write.item.entity);
+                wanted.entry(place).or_default().insert(id.clone());
+            }
+            steps.push(Step {
+                write,
+                target,
+                current: None,
+                is_searched: false,
+            });
+        }
+        let read = self.read_all(&wanted)?;
+        Ok(steps
+            .into_iter()
+            .filter_map(|step| self.settle_given(step, &read))
+            .collect())
+    }
+
+    /// A target that is known by its id: read, or failed. None where the item is settled.
+    fn settle_given(&mut self, mut step: Step, read: &Read) -> Option<Step> {
+        let Some(id) = step.target.target_id.clone() else {
+            return Some(step);
+        };
+        let place: Place = (
+            step.write.item.target_platform.clone(),
+            step.write.item.entity,
+            id,
+        );
+        match read.get(&place) {
+            Some(Ok(known)) => {
+                step.current = Some(known.record.clone());
+                Some(step)
+            }
+            // where only we had concluded that this is the target, it is looked for anew
+            Some(Err(error)) if error.code == Code::NotFound && !step.target.is_given => Some(step),
+            Some(Err(error)) => {
+                let mut error = error.clone();
+                if error.code == Code::NotFound {
+                    error = error.hint("Clear target_id to have it looked for, or created, anew.");
+                }
+                self.failed(&step.write.item, &error);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Looks for the target; what has nothing that the target would know it by can't be looked for.
+    pub(super) fn search(&mut self, step: Step) -> Result<Next> {
+        let Item {
+            id,
+            entity,
+            target_platform,
+            ..
+        } = &step.write.item;
+        let source = self.remotes.usable(target_platform)?.source.clone();
+        let record = step.write.source.record.clone();
+        if source.known_by(*entity, &record).is_none() {
+            if step.target.is_intended {
+                return Err(Error::new(
+                    Code::Internal,
+                    "it may have been created: an earlier attempt ended without an answer",
+                )
+                .detail("It has no e-mail, SKU or other match key that it could be found by.")
+                .hint("Look for it in the target. If it is there, set target_id; if it is not, delete the entry in sync_idempotency_log."));
+            }
+            return self.prepare_write(step);
+        }
+        if !self
+            .remotes
+            .take(target_platform, &self.key.org, &self.crew, self.deadline)?
+        {
+            return Ok(Next::NoTime);
+        }
+        let (id, entity) = (id.clone(), *entity);
+        self.crew.submit(
+            move || {
+                let meter = Meter::default();
+                let found = source.find(entity, &record, &meter);
+                Ok((meter.requests(), found))
+            },
+            move |outcome| {
+                let (requests, found) = outcome.unwrap_or_else(|error| (1, Err(error)));
+                Done::Found(id, requests, found)
+            },
+        )?;
+        Ok(Next::Search(Box::new(step)))
+    }
+
+    /// What a search came to; None where the item is settled.
+    pub(super) fn found(
+        &mut self,
+        mut step: Step,
+        requests: u32,
+        outcome: Result<Vec<Record>>,
+    ) -> Option<Step> {
+        self.note(&step.write.item, requests, &outcome);
+        match outcome.and_then(|records| the_one(&step, records)) {
+            Ok(current) => {
+                step.current = current;
+                Some(step)
+            }
+            Err(error) => {
+                self.failed(&step.write.item, &error);
+                None
+            }
+        }
+    }
+
+    /// Under what a record may be known to the target.
+    pub(super) fn identities(&self, write: &Write) -> Vec<(String, &'static str, String)> {
+        let Item {
+            target_platform,
+            entity,
+            source_platform,
+            source_id,
+            ..
+        } = &write.item;
+        let place = |what: String| (target_platform.clone(), entity.name(), what);
+        let known_by = self
+            .remotes
+            .usable(target_platform)
+            .ok()
+            .and_then(|remote| remote.source.known_by(*entity, &write.source.record));
+        let mut all = vec![place(format!("id {source_platform} {source_id}"))];
+        all.extend(known_by.map(|key| place(format!("key {key}"))));
+        all
+    }
+}
+
+/// The only record that has the match key, if any has.
+fn the_one(step: &Step, mut records: Vec<Record>) -> Result<Option<Record>> {
+    if records.len() < 2 {
+        return Ok(records.pop());
+    }
+    let ids: Vec<&str> = records.iter().map(|r| r.external_id.as_str()).collect();
+    let Item {
+        target_platform,
+        entity,
+        ..
+    } = &step.write.item;
+    Err(Error::new(
+        Code::Invalid,
+        format!(
+            "\"{target_platform}\" has several {} that this one may be",
+            entity.name()
+        ),
+    )
+    .detail(format!("Their ids are {}.", ids.join(", ")))
+    .hint("Set target_id to the one that is meant."))
+}
