@@ -72,7 +72,10 @@ pub fn run(context: &Context, entity: EntityType, options: &ApplyOptions) -> Res
             let facts = json!({ "errors": tally.shown, "unequal": tally.unequal });
             short(|| {
                 apply::end(&context.key, history, tally.status(), duration, &facts)?;
-                runs::drop_previews(&context.key, entity)
+                match options.dry_run {
+                    true => Ok(()),
+                    false => runs::drop_previews(&context.key, entity),
+                }
             })?;
             Ok(report(context, entity, options, &planned, tally, duration))
         }

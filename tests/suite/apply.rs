@@ -226,3 +226,23 @@ fn an_apply_bound_to_a_preview_writes_exactly_that_or_nothing() {
     );
     assert_eq!(stale.unwrap_err().code().unwrap().code(), "40001");
 }
+
+#[test]
+fn a_trial_leaves_the_preview_that_it_tries() {
+    let mut shop = Shop::new(Version::V11);
+    let preview = shop.preview("customers");
+    let trial = shop.ask("SELECT sync_apply($1, $2, dry_run => true)", "customers");
+    assert_eq!(trial["created"], preview["delta"]["new"]["count"], "{trial}");
+    let again = shop.preview("customers");
+    assert_eq!(
+        (&again["cacheHit"], &again["previewId"]),
+        (&json!(true), &preview["previewId"])
+    );
+    let bound = format!(
+        "SELECT sync_apply($1, $2, preview_id => '{}')",
+        preview["previewId"].as_str().unwrap()
+    );
+    let done = shop.ask(&bound, "customers");
+    assert_eq!(done["created"], trial["created"], "{done}");
+    assert_eq!(shop.preview("customers")["cacheHit"], false);
+}
