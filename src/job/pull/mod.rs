@@ -2,7 +2,7 @@
 //!
 //! 1. *Plan*: full pass or what changed, as the source can tell; or the checkpoint of an unfinished pull.
 //! 2. *Fetch*: tasks from a stack, several at a time; results that came together are one short
-//!    transaction that holds the records, what the windows prove and the checkpoint.
+//!    transaction that holds the records, what the windows prove and, a few times a second, the checkpoint.
 //! 3. *Verify*: close gaps between windows, compare counts, sweep ids where they differ, and ask by id after
 //!    every record that was not met. Only what is proven gone is marked so.
 //! 4. *Match* and remember.
@@ -55,8 +55,10 @@ struct Pull<'a> {
     requests: u64,
     tokens: u32,
     rate: f64,
-    /// When progress was last written.
-    reported: Option<Instant>,
+    /// When checkpoint and progress were last written.
+    saved: Option<Instant>,
+    /// The checkpoint is that of `state`.
+    is_saved: bool,
     /// Ids that questions by id brought back.
     answered: HashSet<String>,
     /// Records are asked for that no listing has shown.
@@ -95,7 +97,8 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         warnings: BTreeSet::new(),
         requests,
         tokens,
-        reported: None,
+        saved: None,
+        is_saved: true,
         answered: HashSet::new(),
         asks_unlisted: false,
         context,

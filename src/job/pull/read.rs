@@ -13,8 +13,9 @@ use sync_engine::source::{At, Batch, Task};
 const LEASE: u32 = 20;
 /// Longest wait for the token bucket.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Progress is for people: more often would only cost.
-const REPORT_EVERY: Duration = Duration::from_millis(250);
+/// A crash costs what was read since: it is read again, and found unchanged. More often would only cost, and ever more:
+/// while a caller waits, no version of the checkpoint's row can be cleared away, and each update passes all of them.
+const SAVE_EVERY: Duration = Duration::from_millis(250);
 
 /// What tasks brought, to be written together.
 type Results = Vec<(Task, Fetched)>;
@@ -27,7 +28,7 @@ impl Pull<'_> {
                 self.state.flush();
             }
             if self.state.stack.is_empty() {
-                return Ok(());
+                return self.save();
             }
             self.hand_out()?;
             if self.pool.is_idle() {
@@ -38,9 +39,20 @@ impl Pull<'_> {
                 self.store(arrived)?;
             }
             if let Some(error) = failed {
+                // the error is the one to tell, even where this fails too
+                let _ = self.save();
                 return Err(error);
             }
         }
+    }
+
+    /// The checkpoint, unless it is there already.
+    fn save(&mut self) -> Result<()> {
+        if !self.is_saved {
+            relaxed(|| runs::checkpoint(&self.context.key, self.ledger.entity, &self.state))?;
+            self.is_saved = true;
+        }
+        Ok(())
     }
 
     /// Gives out as many tasks as there are free threads and tokens, and waits for tokens if need be.
@@ -92,13 +104,13 @@ impl Pull<'_> {
         Ok((arrived, None))
     }
 
-    /// Some results, one transaction: records, proof and checkpoint.
+    /// Some results, one transaction: records, what they prove and, now and then, checkpoint and progress.
     pub(super) fn store(&mut self, mut results: Results) -> Result<()> {
         let mut next = self.state.clone();
         for (task, fetched) in &mut results {
             self.account(&mut next, task, fetched);
         }
-        let report = self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
+        let is_due = self.saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY);
         let counts = relaxed(|| {
             let counts = self.ledger.upsert(
                 self.is_first,
@@ -107,8 +119,8 @@ impl Pull<'_> {
             for (task, fetched) in &results {
                 self.note(&mut next, task, fetched)?;
             }
-            runs::checkpoint(&self.context.key, self.ledger.entity, &next)?;
-            if let (true, Some((task, _))) = (report, results.last()) {
+            if let (true, Some((task, _))) = (is_due, results.last()) {
+                runs::checkpoint(&self.context.key, self.ledger.entity, &next)?;
                 let total = next
                     .lists
                     .iter()
@@ -118,8 +130,9 @@ impl Pull<'_> {
             }
             Ok(counts)
         })?;
-        if report {
-            self.reported = Some(Instant::now());
+        self.is_saved = is_due;
+        if is_due {
+            self.saved = Some(Instant::now());
         }
         self.counts += counts;
         self.state = next;
