@@ -164,6 +164,33 @@ fn a_contact_that_moves_is_no_change_of_its_orders_but_another_addressee_is() {
 }
 
 #[test]
+fn a_contact_that_is_renamed_is_no_change_of_what_names_it() {
+    for version in BOTH {
+        let mut erp = Erp::new(version);
+        let documents = ["sales", "purchases", "transfers", "warehouses"];
+        for entity in documents {
+            erp.pull(entity);
+            erp.fill(entity);
+        }
+        for id in erp.ids("res.partner") {
+            erp.change(edit(
+                "res.partner",
+                id,
+                json!({ "name": format!("Renamed {id}") }),
+            ));
+        }
+        let order = erp.ids("sale.order")[0];
+        let shown = erp.record("sale.order", order)["partner_id"][1].clone();
+        assert!(shown.as_str().unwrap().contains("Renamed"), "{shown}");
+        for entity in documents {
+            let pulled = erp.pull_full(entity);
+            assert_eq!(pulled["updated"], 0, "{entity}: {pulled}");
+            assert!(erp.delta(entity).is_empty(), "{entity}");
+        }
+    }
+}
+
+#[test]
 fn what_is_left_out_by_sync_map_does_not_come_along() {
     let (mut erp, order, customer, _) = applied();
     let before = local(&mut erp, order);

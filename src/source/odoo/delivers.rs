@@ -20,7 +20,6 @@ const CUSTOMERS: &[&str] = &[
     "billing_email",
     "billing_phone",
     "company_external_id",
-    "company_name",
     "is_active",
 ];
 
@@ -40,7 +39,6 @@ const PRODUCTS: &[&str] = &[
     "attributes",
     "category_ids",
     "company_external_id",
-    "company_name",
     "is_active",
 ];
 
@@ -52,7 +50,6 @@ const ORDERS: &[&str] = &[
     "invoice_partner_external_id",
     "shipping_partner_external_id",
     "company_external_id",
-    "company_name",
     "total",
     "total_tax",
     "ordered_at",
@@ -65,11 +62,8 @@ const WAREHOUSES: &[&str] = &[
     "code",
     "name",
     "company_external_id",
-    "company_name",
     "partner_external_id",
-    "partner_name",
     "stock_location_external_id",
-    "stock_location_name",
     "reception_steps",
     "delivery_steps",
     "is_active",
@@ -80,14 +74,11 @@ const PURCHASES: &[&str] = &[
     "status",
     "currency",
     "partner_external_id",
-    "partner_name",
     "partner_reference",
     "origin",
     "company_external_id",
-    "company_name",
     "warehouse_external_id",
     "responsible_external_id",
-    "responsible_name",
     "subtotal",
     "total_tax",
     "total",
@@ -107,16 +98,13 @@ const SALES: &[&str] = &[
     "status",
     "currency",
     "partner_external_id",
-    "partner_name",
     "partner_reference",
     "invoice_partner_external_id",
     "shipping_partner_external_id",
     "origin",
     "company_external_id",
-    "company_name",
     "warehouse_external_id",
     "responsible_external_id",
-    "responsible_name",
     "team_name",
     "subtotal",
     "total_tax",
@@ -137,18 +125,13 @@ const TRANSFERS: &[&str] = &[
     "status",
     "direction",
     "partner_external_id",
-    "partner_name",
     "origin",
     "company_external_id",
-    "company_name",
     "warehouse_external_id",
     "source_location_external_id",
-    "source_location_name",
     "destination_location_external_id",
-    "destination_location_name",
     "backorder_of_external_id",
     "responsible_external_id",
-    "responsible_name",
     "priority",
     "tracking_reference",
     "scheduled_at",
@@ -159,12 +142,12 @@ const TRANSFERS: &[&str] = &[
     "is_active",
 ];
 
-/// What orders show of their contacts.
 const CARRIED_BY_ORDERS: &[&str] = &[
     "customer_name",
     "customer_email",
     "invoice_partner_name",
     "shipping_partner_name",
+    "company_name",
     "billing_company",
     "billing_address_1",
     "billing_address_2",
@@ -183,16 +166,36 @@ const CARRIED_BY_ORDERS: &[&str] = &[
     "shipping_country",
     "shipping_phone",
 ];
+const CARRIED_BY_SALES: &[&str] = &[
+    "partner_name",
+    "partner_email",
+    "invoice_partner_name",
+    "shipping_partner_name",
+    "company_name",
+    "responsible_name",
+];
+const CARRIED_BY_PURCHASES: &[&str] = &["partner_name", "company_name", "responsible_name"];
+const CARRIED_BY_WAREHOUSES: &[&str] = &["company_name", "partner_name", "stock_location_name"];
+const CARRIED_BY_TRANSFERS: &[&str] = &[
+    "partner_name",
+    "company_name",
+    "source_location_name",
+    "destination_location_name",
+    "responsible_name",
+];
 
-const CARRIED_BY_SALES: &[&str] = &["partner_email", "invoice_partner_name", "shipping_partner_name"];
-
-/// Fields that come along without being compared. They are looked up in contacts: one that moves is a change of the
-/// contact, and not of all documents that ever named it. Which contact it is, is compared.
+/// Fields that come along without being compared. They say what another record is called, or where a contact lives: one
+/// that is renamed or moves is a change of that record, and not of all that ever named it. Which record it is, is
+/// compared.
 pub(in crate::source) const fn carried(entity: EntityType) -> &'static [&'static str] {
     match entity {
+        EntityType::Customers | EntityType::Products => &["company_name"],
         EntityType::Orders => CARRIED_BY_ORDERS,
         EntityType::Sales => CARRIED_BY_SALES,
-        _ => &[],
+        EntityType::Purchases => CARRIED_BY_PURCHASES,
+        EntityType::Warehouses => CARRIED_BY_WAREHOUSES,
+        EntityType::Transfers => CARRIED_BY_TRANSFERS,
+        EntityType::Categories => &[],
     }
 }
 
