@@ -32,6 +32,14 @@ const TABLES: &str = "
 const COLUMNS: &str = r#"'{"email": "mail", "name": "full_name", "first_name": "first", "last_name": "last", "billing_phone": "phone",
     "billing_address_1": "street", "billing_city": "city", "billing_postcode": "zip", "billing_country": "country"}'"#;
 
+/// Rows from there on, as if a pull had met them as they are.
+const LINKED: &str = "
+    UPDATE sync_record r
+    SET external_id = local_id, match_key = local_match_key, remote_fingerprint = local_fingerprint,
+        agreed_fingerprint = local_fingerprint,
+        remote = (SELECT to_jsonb(p) FROM people p WHERE p.id = r.local_id::bigint)
+    WHERE r.local_id::bigint > $1";
+
 /// What one would write without a ledger.
 const PRINT: &str =
     "md5(concat_ws('|', %.mail, %.full_name, %.first, %.last, %.phone, %.street, %.city, %.zip, %.country))";
@@ -52,6 +60,7 @@ pub fn run(lab: &Lab, report: &mut Report) {
     for first in [MANY, 1] {
         updates(report, &db, first);
     }
+    other_updates(report, &db);
     scan(report, &mut client, org);
 }
 
@@ -93,7 +102,8 @@ fn backfill(report: &mut Report, client: &mut Client) {
     );
 }
 
-/// Statements of many rows and of one, in a session of their own: what comes first must not spoil what follows.
+/// Statements of many rows and of one, in a session of their own: what comes first must not spoil what follows. Each meets
+/// rows that no other has met, in the same order in both tables, which have the same index and the same columns.
 fn updates(report: &mut Report, db: &TestDb, first: i64) {
     let mut sides = ["people", "untracked"].map(|table| (db.client(), table));
     let mut times: [[Vec<Duration>; 2]; 2] = Default::default();
@@ -103,7 +113,7 @@ fn updates(report: &mut Report, db: &TestDb, first: i64) {
             for ((client, table), times) in sides.iter_mut().zip(&mut times) {
                 let (kind, count) = if size == 1 { (1, SINGLES) } else { (0, 1) };
                 let turns = (0..count)
-                    .map(|n| update(client, table, 1 + block * 2 * MANY + n * 7, size))
+                    .map(|n| update(client, table, "full_name", 1 + block * 2 * MANY + n * 7, size))
                     .collect();
                 times[kind].push(median(turns));
             }
@@ -125,8 +135,35 @@ fn updates(report: &mut Report, db: &TestDb, first: i64) {
     }
 }
 
-fn update(client: &mut Client, table: &str, from: i64, rows: i64) -> Duration {
-    let sql = format!("UPDATE {table} SET full_name = full_name || '!' WHERE id BETWEEN $1 AND $2");
+/// What else an UPDATE of many rows may meet: a column that isn't compared, and rows that are linked, in sync and not.
+fn other_updates(report: &mut Report, db: &TestDb) {
+    let mut sides = ["people", "untracked"].map(|table| (db.client(), table));
+    let blocks = || (0..ROUNDS).map(|n| 1 + (2 * ROUNDS + n) * 2 * MANY);
+    sides[0].0.execute(LINKED, &[&(2 * ROUNDS * 2 * MANY)]).unwrap();
+    vacuum(&mut sides[0].0, "sync_record");
+    for (column, what) in [
+        ("note", "of a column that is not compared"),
+        ("full_name", "of linked rows that were in sync"),
+        ("full_name", "of linked rows that were not"),
+    ] {
+        let mut times: [Vec<Duration>; 2] = Default::default();
+        for from in blocks() {
+            for ((client, table), times) in sides.iter_mut().zip(&mut times) {
+                times.push(update(client, table, column, from, MANY));
+            }
+        }
+        let [tracked, plain] = times;
+        report.note(&format!(
+            "UPDATE of {MANY} {what}: {:.2} x as long, {} against {}",
+            paired(&tracked, &plain),
+            show(median(tracked.clone())),
+            show(median(plain.clone()))
+        ));
+    }
+}
+
+fn update(client: &mut Client, table: &str, column: &str, from: i64, rows: i64) -> Duration {
+    let sql = format!("UPDATE {table} SET {column} = {column} || '!' WHERE id BETWEEN $1 AND $2");
     let statement = client.prepare(&sql).unwrap();
     let (time, done) = timed(|| client.execute(&statement, &[&from, &(from + rows - 1)]).unwrap());
     assert_eq!(done as i64, rows);

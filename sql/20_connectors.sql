@@ -94,6 +94,7 @@ BEGIN
     DELETE FROM sync_webhook_delivery w WHERE w.org_id = org AND w.connector = c.number;
     DELETE FROM sync_preview_item i WHERE i.org_id = org AND i.connector = c.number;
     DELETE FROM sync_comparison k WHERE k.org_id = org AND k.connector = c.number;
+    PERFORM sync_retrack(org, e.number) FROM sync_entity e;
     DELETE FROM sync_field_map f WHERE f.org_id = org AND f.connector = c.number;
     DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;
     DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name;

@@ -45,6 +45,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_compute_spec(uuid, integration_connector, sync_entity, int) IS 'What a connector''s records of an entity type are compared by.';
 
+-- The caller keeps others from writing the relation where that matters (sync_lock_local): who writes next has the new function.
+CREATE FUNCTION sync_retrack(org uuid, entity_no smallint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM sync_generate_trigger(l.id) FROM sync_binding b JOIN sync_layout l ON l.id = b.layout
+    WHERE b.org_id = org AND b.entity = entity_no AND l.tracking = 'trigger' AND l.broken IS NULL;
+END
+$$;
+COMMENT ON FUNCTION sync_retrack(uuid, smallint) IS 'Makes the trigger function of a bound relation anew: the comparisons of its organisation have changed.';
+
 -- True where anything about the comparison is new, so that fingerprints have to be made.
 CREATE FUNCTION sync_compare(org uuid, c integration_connector, e sync_entity) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -60,7 +71,11 @@ BEGIN
     VALUES (org, c.number, e.number, chosen, sync_compute_spec(org, c, e, chosen))
     ON CONFLICT (org_id, connector, entity) DO UPDATE SET layout = excluded.layout, spec = excluded.spec
     WHERE (k.layout, k.spec) IS DISTINCT FROM (excluded.layout, excluded.spec);
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM sync_retrack(org, e.number);
+    RETURN true;
 END
 $$;
 COMMENT ON FUNCTION sync_compare(uuid, integration_connector, sync_entity) IS 'Writes down what a connector''s records are compared by; true where that is new.';

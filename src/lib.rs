@@ -23,7 +23,11 @@ extension_sql_file!(
     name = "connectors",
     requires = ["access"]
 );
-extension_sql_file!("../sql/30_ledger.sql", name = "ledger", requires = ["connectors"]);
+extension_sql_file!(
+    "../sql/30_ledger.sql",
+    name = "ledger",
+    requires = ["connectors", api::record::sync_change]
+);
 extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
 extension_sql_file!(
     "../sql/41_local_erp.sql",
@@ -37,6 +41,7 @@ extension_sql_file!(
         "local_erp",
         api::record::sync_fields,
         api::record::sync_row_fingerprint,
+        api::record::sync_match_fields,
         api::record::sync_row_match_key,
         api::local::sync_rows_as,
         api::local::sync_scan_as
@@ -57,7 +62,16 @@ extension_sql_file!(
     name = "match",
     requires = ["map", api::record::sync_fingerprint, api::record::sync_match_key]
 );
-extension_sql_file!("../sql/46_track.sql", name = "track", requires = ["match"]);
+extension_sql_file!(
+    "../sql/46_track.sql",
+    name = "track",
+    requires = [
+        "match",
+        api::track::sync_track_print,
+        api::track::sync_track_same,
+        api::track::sync_track_open
+    ]
+);
 extension_sql_file!(
     "../sql/47_reconcile.sql",
     name = "reconcile",

@@ -9,5 +9,6 @@ pub mod local;
 pub mod pull;
 pub mod record;
 pub mod schedule;
+pub mod track;
 pub mod tree;
 pub mod webhook;

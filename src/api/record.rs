@@ -47,6 +47,32 @@ fn sync_row_match_key<'a>(comparison: &str, layout: &str, texts: Array<'a, &'a s
         .unwrap_or_else(|e| raise(e))
 }
 
+/// `sync_match_fields(entity_type) → text[]`: what records are matched by, best first.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_match_fields(entity_type: &str) -> Vec<&'static str> {
+    let entity: EntityType = entity_type.parse().unwrap_or_else(|e| raise(e));
+    engine::match_fields(entity).to_vec()
+}
+
+/// `sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint) → text`: what the two sides of a record come
+/// to, NULL where they agree. The ledger's generated column, and no expression of SQL: Postgres reads the text of a generated
+/// column's expression anew for each statement, which took a tenth of an update of one row.
+#[pg_extern(immutable, parallel_safe)]
+fn sync_change(
+    ambiguous: bool,
+    external_id: Option<&str>,
+    remote_fingerprint: Option<pgrx::Uuid>,
+    local_fingerprint: Option<pgrx::Uuid>,
+) -> Option<&'static str> {
+    match (remote_fingerprint, local_fingerprint) {
+        (None, Some(_)) if external_id.is_some() => Some("deleted"),
+        (Some(_), None) if ambiguous => Some("ambiguous"),
+        (Some(_), None) => Some("new"),
+        (Some(remote), Some(local)) if remote != local => Some("updated"),
+        _ => None,
+    }
+}
+
 /// `sync_diff(entity_type, old jsonb, new jsonb) → jsonb`: {field: {old, new}} of the compared fields.
 #[pg_extern(immutable, parallel_safe)]
 fn sync_diff(entity_type: &str, old: Option<JsonB>, new: Option<JsonB>) -> JsonB {
@@ -133,7 +159,7 @@ fn object(record: &JsonB) -> Result<&Map<String, Value>> {
     })
 }
 
-fn row<'a, 'b>(texts: &'a Array<'b, &'b str>) -> Vec<Option<Cow<'a, str>>> {
+pub(super) fn row<'a, 'b>(texts: &'a Array<'b, &'b str>) -> Vec<Option<Cow<'a, str>>> {
     texts.iter().map(|text| text.map(Cow::Borrowed)).collect()
 }
 

@@ -50,7 +50,7 @@ pub(super) fn match_kind(field: &str) -> Kind {
 }
 
 /// The fields that a match key can come from, best first.
-pub(super) const fn match_fields(entity: EntityType) -> &'static [&'static str] {
+pub const fn match_fields(entity: EntityType) -> &'static [&'static str] {
     match entity {
         EntityType::Customers => &["email"],
         EntityType::Products => &["sku"],

@@ -13,6 +13,7 @@ mod bind_hostile;
 mod bind_rights;
 mod bind_scan;
 mod bind_shapes;
+mod bind_update;
 mod bind_writes;
 mod bound;
 mod categories;
