@@ -194,7 +194,7 @@ fn put_type(out: &mut Map<String, Value>, fields: &Fields, known: &HashMap<Strin
 }
 
 /// Odoo's empty is `false`.
-fn plain(kind: Kind, value: &Value) -> Value {
+pub(super) fn plain(kind: Kind, value: &Value) -> Value {
     match normalise_value(kind, value) {
         Some(normalised) if kind != Kind::Text => normalised,
         Some(_) => match value {

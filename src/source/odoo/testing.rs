@@ -360,10 +360,16 @@ fn holds(row: &Value, term: &Value) -> bool {
     };
     match operator {
         "=" => value == wanted,
+        // as a database of the locale C: it knows the other case of no letter but A to Z
         "ilike" | "=ilike" => {
-            let lower = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+            let lower = |value: &Value| value.as_str().unwrap_or_default().to_ascii_lowercase();
             let (value, wanted) = (lower(value), lower(wanted));
-            value == wanted || operator == "ilike" && value.contains(&wanted)
+            let pattern = if operator == "ilike" {
+                format!("%{wanted}%")
+            } else {
+                wanted
+            };
+            is_like(value.as_bytes(), pattern.as_bytes())
         }
         "in" => wanted.as_array().unwrap().contains(value),
         ">" => order().is_gt(),
@@ -371,6 +377,17 @@ fn holds(row: &Value, term: &Value) -> bool {
         ">=" => order().is_ge(),
         "<=" => order().is_le(),
         _ => panic!("no operator {operator}"),
+    }
+}
+
+fn is_like(text: &[u8], pattern: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'%', rest @ ..] => (0..=text.len()).any(|at| is_like(&text[at..], rest)),
+        [b'_', rest @ ..] => !text.is_empty() && is_like(&text[1..], rest),
+        [b'\\', exact, rest @ ..] | [exact, rest @ ..] => {
+            text.first() == Some(exact) && is_like(&text[1..], rest)
+        }
     }
 }
 

@@ -175,6 +175,101 @@ fn what_is_known_by_the_same_is_found_however_it_is_spelt() {
 }
 
 #[test]
+fn a_mark_is_found_in_every_spelling_that_counts_as_the_same() {
+    let names = [
+        "Ärzte & Co",
+        "A\u{308}RZTE  &amp; Co",
+        "Arzte & Co",
+        "R\\D 100%_ 'x'",
+        "r\\d 100%_ &#39;X&#39;",
+        "手机 &lt;neu&gt;",
+    ];
+    let rows = (1..).zip(names).map(|(id, name)| json!({"id": id, "name": name}));
+    let server = taking(Erp::new(
+        true,
+        vec![Table::new("product.category", rows.collect())],
+    ));
+    let odoo = connect(&server, json!({"page_size": 2}), Value::Null);
+    let ids = |name: &str| -> Vec<String> {
+        let fields = json!({"name": name}).as_object().unwrap().clone();
+        let record = Record::new(EntityType::Categories, "elsewhere", fields);
+        let found = odoo
+            .find(EntityType::Categories, &record, &Meter::default())
+            .unwrap();
+        found.into_iter().map(|record| record.external_id).collect()
+    };
+    assert_eq!(ids("ärzte & Co"), ["1"]);
+    assert_eq!(ids("ärzte &amp; co"), ["1"]);
+    // the inner white space counts
+    assert_eq!(ids("ÄRZTE  & CO"), ["2"]);
+    assert_eq!(ids("R\\D 100%_ 'x'"), ["4", "5"]);
+    assert_eq!(ids("手机 <neu>"), ["6"]);
+    assert_eq!(ids("手"), [""; 0]);
+}
+
+#[test]
+fn what_an_earlier_attempt_has_written_is_found_as_it_was_spelt() {
+    // no pattern has what entities stand for letters
+    let rows = vec![
+        json!({"id": 1, "default_code": "&#77;ug"}),
+        json!({"id": 2, "default_code": "mug"}),
+    ];
+    let server = taking(Erp::new(true, vec![Table::new("product.product", rows)]));
+    let odoo = connect(&server, Value::Null, Value::Null);
+    let fields = json!({"sku": " &#77;ug "}).as_object().unwrap().clone();
+    let record = Record::new(EntityType::Products, "elsewhere", fields);
+    let found = odoo
+        .find(EntityType::Products, &record, &Meter::default())
+        .unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].external_id, "1");
+}
+
+#[test]
+fn the_state_with_that_very_code_is_meant() {
+    let countries = json!([{"id": 1, "code": "CH", "name": "Switzerland"}]);
+    let states = json!([{"id": 1, "code": "FR", "name": "Freiburg", "country_id": [1, "Switzerland"]},
+                        {"id": 2, "code": "SO-FR", "name": "Soleure", "country_id": [1, "Switzerland"]},
+                        {"id": 3, "code": "CH-BY", "name": "100%", "country_id": [1, "Switzerland"]}]);
+    let table = |model, rows: &Value| Table::new(model, rows.as_array().unwrap().clone());
+    let partners = json!([{"id": 3, "name": "Ada", "email": "a@x.org", "country_id": [1, "Switzerland"], "parent_id": false}]);
+    let erp = Erp::new(
+        true,
+        vec![
+            table("res.partner", &partners),
+            table("res.country", &countries),
+            table("res.country.state", &states),
+        ],
+    );
+    let server = taking(erp);
+    let odoo = connect(&server, Value::Null, Value::Null);
+    for state in [
+        "SO-FR", "FR", "XX-FR", "BY", "CH-BY", "soleure", "100%", "1%", "_R",
+    ] {
+        let fields = json!({"name": "Ada", "billing_state": state});
+        odoo.write(ALL, &change(Some("3"), fields), &Meter::default())
+            .unwrap();
+    }
+    let written: Vec<Value> = writes(&server)
+        .into_iter()
+        .map(|(_, vals)| vals["state_id"].clone())
+        .collect();
+    let none = Value::Null;
+    let expected = [
+        json!(2),
+        json!(1),
+        json!(1),
+        json!(3),
+        json!(3),
+        json!(2),
+        json!(3),
+        none.clone(),
+        none,
+    ];
+    assert_eq!(written, expected);
+}
+
+#[test]
 fn products_are_known_by_sku_or_barcode_and_categories_by_name() {
     let server = taking(Erp::new(true, Vec::new()));
     let odoo = connect(&server, Value::Null, Value::Null);

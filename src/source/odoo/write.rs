@@ -1,7 +1,7 @@
 //! Writing single records: find what is there, create, change.
 
 use super::api::{lock, Act, Args};
-use super::draft::{vals, PLACE};
+use super::draft::{plain, vals, PLACE};
 use super::list;
 use super::read::last_id;
 use super::value::{reference, Fields};
@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Change, Content, Task, Written};
 use serde_json::{json, Map, Value};
+use unicode_normalization::UnicodeNormalization;
 
 /// What tells a record of another system here.
 pub(super) struct Mark {
@@ -18,19 +19,34 @@ pub(super) struct Mark {
     theirs: &'static str,
     kind: Kind,
     pub value: String,
+    /// As it would be written.
+    spelt: Value,
 }
 
 impl Mark {
     fn of(record: &Fields, ours: &'static str, theirs: &'static str, kind: Kind) -> Option<Self> {
-        match normalise_value(kind, record.get(ours)?)? {
+        let given = record.get(ours)?;
+        match normalise_value(kind, given)? {
             Value::String(value) => Some(Mark {
                 ours,
                 theirs,
                 kind,
                 value,
+                spelt: plain(Kind::Text, given),
             }),
             _ => None,
         }
+    }
+
+    /// The domain of what may be marked alike. Odoo keeps what was typed and compares that: what an earlier attempt has
+    /// written is met as it was spelt, and what others have typed by a pattern of what no spelling changes.
+    fn domain(&self) -> [Value; 3] {
+        let (theirs, pattern) = (self.theirs, pattern(&self.value));
+        [
+            json!("|"),
+            json!([theirs, "=", self.spelt]),
+            json!([theirs, "ilike", pattern]),
+        ]
     }
 
     fn is_on(&self, value: &Value) -> bool {
@@ -53,8 +69,7 @@ pub(super) fn mark(entity: EntityType, record: &Record) -> Option<Mark> {
 }
 
 impl Odoo {
-    /// Records with the same mark. Odoo keeps what was typed, so what merely contains it is asked for, and compared
-    /// here.
+    /// Records with the same mark: more is asked for, and compared here.
     pub(super) fn find_like(
         &self,
         entity: EntityType,
@@ -65,12 +80,12 @@ impl Odoo {
             return Ok(Vec::new());
         };
         let model = list::model(entity).name;
-        let part = mark.value.replace('\\', r"\\");
         let (mut found, mut after) = (Vec::new(), 0);
         loop {
-            let domain = json!([[mark.theirs, "ilike", part], ["id", ">", after]]);
+            let mut domain = mark.domain().to_vec();
+            domain.push(json!(["id", ">", after]));
             let fields = [mark.theirs.to_owned()];
-            let page = self.page(model, &domain, &fields, self.settings.page_size, meter)?;
+            let page = self.page(model, &json!(domain), &fields, self.settings.page_size, meter)?;
             after = last_id(&page.rows, after)?;
             let same = page.rows.iter().filter(|row| mark.is_on(&row[mark.theirs]));
             found.extend(same.filter_map(|row| reference(&row["id"])));
@@ -176,21 +191,35 @@ impl Odoo {
         let Some(country_id) = country_id else {
             return Ok(());
         };
-        // some shops write the country in front of it: DE-BY
+        if let Some(id) = self.state(country_id, code, meter)? {
+            vals.insert("state_id".to_owned(), json!(id));
+        }
+        Ok(())
+    }
+
+    /// A state by its code, with the country in front of it or without (Odoo writes DE-BY, but CA; shops have their own
+    /// mind), else by its name. The code as it is goes first: Switzerland has a FR and a SO-FR.
+    fn state(&self, country_id: u64, code: &str, meter: &Meter) -> Result<Option<u64>> {
         let short = code.split_once('-').map_or(code, |(_, short)| short);
-        let named = json!(["name", "=ilike", code]);
+        let literally = literally(code);
         let domain = json!([
             ["country_id", "=", country_id],
             "|",
             "|",
-            ["code", "=", code],
-            ["code", "=", short],
-            named
+            ["code", "in", [code, short]],
+            ["code", "=ilike", format!("__-{literally}")],
+            ["name", "=ilike", literally]
         ]);
-        if let Some(id) = self.first("res.country.state", domain, meter)? {
-            vals.insert("state_id".to_owned(), json!(id));
-        }
-        Ok(())
+        let fields = ["code", "name"].map(str::to_owned);
+        let page = self.page("res.country.state", &domain, &fields, 50, meter)?;
+        let rank = |row: &Value| match row["code"].as_str() {
+            Some(theirs) if theirs == code => 0,
+            Some(theirs) if theirs.ends_with(&format!("-{code}")) => 1,
+            Some(theirs) if theirs == short => 2,
+            _ => 3,
+        };
+        let best = page.rows.iter().min_by_key(|row| rank(row));
+        Ok(best.and_then(|row| reference(&row["id"])))
     }
 
     fn country(&self, value: &Value, meter: &Meter) -> Result<Option<u64>> {
@@ -201,7 +230,7 @@ impl Odoo {
         if let Some(id) = lock(&self.countries).get(&key) {
             return Ok(Some(*id));
         }
-        let domain = json!(["|", ["code", "=", key], ["name", "=ilike", text]]);
+        let domain = json!(["|", ["code", "=", key], ["name", "=ilike", literally(text)]]);
         let id = self.first("res.country", domain, meter)?.ok_or_else(|| {
             Error::new(Code::Invalid, format!("Odoo has no country \"{text}\""))
                 .hint("Give its code of two letters, or its name as Odoo spells it.")
@@ -232,6 +261,37 @@ impl Odoo {
         let page = self.page(model, &domain, &["id".to_owned()], 1, meter)?;
         Ok(page.rows.first().and_then(|row| reference(&row["id"])))
     }
+}
+
+/// A text as a pattern that only it matches.
+fn literally(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}
+
+/// What every spelling of a normalised text has, with `%` for the rest: white space, what is often written as an entity,
+/// letters that may be composed of several characters, and those whose other case a database of the locale C doesn't
+/// know.
+fn pattern(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => out.push('_'),
+            c if is_spelt_one_way(c) => out.push(c),
+            _ if out.ends_with('%') => {}
+            _ => out.push('%'),
+        }
+    }
+    out
+}
+
+fn is_spelt_one_way(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_graphic() && !matches!(c, '&' | '<' | '>' | '"' | '\'' | ';' | '`');
+    }
+    c.is_alphanumeric()
+        && c.to_lowercase().eq([c])
+        && c.to_uppercase().eq([c])
+        && [c].into_iter().nfd().eq([c])
 }
 
 fn or_false(id: Option<u64>) -> Value {
