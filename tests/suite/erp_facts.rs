@@ -35,16 +35,11 @@ impl Erp {
                     quantity => quantity,
                 };
                 let parent = format!("product.template,{}", id("product_tmpl_id"));
-                let facts = [
-                    "name",
-                    "default_code",
-                    "barcode",
-                    "lst_price",
-                    "description_sale",
-                    "active",
-                ]
-                .map(at);
+                let facts = ["name", "default_code", "barcode", "description_sale", "active"].map(at);
+                // computed in binary: the ledger has what is meant
+                let price = (record["lst_price"].as_f64().unwrap_or_default() * 100.0).round() / 100.0;
                 [
+                    vec![plain(&Value::from(price))],
                     facts.to_vec(),
                     vec![
                         quantity,
@@ -164,7 +159,7 @@ pub fn ours(entity: &str, record: &Value) -> Vec<String> {
         ]
         .concat(),
         "products" => {
-            let facts = all(&["name", "sku", "barcode", "price", "description", "is_active"]);
+            let facts = all(&["price", "name", "sku", "barcode", "description", "is_active"]);
             let rest = vec![
                 at("stock_quantity"),
                 at("parent_external_id"),

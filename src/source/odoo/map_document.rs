@@ -3,7 +3,8 @@
 use super::extras::Extras;
 use super::map::{put_active, put_address};
 use super::value::{
-    put, put_all, put_first, put_label, put_named, put_reference, put_time, put_times, reference, Fields,
+    put, put_all, put_difference, put_first, put_label, put_named, put_reference, put_time, put_times,
+    reference, Fields,
 };
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ const LINE: &[(&str, &str)] = &[
     ("discount", "discount"),
     ("unit_price", "price_unit"),
     ("subtotal", "price_subtotal"),
-    ("total_tax", "price_tax"),
     ("total", "price_total"),
     ("quantity_invoiced", "qty_invoiced"),
 ];
@@ -63,9 +63,9 @@ pub(super) fn order(row: &Value, lines: &[Value], extras: &Extras) -> Fields {
                 ("name", "name"),
                 ("quantity", "product_uom_qty"),
                 ("total", "price_subtotal"),
-                ("total_tax", "price_tax"),
             ],
         );
+        put_difference(&mut out, "total_tax", &line["price_tax"]);
         out
     });
     out
@@ -246,6 +246,7 @@ fn document(row: &Value) -> Fields {
 fn document_line(line: &Value, extras: &Extras) -> Fields {
     let mut out = line_base(line, extras);
     put_all(&mut out, line, LINE);
+    put_difference(&mut out, "total_tax", &line["price_tax"]);
     for unit in ["product_uom_id", "product_uom"] {
         if !out.contains_key("unit") {
             put_label(&mut out, "unit", &line[unit]);

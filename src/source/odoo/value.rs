@@ -1,17 +1,62 @@
 //! Taking values out of Odoo's rows. `false` stands for nothing in every field but those that hold a yes or no.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// Canonical fields under construction.
 pub(super) type Fields = Map<String, Value>;
 
+/// Decimal places of prices and quantities: more than Odoo's users set, fewer than its arithmetic leaves behind.
+const PLACES: usize = 8;
+/// Decimal places of amounts of money.
+const PLACES_OF_MONEY: usize = 6;
+/// As many digits as a binary float holds for certain.
+const DIGITS: usize = 15;
+
 /// Sets a field from a text or a number.
 pub(super) fn put(out: &mut Fields, name: &str, value: &Value) {
-    let something = value.is_number() || value.as_str().is_some_and(|text| !text.is_empty());
-    if something {
-        out.insert(name.to_owned(), value.clone());
+    let value = match value {
+        Value::Number(number) => Value::Number(tidy(number, PLACES)),
+        Value::String(text) if !text.is_empty() => value.clone(),
+        _ => return,
+    };
+    out.insert(name.to_owned(), value);
+}
+
+/// Sets a field from an amount that Odoo gets by taking one from another: the error is the larger ones'.
+pub(super) fn put_difference(out: &mut Fields, name: &str, value: &Value) {
+    if let Value::Number(number) = value {
+        out.insert(name.to_owned(), Value::Number(tidy(number, PLACES_OF_MONEY)));
     }
+}
+
+/// A number without the error of binary arithmetic. What Odoo stores comes as it was entered; what it computes when it is
+/// asked (a variant's price) or keeps as a binary float (a line's tax, which is its total less its subtotal) doesn't: 53.62
+/// comes as 53.620000000000005, 0.17 as 0.16999999999999993. No column of type `numeric(12, 2)` would ever equal that.
+fn tidy(number: &Number, places: usize) -> Number {
+    let digits = number.as_str();
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = !digits.contains(['e', 'E']);
+    if plain && fraction.len() <= PLACES_OF_MONEY {
+        return number.clone();
+    }
+    let Some(float) = number.as_f64().filter(|float| float.is_finite()) else {
+        return number.clone();
+    };
+    let whole = if plain {
+        whole.trim_start_matches(['-', '0']).len()
+    } else if float.abs() < 1.0 {
+        0
+    } else {
+        return number.clone();
+    };
+    let rounded = format!("{float:.*}", places.min(DIGITS.saturating_sub(whole)));
+    let rounded = match rounded.contains('.') {
+        true => rounded.trim_end_matches('0').trim_end_matches('.'),
+        false => rounded.as_str(),
+    };
+    let rounded = if rounded == "-0" { "0" } else { rounded };
+    rounded.parse().unwrap_or_else(|_| number.clone())
 }
 
 /// Sets fields: ours, theirs.
@@ -90,4 +135,61 @@ pub(super) fn references(value: &Value) -> impl Iterator<Item = u64> + '_ {
 pub(super) fn time(value: &Value) -> Option<DateTime<Utc>> {
     let naive = NaiveDateTime::parse_from_str(value.as_str()?, "%Y-%m-%d %H:%M:%S%.f").ok()?;
     Some(naive.and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn tidied(text: &str, places: usize) -> String {
+        tidy(&text.parse().unwrap(), places).to_string()
+    }
+
+    #[test]
+    fn the_error_of_binary_arithmetic_is_taken_off() {
+        for (from, to) in [
+            ("53.620000000000005", "53.62"),
+            ("98.96000000000001", "98.96"),
+            ("0.16999999999999993", "0.17"),
+            ("-0.30000000000000004", "-0.3"),
+            ("5.999999999999998", "6"),
+            ("110000000.25000001", "110000000.25"),
+            ("1.1102230246251565e-16", "0"),
+            ("-1e-12", "0"),
+        ] {
+            assert_eq!(tidied(from, PLACES), to, "{from}");
+        }
+        // a price list of electronic parts, a tax of a large order
+        assert_eq!(tidied("0.0000125", PLACES), "0.0000125");
+        assert_eq!(tidied("1.25e-05", PLACES), "0.0000125");
+        assert_eq!(tidied("0.7799999999988358", PLACES_OF_MONEY), "0.78");
+        assert_eq!(tidied("0.2499998807907104", PLACES_OF_MONEY), "0.25");
+    }
+
+    #[test]
+    fn what_was_entered_stays_as_it_is() {
+        for text in [
+            "0",
+            "10",
+            "10.0",
+            "-3.25",
+            "0.333333",
+            "123456789012345678",
+            "1e+16",
+            "99999999999.99",
+        ] {
+            assert_eq!(tidied(text, PLACES), text.parse::<Number>().unwrap().to_string());
+        }
+        let mut out = Fields::new();
+        for (name, value) in [
+            ("a", serde_json::json!(false)),
+            ("b", serde_json::json!("")),
+            ("c", Value::Null),
+        ] {
+            put(&mut out, name, &value);
+            put_difference(&mut out, name, &value);
+        }
+        assert!(out.is_empty());
+    }
 }

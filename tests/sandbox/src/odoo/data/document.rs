@@ -57,7 +57,11 @@ impl Words {
             "order_partner_id" | "partner_id" => of_document("partner_id"),
             "sequence" => Val::Int(10),
             "price_subtotal" => Val::Num(self.amounts(data, look, id).0),
-            "price_tax" => Val::Num(self.amounts(data, look, id).1),
+            // kept as a binary float, with the error of the subtraction
+            "price_tax" => {
+                let (net, tax) = self.amounts(data, look, id);
+                Val::Num(round2(net + tax) - net)
+            }
             "price_total" => {
                 let (net, tax) = self.amounts(data, look, id);
                 Val::Num(round2(net + tax))

@@ -1,7 +1,6 @@
 //! Templates, variants, categories and the values of attributes.
 
 use super::facts::{self, hash, index, variant_position};
-use super::val::round2;
 use super::words::{pick, CATEGORIES, COLORS, GERMAN, PRODUCTS, SIZES};
 use super::{base, Data, Id, Look, Model, Val};
 use crate::odoo::config::Version;
@@ -152,7 +151,8 @@ pub fn variant<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'
         "price_extra" => return Val::Num(extra(data, look, id)),
         "lst_price" => {
             let list = template.map_or(0.0, |t| data.get(look, TMPL, t, "list_price").num());
-            return Val::Num(round2(list + extra(data, look, id)));
+            // computed when it is asked for, and not rounded
+            return Val::Num(list + extra(data, look, id));
         }
         "weight" | "volume" => {
             let own = template.filter(|_| !data.is_blank(ME, id));
