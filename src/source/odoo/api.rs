@@ -38,6 +38,8 @@ struct Call<'a> {
 pub(super) struct Answer {
     pub value: Value,
     pub server_time: Option<DateTime<Utc>>,
+    /// When it was here, by our clock.
+    pub received_at: DateTime<Utc>,
     pub elapsed: Duration,
 }
 
@@ -322,6 +324,7 @@ impl Api {
         Ok(Answer {
             value: value(json),
             server_time: response.date(),
+            received_at: Utc::now(),
             elapsed: response.elapsed,
         })
     }

@@ -226,6 +226,13 @@ fn the_probe_tells_what_the_key_may_read() {
                 ..Table::new("purchase.order", vec![])
             },
             Table::new("sale.order", vec![json!({"id": 1, "name": "S1"})]),
+            Table::new("sale.order.line", vec![json!({"id": 1, "order_id": [1, "S1"]})]),
+            // counted by whom it may not be read in full
+            Table::new("stock.picking", vec![json!({"id": 1, "name": "T1"})]),
+            Table {
+                denied: true,
+                ..Table::new("stock.move", vec![json!({"id": 1, "picking_id": [1, "T1"]})])
+            },
             Table::new("res.users", vec![json!({"id": 7, "company_ids": [1, 3]})]),
             Table::new(
                 "res.company",
@@ -254,8 +261,14 @@ fn the_probe_tells_what_the_key_may_read() {
         );
         assert_eq!(probe.entities["orders"], json!({"readable": true, "count": 1}));
         assert_eq!(probe.entities["sales"], probe.entities["orders"]);
-        for refused in ["purchases", "transfers"] {
+        for (refused, model) in [
+            ("purchases", "purchase.order"),
+            ("transfers", "stock.move"),
+            ("products", "product.product"),
+        ] {
             assert_eq!(probe.entities[refused]["readable"], false);
+            let reason = probe.entities[refused]["reason"].as_str().unwrap_or_default();
+            assert!(reason.contains(model), "{reason}");
         }
         assert_eq!(probe.companies, [json!({"id": 3, "name": "B"})]);
         let told = probe.warnings.join("\n");
