@@ -63,6 +63,7 @@ CREATE TABLE sync_metadata (
     last_full_at timestamptz,
     hidden_count bigint NOT NULL DEFAULT 0,
     fingerprint_spec text,
+    lines_seal jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, sync_type, data_type)
@@ -73,6 +74,7 @@ COMMENT ON COLUMN sync_metadata.checkpoint IS 'What an unfinished pull still has
 COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read, not only the changed ones.';
 COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s user could not see in the last pull, though they are not deleted.';
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
+COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents: another answer means that some are gone.';
 
 -- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.
 CREATE TABLE sync_sweep (
@@ -176,14 +178,14 @@ END
 $$;
 COMMENT ON FUNCTION sync_upsert_remote(uuid, int, smallint, text[], text[], text[], uuid[], timestamptz[], text[], boolean) IS 'Writes the remote side of one page of records, set-based; touches no row that stayed as it was. none_held: the ledger holds none or hardly any of them, so they are not looked up first.';
 
-CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, ids text[], modified timestamptz[], recent timestamptz)
+CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, ids text[], modified timestamptz[], lines int[], recent timestamptz)
     RETURNS SETOF text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT u.id
-    FROM unnest(ids, modified) AS u (id, modified_at)
+    FROM unnest(ids, modified, lines) AS u (id, modified_at, lines)
     LEFT JOIN LATERAL (
-        SELECT h.remote_fingerprint, h.remote_modified_at
+        SELECT h.remote_fingerprint, h.remote_modified_at, h.remote
         FROM sync_record h
         WHERE h.org_id = org AND h.connector = connector_no AND h.entity = entity_no AND h.external_id = u.id
         LIMIT 1) r ON true
@@ -191,8 +193,10 @@ AS $$
        OR u.modified_at IS NULL                     -- the remote can't tell
        OR u.modified_at IS DISTINCT FROM r.remote_modified_at
        OR u.modified_at >= recent                   -- perhaps edited twice within one second
+       OR u.lines IS NOT NULL AND u.lines <> CASE jsonb_typeof(r.remote -> 'lines')
+              WHEN 'array' THEN jsonb_array_length(r.remote -> 'lines') ELSE 0 END
 $$;
-COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], timestamptz) IS 'Which of these remote records must be read in full.';
+COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], int[], timestamptz) IS 'Which of these remote records must be read in full.';
 
 CREATE FUNCTION sync_live_count(org uuid, connector_no int, entity_no smallint, list text) RETURNS bigint
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp

@@ -63,6 +63,8 @@ fn is_nothing(entity: EntityType, name: &str, value: &Value) -> bool {
 pub struct Stub {
     pub external_id: String,
     pub modified_at: Option<DateTime<Utc>>,
+    /// How many lines it has, where the remote told.
+    pub lines: Option<usize>,
 }
 
 #[cfg(test)]

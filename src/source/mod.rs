@@ -135,6 +135,16 @@ pub struct Plan {
     pub requests: u32,
 }
 
+/// What a remote tells of the lines of all documents of a type together.
+#[derive(Debug, Clone)]
+pub struct Lines {
+    /// What to give to [`Source::lines`] the next time.
+    pub seal: Value,
+    /// Some are gone since the last time; which documents they belonged to shows in a sweep.
+    pub lost: bool,
+    pub requests: u32,
+}
+
 /// What `sync_test_connection` reports; serialised as its jsonb.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -189,6 +199,11 @@ pub trait Source: Send + Sync {
     /// Whether the listings would show this record. By id, more comes back than they show.
     fn lists(&self, _entity: EntityType, _record: &Record) -> bool {
         true
+    }
+    /// Whether lines were taken off documents since the last time, of which `before` is the seal. None where that shows
+    /// in the documents' own dates.
+    fn lines(&self, _entity: EntityType, _before: Option<&Value>) -> Result<Option<Lines>> {
+        Ok(None)
     }
     /// Carries out one task.
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch>;

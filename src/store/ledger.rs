@@ -192,15 +192,20 @@ impl Ledger {
             .iter()
             .map(|s| s.modified_at.map(|t| t.to_rfc3339()))
             .collect();
+        let lines: Vec<Option<i32>> = stubs
+            .iter()
+            .map(|s| s.lines.and_then(|lines| i32::try_from(lines).ok()))
+            .collect();
         row_kept(
             "SELECT coalesce(json_agg(s), '[]')::text
-             FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::timestamptz) s",
+             FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::int[], $7::timestamptz) s",
             &[
                 self.org.as_str().into(),
                 self.connector.into(),
                 self.entity_no().into(),
                 ids.into(),
                 modified.into(),
+                lines.into(),
                 recent.to_rfc3339().into(),
             ],
         )

@@ -259,6 +259,7 @@ pub struct Memory {
     pub hidden: u64,
     pub checkpoint: Option<Value>,
     pub fingerprint_spec: Option<String>,
+    pub lines: Option<Value>,
 }
 
 /// Reads the memory of an entity type and marks it as in progress.
@@ -269,7 +270,8 @@ pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
          ON CONFLICT (org_id, sync_type, data_type)
          DO UPDATE SET sync_status = 'in_progress', error_message = NULL, updated_at = now()
          RETURNING json_build_object('last_sync', m.last_sync_timestamp, 'last_full', m.last_full_at,
-                                     'hidden', m.hidden_count, 'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec)::text",
+                                     'hidden', m.hidden_count, 'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec,
+                                     'lines', m.lines_seal)::text",
         &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
     )
 }
@@ -295,12 +297,13 @@ pub fn remember(
     server_time: chrono::DateTime<chrono::Utc>,
     full: bool,
     hidden: u64,
+    lines: Option<&Value>,
 ) -> Result<i64> {
     row(
         "UPDATE sync_metadata m
          SET sync_status = 'success', checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
-             hidden_count = $8,
+             hidden_count = $8, lines_seal = $9::jsonb,
              last_sync_count = (SELECT count(*) FROM sync_record r
                                 WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
                                   AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
@@ -316,6 +319,7 @@ pub fn remember(
             key.connector.into(),
             (entity as i16).into(),
             (hidden as i64).into(),
+            lines.map(Value::to_string).into(),
         ],
     )
 }

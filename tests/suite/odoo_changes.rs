@@ -213,6 +213,62 @@ fn changes_that_leave_the_records_date_as_it_was_are_found() {
 }
 
 #[test]
+fn lines_that_are_taken_off_show_though_no_date_tells() {
+    for version in BOTH {
+        let mut all = Linked::new(version);
+        let erp = &all.erp;
+        let note = erp.some("sale.order.line", |r| r["product_id"] == false);
+        let section = erp.some("purchase.order.line", |r| r["product_id"] == false);
+        let part = erp.some("stock.move", |r| r["picking_id"] != false && r["state"] != "done");
+        let owner = |model: &str, line: u64, field: &str| erp.record(model, line)[field][0].as_u64().unwrap();
+        let order = owner("sale.order.line", note, "order_id");
+        let purchase = owner("purchase.order.line", section, "order_id");
+        let transfer = owner("stock.move", part, "picking_id");
+        let documents = [
+            ("sale.order", order),
+            ("purchase.order", purchase),
+            ("stock.picking", transfer),
+        ];
+        let dates = |erp: &Erp| documents.map(|(model, id)| erp.record(model, id)["write_date"].clone());
+        let before = dates(erp);
+        for (model, line) in [
+            ("sale.order.line", note),
+            ("purchase.order.line", section),
+            ("stock.move", part),
+        ] {
+            erp.change(json!({ "op": "unlink", "entity": model, "ids": [line] }));
+        }
+        assert_eq!(dates(erp), before);
+
+        let changed = all.assert_shown();
+        for (entity, id) in [
+            ("orders", order),
+            ("sales", order),
+            ("purchases", purchase),
+            ("transfers", transfer),
+        ] {
+            let id = id.to_string();
+            let shown = changed.get(entity).is_some_and(|ids| ids.contains(&id));
+            assert_eq!(
+                shown,
+                all.linked[entity].contains(&id),
+                "{entity} {id}: {changed:?}"
+            );
+        }
+        assert!(changed.contains_key("sales"), "{changed:?}");
+
+        // with all lines where they were, nobody looks for them
+        for entity in ["orders", "purchases", "transfers"] {
+            all.erp.sandbox.reset_stats();
+            all.erp.pull(entity);
+            let seen = all.erp.sandbox.requests();
+            let swept = |field: &str| seen.iter().any(|seen| seen.query.contains(field));
+            assert!(!swept("order_line") && !swept("move_ids"), "{entity}");
+        }
+    }
+}
+
+#[test]
 fn a_delivery_shows_in_transfer_order_and_stock() {
     for version in BOTH {
         let mut all = Linked::new(version);

@@ -19,7 +19,7 @@ use crate::store::run::{self as runs, Memory};
 use crate::worker::transaction::short;
 use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
-use serde_json::json;
+use serde_json::{json, Value};
 use state::State;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -49,6 +49,8 @@ struct Pull<'a> {
     hidden: u64,
     /// No pull has come to its end yet: the ledger hardly holds anything.
     is_first: bool,
+    /// What the remote told of the lines of documents.
+    lines: Option<Value>,
     /// There were such records when the last pull ended: they may have changed since, and be visible again.
     had_hidden: bool,
     warnings: BTreeSet<String>,
@@ -93,6 +95,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         deleted: 0,
         hidden: 0,
         is_first: memory.last_sync.is_none(),
+        lines: memory.lines,
         had_hidden: memory.hidden > 0,
         warnings: BTreeSet::new(),
         requests,
@@ -194,6 +197,7 @@ impl Pull<'_> {
             counts,
             deleted,
             hidden,
+            lines,
             mut warnings,
             requests,
             ..
@@ -207,7 +211,14 @@ impl Pull<'_> {
             runs::progress(key, "matching", state.processed, state.processed, "")?;
             let linked = ledger.link()?;
             ledger.clear_windows()?;
-            let count = runs::remember(key, ledger.entity, state.server_time, state.full, hidden)?;
+            let count = runs::remember(
+                key,
+                ledger.entity,
+                state.server_time,
+                state.full,
+                hidden,
+                lines.as_ref(),
+            )?;
             if counts.inserted + counts.updated + deleted + linked > 0 {
                 runs::drop_previews(key, ledger.entity)?;
             }

@@ -64,7 +64,8 @@ impl Pull<'_> {
     }
 
     /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read. Also where
-    /// records were hidden: what changed meanwhile has an older date than this pass asks for.
+    /// records were hidden: what changed meanwhile has an older date than this pass asks for; and where lines of documents
+    /// are gone: that changes no date at all.
     fn compare_counts(&mut self) -> Result<()> {
         let unswept: Vec<String> = self
             .state
@@ -73,6 +74,7 @@ impl Pull<'_> {
             .filter(|l| !self.state.sweeps.contains(l))
             .cloned()
             .collect();
+        let lost_lines = !unswept.is_empty() && self.lost_lines()?;
         for list in unswept {
             let first = Task {
                 list: list.clone(),
@@ -87,7 +89,7 @@ impl Pull<'_> {
                 .ask(move |source: &dyn Source| source.fetch(entity, &question))?;
             self.requests += u64::from(batch.requests);
             let known = short(|| self.ledger.live_count(&list))?;
-            if batch.total == Some(known) && !self.had_hidden {
+            if batch.total == Some(known) && !self.had_hidden && !lost_lines {
                 continue;
             }
             self.state.sweeps.push(list);
@@ -96,6 +98,20 @@ impl Pull<'_> {
             self.close_gaps()?;
         }
         Ok(())
+    }
+
+    /// Whether documents have lost lines without showing it.
+    fn lost_lines(&mut self) -> Result<bool> {
+        let (entity, before) = (self.ledger.entity, self.lines.clone());
+        let lines = self
+            .pool
+            .ask(move |source: &dyn Source| source.lines(entity, before.as_ref()))?;
+        let Some(lines) = lines else {
+            return Ok(false);
+        };
+        self.requests += u64::from(lines.requests);
+        self.lines = Some(lines.seal);
+        Ok(lines.lost)
     }
 
     /// Marks what is gone: proven by the remote itself, id by id, or, where that would be too many questions and

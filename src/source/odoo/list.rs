@@ -244,6 +244,15 @@ pub(super) fn lines(entity: EntityType) -> Option<(&'static Model, &'static str)
     }
 }
 
+/// The field in which a document of that type holds the ids of its lines.
+pub(super) fn line_ids(entity: EntityType) -> Option<&'static str> {
+    match entity {
+        EntityType::Orders | EntityType::Sales | EntityType::Purchases => Some("order_line"),
+        EntityType::Transfers => Some("move_ids"),
+        _ => None,
+    }
+}
+
 /// Rows of another model whose change is a change of records, though it leaves their `write_date` as it was.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Satellite {

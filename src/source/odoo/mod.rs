@@ -7,6 +7,7 @@ mod draft;
 mod extras;
 mod hidden;
 mod known;
+mod lines;
 mod list;
 mod map;
 mod map_document;
@@ -28,7 +29,7 @@ mod tests_write;
 
 use super::http::Meter;
 use super::kind::ConnectorConfig;
-use super::{Batch, Change, Pass, Plan, Probe, Source, Task, Written};
+use super::{Batch, Change, Lines, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
@@ -95,6 +96,10 @@ impl Source for Odoo {
 
     fn plan(&self, entity: EntityType, pass: Pass) -> Result<Plan> {
         self.plan_pass(entity, pass, &Meter::default())
+    }
+
+    fn lines(&self, entity: EntityType, before: Option<&Value>) -> Result<Option<Lines>> {
+        self.watch_lines(entity, before, &Meter::default())
     }
 
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch> {

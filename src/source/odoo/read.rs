@@ -90,7 +90,7 @@ impl Odoo {
         Ok((0..parts).rev().map(range).collect())
     }
 
-    fn greatest_id(&self, model: &'static str, domain: &[Value], meter: &Meter) -> Result<u64> {
+    pub(super) fn greatest_id(&self, model: &'static str, domain: &[Value], meter: &Meter) -> Result<u64> {
         let mut args = Args::new();
         args.insert("domain".to_owned(), json!(domain));
         args.insert("fields".to_owned(), json!(["id"]));
@@ -149,7 +149,10 @@ impl Odoo {
     fn batch(&self, entity: EntityType, content: Content, rows: &[Value], meter: &Meter) -> Result<Batch> {
         let mut batch = Batch::default();
         match content {
-            Content::Ids => batch.stubs = rows.iter().map(stub).collect::<Result<_>>()?,
+            Content::Ids => {
+                let lines = list::line_ids(entity);
+                batch.stubs = rows.iter().map(|row| stub(row, lines)).collect::<Result<_>>()?;
+            }
             Content::Full => {
                 let extras = self.extras(entity, rows, meter)?;
                 let records = rows.iter().map(|row| map::record(entity, row, &extras));
@@ -210,7 +213,7 @@ impl Odoo {
     fn fields(&self, list: &List, content: Content, meter: &Meter) -> Result<Vec<String>> {
         match (list, content) {
             (List::Satellite(_, satellite), _) => Ok(vec![satellite.link.to_owned()]),
-            (List::Records(_), Content::Ids) => Ok(vec!["write_date".to_owned()]),
+            (List::Records(_), Content::Ids) => self.fields_of_stubs(list, meter),
             (List::Records(entity), Content::Full) => {
                 let model = list::model(*entity);
                 Ok(self.known.wanted_and_custom(&self.api, model, meter)?)
@@ -307,10 +310,12 @@ pub(super) fn last_id(rows: &[Value], after: u64) -> Result<u64> {
     Ok(last)
 }
 
-fn stub(row: &Value) -> Result<Stub> {
+fn stub(row: &Value, lines: Option<&str>) -> Result<Stub> {
+    let lines = lines.and_then(|name| row[name].as_array());
     Ok(Stub {
         external_id: map::required_id(row)?.to_string(),
         modified_at: time(&row["write_date"]),
+        lines: lines.map(Vec::len),
     })
 }
 

@@ -267,6 +267,7 @@ fn stub(row: &Value) -> Result<Stub> {
     Ok(Stub {
         external_id: map::required_id(row)?,
         modified_at: map::gmt(&row["date_modified_gmt"]),
+        lines: None,
     })
 }
 

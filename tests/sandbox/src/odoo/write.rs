@@ -287,7 +287,9 @@ impl<'a> Writer<'a> {
                 Model::Partner => self.touch_below(model, *id),
                 _ => {}
             }
-            let summed = matches!(model, Model::SaleLine | Model::PurchaseLine);
+            // A section, a note or a present goes without the document changing.
+            let summed = matches!(model, Model::SaleLine | Model::PurchaseLine)
+                && self.data.get(&self.look, model, *id, "price_subtotal").num() != 0.0;
             if let (true, Some((_, of)), Some(owner)) = (summed, model.owner(), self.data.owner(model, *id)) {
                 self.data.touch(of, owner, self.at);
             }
