@@ -252,3 +252,52 @@ fn links_and_heads_are_there() {
     // The connection is still in step.
     assert_eq!(client.get(&path("customers/7")).json()["id"], 7);
 }
+
+#[test]
+fn products_are_listed_by_type_and_sku() {
+    let (sandbox, mut client) = start(Config::default());
+    let kind = |id: u64| sandbox.record("products", id).unwrap().unwrap()["type"].clone();
+    let wanted = |kinds: &str| -> Vec<u64> {
+        let all = sandbox.truth("products").unwrap().into_iter();
+        all.filter(|id| kind(*id) == kinds).collect()
+    };
+    for kinds in ["variable", "grouped"] {
+        let ids = walk(
+            &mut client,
+            &format!("products?type={kinds}&status=any&orderby=id&order=asc"),
+        );
+        assert!(!ids.is_empty());
+        let any = |id: &u64| sandbox.record("products", *id).unwrap().unwrap()["status"] != "trash";
+        assert_eq!(ids, wanted(kinds).into_iter().filter(any).collect::<Vec<_>>());
+    }
+    let bad = client.get(&path("products?type=box"));
+    assert_eq!(bad.status, 400);
+    assert_eq!(
+        bad.json()["data"]["params"]["type"],
+        "type is not one of simple, grouped, external, and variable."
+    );
+    // a comma parts SKUs, and may be in one
+    for (id, sku) in [(23, "a,b"), (26, "a")] {
+        sandbox
+            .mutate_json(&json!({"op": "edit", "entity": "products", "id": id, "set": {"sku": sku}}))
+            .unwrap();
+    }
+    let found = client
+        .get(&path("products?sku=a,b&orderby=id&order=asc&status=any"))
+        .ids();
+    assert_eq!(found, [23, 26]);
+}
+
+#[test]
+fn broken_records_are_counted_and_not_shown() {
+    let (sandbox, mut client) = start(Config::default());
+    let before = client.get(&path("orders")).total();
+    let id = client.get(&path("orders?orderby=id&order=asc&per_page=1")).ids()[0];
+    sandbox
+        .mutate_json(&json!({"op": "hide", "entity": "orders", "ids": [id]}))
+        .unwrap();
+    let page = client.get(&path("orders?orderby=id&order=asc&per_page=2"));
+    assert_eq!((page.total(), page.ids().len()), (before, 1));
+    assert_eq!(client.get(&path(&format!("orders/{id}"))).status, 404);
+    assert_eq!(sandbox.record("orders", id).unwrap(), None);
+}

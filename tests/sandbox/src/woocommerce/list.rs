@@ -26,7 +26,12 @@ pub fn answer(
         .unwrap_or((params.page - 1) * params.per_page)
         .min(ids.len());
     let shown = &ids[start..(start + params.per_page).min(ids.len())];
-    let body = render(data, to, kind, parent, shown, &pairs);
+    let whole: Vec<Id> = shown
+        .iter()
+        .copied()
+        .filter(|id| !data.is_hidden(kind, *id))
+        .collect();
+    let body = render(data, to, kind, parent, &whole, &pairs);
     let total = total(data, kind, &params, shown, &ids);
     let pages = total.div_ceil(params.per_page);
     let link = link(to, kind, parent, &params, pages);

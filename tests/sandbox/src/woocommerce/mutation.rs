@@ -77,6 +77,8 @@ pub enum Mutation {
     },
     /// Deletes a refund: does not bump the order.
     RefundDelete { id: Id },
+    /// Breaks records: lists count them and leave them out (a variation whose product is gone from the database).
+    Hide { entity: String, ids: Vec<Id> },
     /// Sets `date_modified` alone; null where there is no `at`.
     Modified {
         entity: String,
@@ -202,6 +204,14 @@ fn quiet(data: &mut Data, mutation: Mutation, now: i64) -> Result<Vec<Id>, Strin
             let made = Writer::new(data, now, "").create(Kind::Refunds, Some(order), &body);
             let made = made.map_err(|e| e.message)?;
             Ok(made["id"].as_u64().map(|id| id as Id).into_iter().collect())
+        }
+        Mutation::Hide { entity, ids } => {
+            let kind = Kind::parse(&entity)?;
+            for id in &ids {
+                there(data, kind, *id)?;
+                data.hide(kind, *id);
+            }
+            Ok(ids)
         }
         Mutation::RefundDelete { id } => delete(data, Kind::Refunds, id, now).map(|id| vec![id]),
         other => Err(format!("cannot be applied: {other:?}")),

@@ -36,6 +36,8 @@ pub struct Filter {
     pub parents: Vec<Id>,
     pub email: Option<String>,
     pub sku: Option<String>,
+    /// The type of a product: `simple`, `variable`, `grouped` or `external`.
+    pub type_of: Option<String>,
     pub search: Option<String>,
     pub customer: Option<Id>,
 }
@@ -84,6 +86,10 @@ pub fn read(config: &Config, kind: Kind, pairs: &[(String, String)]) -> Result<P
     let parents = r.ids("parent");
     let email = if kind == Kind::Customers { r.email() } else { None };
     let states = r.states(config, kind);
+    let type_of = match kind {
+        Kind::Products => r.one_of("type", &["simple", "grouped", "external", "variable"]),
+        _ => None,
+    };
     let sku = r
         .text("sku")
         .filter(|_| kind == Kind::Products || kind == Kind::Variations);
@@ -100,6 +106,7 @@ pub fn read(config: &Config, kind: Kind, pairs: &[(String, String)]) -> Result<P
         parents,
         email,
         sku,
+        type_of,
         search,
         customer,
     };

@@ -151,7 +151,9 @@ impl Shop {
 
     fn one(&self, to: For, kind: Kind, id: Id, parent: Option<Id>) -> Result<Response, ApiError> {
         let data = self.read();
-        let found = data.exists(kind, id) && parent.is_none_or(|p| p == data.parent(kind, id));
+        let found = data.exists(kind, id)
+            && !data.is_hidden(kind, id)
+            && parent.is_none_or(|p| p == data.parent(kind, id));
         if !found {
             return Err(missing(self.config.version, kind, false));
         }
@@ -313,7 +315,7 @@ impl System for Shop {
     fn record(&self, entity: &str, id: u64) -> Result<Option<Value>, String> {
         let (data, kind) = (self.read(), Kind::parse(entity)?);
         let id = Id::try_from(id).map_err(|e| e.to_string())?;
-        Ok(data.exists(kind, id).then(|| data.value(kind, id, "", None)))
+        Ok((data.exists(kind, id) && !data.is_hidden(kind, id)).then(|| data.value(kind, id, "", None)))
     }
 
     fn configure(&self, options: &Value) -> Result<(), String> {

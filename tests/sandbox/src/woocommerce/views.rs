@@ -136,9 +136,18 @@ fn matches(data: &Data, kind: Kind, id: Id, filter: &Filter) -> bool {
         && filter
             .sku
             .as_ref()
-            .is_none_or(|s| s.split(',').any(|s| data.sku(kind, id) == s))
+            .is_none_or(|s| has_sku(&data.sku(kind, id), s))
+        && filter
+            .type_of
+            .as_ref()
+            .is_none_or(|t| data.field(kind, id, "type") == **t)
         && (filter.parents.is_empty() || filter.parents.contains(&parent(data, kind, id)))
         && filter.search.as_ref().is_none_or(|s| found(data, kind, id, s))
+}
+
+/// One of a comma list, or the whole of it: SKUs may have commas in them.
+fn has_sku(sku: &str, wanted: &str) -> bool {
+    sku == wanted || wanted.split(',').any(|wanted| sku == wanted)
 }
 
 fn within(data: &Data, kind: Kind, id: Id, bound: Bound) -> bool {

@@ -79,6 +79,11 @@ impl Data {
         self.change(kind, id).modified = Some(at);
     }
 
+    /// Breaks a record, so that it is counted and not shown.
+    pub fn hide(&mut self, kind: Kind, id: Id) {
+        self.change(kind, id).hidden = true;
+    }
+
     /// Sets the status or role.
     pub fn set_state(&mut self, kind: Kind, id: Id, state: &str) {
         self.change(kind, id).state = Some(state.into());

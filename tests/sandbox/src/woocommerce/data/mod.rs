@@ -73,6 +73,8 @@ pub struct Over {
     pub parent: Option<Id>,
     /// Status, or a user's role.
     pub state: Option<String>,
+    /// Counted, but not shown.
+    pub hidden: bool,
     /// Top-level fields that replace the computed ones.
     pub patch: Map<String, Value>,
 }
@@ -143,6 +145,11 @@ impl Data {
 
     pub fn exists(&self, kind: Kind, id: Id) -> bool {
         self.live(kind).binary_search(&id).is_ok()
+    }
+
+    /// Whether a record is counted and not shown.
+    pub fn is_hidden(&self, kind: Kind, id: Id) -> bool {
+        self.over(kind, id).is_some_and(|over| over.hidden)
     }
 
     pub fn over(&self, kind: Kind, id: Id) -> Option<&Over> {
