@@ -57,6 +57,20 @@ fn a_signed_delivery_names_its_record() {
 }
 
 #[test]
+fn a_delivery_about_a_record_that_is_gone_by_then_is_none() {
+    // as WooCommerce 8.2 and 11.0 sent it
+    let body =
+        r#"{"code":"woocommerce_rest_product_invalid_id","message":"Invalid ID.","data":{"status":404}}"#;
+    let topic = "product.updated".to_owned();
+    assert_eq!(delivered(&topic, body).unwrap(), Notice::Ignored { topic });
+    let unsigned = json!({ "X-WC-Webhook-Topic": "product.updated", "X-WC-Webhook-Signature": sign(ORDER) });
+    assert_eq!(shop(unsigned, body).unwrap_err().code, Code::NotGranted);
+    // a payload that a plugin has changed
+    let error = delivered("product.updated", r#"{"code": "x", "total": "1"}"#).unwrap_err();
+    assert_eq!(error.code, Code::Invalid);
+}
+
+#[test]
 fn the_signature_is_that_of_the_bytes() {
     // made with: printf '%s' BODY | openssl dgst -sha256 -hmac s3cret -binary | base64
     assert_eq!(sign("{\"id\":1}"), "Y92rNNpYOOODVF6ckLQPdKTj2qvF3ZqNSaUYda1LJBg=");
