@@ -86,10 +86,12 @@ CREATE TABLE sync_sweep (
     keyset boolean NOT NULL DEFAULT false,
     is_end boolean NOT NULL,
     total bigint,
+    unshown bigint NOT NULL DEFAULT 0,
     ids text[] COLLATE "C" NOT NULL,
     PRIMARY KEY (org_id, connector, entity, list, position)
 );
 COMMENT ON TABLE sync_sweep IS 'Ids that the running pull has met, window by window: the proof that a missing record is gone.';
+COMMENT ON COLUMN sync_sweep.unshown IS 'Rows of the window that the remote counts and does not show.';
 COMMENT ON COLUMN sync_sweep.keyset IS 'A page that begins behind the last id of the one before: it needs no overlap to prove that nothing is missing.';
 
 CREATE TABLE sync_run (
@@ -214,9 +216,11 @@ CREATE FUNCTION sync_sweep_gaps(org uuid, connector_no int, entity_no smallint)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     WITH w AS (
-        SELECT s.list, s.position, s.ids, s.is_end,
+        SELECT s.list, s.position, s.ids, s.is_end, s.total, s.unshown,
                lead(s.position) OVER o AS next_position,
-               lead(s.ids) OVER o AS next_ids
+               lead(s.ids) OVER o AS next_ids,
+               lead(s.total) OVER o AS next_total,
+               lead(s.unshown) OVER o AS next_unshown
         FROM sync_sweep s
         WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no AND NOT s.keyset
         WINDOW o AS (PARTITION BY s.list ORDER BY s.position))
@@ -225,6 +229,10 @@ AS $$
     WHERE cardinality(w.ids) > 0
       AND CASE
               WHEN w.next_position IS NULL THEN NOT w.is_end
+              -- the row they share may be one of those that are not shown: then that the number of all rows stayed the same
+              -- has to do
+              WHEN w.unshown + w.next_unshown > 0 AND w.total = w.next_total
+                   AND w.position + cardinality(w.ids) + w.unshown > w.next_position THEN false
               WHEN cardinality(w.next_ids) = 0 THEN NOT w.is_end
               -- the last of one is the first of the other, as a rule; to compare all with all is slow
               ELSE NOT (w.ids[cardinality(w.ids)] = ANY (w.next_ids) OR w.ids && w.next_ids)

@@ -90,6 +90,8 @@ pub struct Batch {
     pub stubs: Vec<Stub>,
     /// How many records the remote says the whole listing (with its `since`) holds now.
     pub total: Option<u64>,
+    /// For a window: rows that the remote counts and doesn't show, so that neighbours may have none in common.
+    pub unshown: u64,
     /// For a window: it reached the end of the listing.
     pub end: bool,
     /// Tasks that follow from this one (further windows, the variations of a product, ...).

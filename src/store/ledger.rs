@@ -51,6 +51,17 @@ impl AddAssign for Counts {
     }
 }
 
+/// What a window told of its listing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told {
+    /// It reached the end.
+    pub end: bool,
+    /// How many records there are in all.
+    pub total: Option<u64>,
+    /// Rows that are counted, and not shown.
+    pub unshown: u64,
+}
+
 /// Two windows of a listing that don't overlap, or the end that was not reached (`right` is None).
 #[derive(Debug, Deserialize)]
 pub struct Gap {
@@ -133,15 +144,15 @@ impl Ledger {
         list: &str,
         position: u64,
         keyset: bool,
-        end: bool,
-        total: Option<u64>,
+        told: Told,
         ids: Vec<&str>,
     ) -> Result<()> {
         run_kept(
-            "INSERT INTO sync_sweep (org_id, connector, entity, list, position, keyset, is_end, total, ids)
-             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9)
+            "INSERT INTO sync_sweep (org_id, connector, entity, list, position, keyset, is_end, total, unshown, ids)
+             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              ON CONFLICT (org_id, connector, entity, list, position)
-             DO UPDATE SET keyset = excluded.keyset, is_end = excluded.is_end, total = excluded.total, ids = excluded.ids",
+             DO UPDATE SET keyset = excluded.keyset, is_end = excluded.is_end, total = excluded.total,
+                           unshown = excluded.unshown, ids = excluded.ids",
             &[
                 self.org.as_str().into(),
                 self.connector.into(),
@@ -149,8 +160,9 @@ impl Ledger {
                 list.into(),
                 (position as i64).into(),
                 keyset.into(),
-                end.into(),
-                total.map(|t| t as i64).into(),
+                told.end.into(),
+                told.total.map(|t| t as i64).into(),
+                (told.unshown as i64).into(),
                 ids.into(),
             ],
         )

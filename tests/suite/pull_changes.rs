@@ -278,3 +278,23 @@ fn a_large_new_shop_is_followed_by_its_dates_counts_and_ids() {
 fn a_large_old_shop_is_followed_by_its_dates_counts_and_ids() {
     follows_random_changes(Version::V8, 4, json!({ "compare_limit": 0 }), false);
 }
+
+#[test]
+fn what_variations_show_of_their_product_is_followed_in_large_shops() {
+    for version in [Version::V11, Version::V8] {
+        let mut shop = Shop::with(small(version), json!({ "compare_limit": 0 }));
+        shop.pull("products");
+        let heir = |shop: &Shop| {
+            let sku = |list: &str, id: u64| shop.sandbox.record(list, id).unwrap().unwrap()["sku"].clone();
+            let mut all = shop.listed("variations").into_iter();
+            all.find(|id| {
+                sku("variations", *id) == sku("products", shop.parent(*id)) && sku("variations", *id) != ""
+            })
+        };
+        let product = shop.parent(heir(&shop).unwrap());
+        // the product's date moves, those of its variations don't
+        shop.change(json!({ "op": "edit", "entity": "products", "id": product, "set": { "sku": "moved" } }));
+        shop.pull("products");
+        shop.assert_mirrored("products");
+    }
+}

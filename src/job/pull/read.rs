@@ -3,6 +3,7 @@
 use super::state::{known_total, window_key, State};
 use super::{Context, Pull};
 use crate::job::pool::Fetched;
+use crate::store::ledger::Told;
 use crate::store::{connector, run as runs};
 use crate::worker::transaction::relaxed;
 use std::time::{Duration, Instant};
@@ -164,8 +165,13 @@ impl Pull<'_> {
         if let Some(position) = task.at.position() {
             let ids: Vec<&str> = ids(fetched).collect();
             let keyset = matches!(task.at, At::Range { .. });
+            let told = Told {
+                end: batch.end,
+                total: batch.total,
+                unshown: batch.unshown,
+            };
             self.ledger
-                .note_window(&window_key(task), position, keyset, batch.end, batch.total, ids)?;
+                .note_window(&window_key(task), position, keyset, told, ids)?;
         }
         self.ledger.note_childless("variations", &batch.childless)?;
         if !batch.stubs.is_empty() {

@@ -3,7 +3,7 @@
 use super::state::ask_for;
 use super::Pull;
 use crate::job::pool::Fetched;
-use crate::store::ledger::{Gap, Missing};
+use crate::store::ledger::{Gap, Missing, Told};
 use crate::worker::transaction::short;
 use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
@@ -134,7 +134,11 @@ impl Pull<'_> {
             }
             // met now, so that the next round asks for others
             let ids: Vec<&str> = there.iter().map(String::as_str).collect();
-            short(|| self.ledger.note_window("asked", round, true, true, None, ids))?;
+            let told = Told {
+                end: true,
+                ..Told::default()
+            };
+            short(|| self.ledger.note_window("asked", round, true, told, ids))?;
         }
         Ok(())
     }

@@ -186,7 +186,7 @@ pub(super) fn not_json(response: &Response, secrets: &Secrets) -> Error {
     } else if head.starts_with('<') {
         (
             "a web page",
-            "Check base_url; a maintenance page, a login page or a security plugin can be the cause as well.",
+            "Check base_url; a maintenance page, a login page, a security plugin, or plain permalinks of WordPress can be the cause as well.",
         )
     } else {
         (

@@ -25,6 +25,8 @@ pub(super) enum List {
     Variations,
     /// Of one product.
     VariationsOf(String),
+    /// Of several products (WooCommerce 10.3 and later): their ids, with commas between them.
+    VariationsIn(String),
     Orders,
     Categories,
 }
@@ -50,15 +52,21 @@ impl List {
     }
 
     fn variations_of(parent: &str) -> Option<Self> {
-        let is_id = !parent.is_empty() && parent.bytes().all(|b| b.is_ascii_digit());
-        is_id.then(|| List::VariationsOf(parent.to_owned()))
+        let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
+        if is_id(parent) {
+            return Some(List::VariationsOf(parent.to_owned()));
+        }
+        parent
+            .split(',')
+            .all(is_id)
+            .then(|| List::VariationsIn(parent.to_owned()))
     }
 
     pub fn route(&self) -> String {
         match self {
             List::Customers => "customers".to_owned(),
             List::Products => "products".to_owned(),
-            List::Variations => "variations".to_owned(),
+            List::Variations | List::VariationsIn(_) => "variations".to_owned(),
             List::VariationsOf(parent) => format!("products/{parent}/variations"),
             List::Orders => "orders".to_owned(),
             List::Categories => "products/categories".to_owned(),
@@ -71,7 +79,10 @@ impl List {
             (Content::Ids, List::Categories) => "id",
             (Content::Ids, _) => IDS,
             (Content::Full, List::Customers) => CUSTOMER,
-            (Content::Full, List::Products | List::Variations | List::VariationsOf(_)) => PRODUCT,
+            (
+                Content::Full,
+                List::Products | List::Variations | List::VariationsOf(_) | List::VariationsIn(_),
+            ) => PRODUCT,
             (Content::Full, List::Orders) => ORDER,
             (Content::Full, List::Categories) => CATEGORY,
         }
@@ -92,9 +103,15 @@ mod tests {
     fn listings_are_known_by_name() {
         let list = List::of(EntityType::Products, "variations:34").unwrap();
         assert_eq!(list.route(), "products/34/variations");
+        let list = List::of(EntityType::Products, "variations:34,35").unwrap();
+        assert_eq!(
+            (list.route(), list),
+            ("variations".into(), List::VariationsIn("34,35".into()))
+        );
         for (entity, name) in [
             (EntityType::Products, "variations:../users"),
             (EntityType::Products, "variations:"),
+            (EntityType::Products, "variations:34,"),
             (EntityType::Orders, "products"),
             (EntityType::Warehouses, "warehouses"),
         ] {

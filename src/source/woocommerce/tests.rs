@@ -81,6 +81,25 @@ fn a_listing_that_has_grown_is_read_to_its_end() {
 }
 
 #[test]
+fn rows_that_are_counted_and_not_shown_are_told() {
+    let server = Server::start(|seen, _| {
+        let count = if seen.param("offset") == Some("99") { 0 } else { 98 };
+        Reply::ok(serde_json::to_vec(&rows(count)).unwrap()).header("X-WP-Total", 250)
+    });
+    let shop = connect(&server, json!({}), json!({"global_variations": true}));
+    for (at, unshown, end) in [
+        (At::Offset(0), 2, false),
+        (At::Tail(99), 100, false),
+        (At::Tail(198), 0, true),
+    ] {
+        let batch = shop
+            .fetch(EntityType::Customers, &task("customers", Content::Ids, at))
+            .unwrap();
+        assert_eq!((batch.total, batch.unshown, batch.end), (Some(250), unshown, end));
+    }
+}
+
+#[test]
 fn beyond_the_end_the_total_is_unknown() {
     let server = shop_with("orders", 99);
     let shop = connect(&server, json!({}), json!(null));
@@ -174,6 +193,35 @@ fn variations_are_read_at_once_or_product_by_product() {
             }
         }
     }
+}
+
+#[test]
+fn all_variations_of_changed_products_are_read() {
+    let since = Some("2025-12-31T00:00:00Z".parse().unwrap());
+    for (global, lists) in [
+        (true, vec!["variations:2,4"]),
+        (false, vec!["variations:2", "variations:4"]),
+    ] {
+        let server = variable(global);
+        let shop = connect(&server, json!({}), json!(null));
+        let changed = Task {
+            since,
+            ..task("products", Content::Full, At::Offset(0))
+        };
+        let more = shop.fetch(EntityType::Products, &changed).unwrap().more;
+        let names: Vec<_> = more.iter().map(|task| task.list.as_str()).collect();
+        assert_eq!(names, lists);
+        let read = |task: &Task| shop.fetch(EntityType::Products, task).unwrap().records;
+        let found = more.iter().flat_map(read).map(|record| record.external_id);
+        assert_eq!(found.collect::<Vec<_>>(), ["5", "6", "7"]);
+    }
+    let server = variable(true);
+    let shop = connect(&server, json!({}), json!(null));
+    let both = task("variations:2,4", Content::Full, At::Offset(0));
+    shop.fetch(EntityType::Products, &both).unwrap();
+    let seen = server.seen();
+    let asked = seen.iter().find(|seen| seen.path.ends_with("v3/variations"));
+    assert_eq!(asked.unwrap().param("parent"), Some("2,4"));
 }
 
 #[test]
