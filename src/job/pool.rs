@@ -4,8 +4,8 @@
 use super::crew::Crew;
 use crate::store::ledger::{Row, Shape};
 use std::sync::Arc;
-use std::time::Duration;
-use sync_engine::error::{Code, Error, Result};
+use std::time::{Duration, Instant};
+use sync_engine::error::Result;
 use sync_engine::source::{Batch, Source, Task};
 
 /// What a task brought, ready to be written: everything that needs no database is done on the fetching thread.
@@ -74,10 +74,9 @@ impl Pool {
         )
     }
 
-    /// The next result; waits for it interruptibly.
-    pub fn next(&mut self) -> Result<(Task, Result<Fetched>)> {
-        let none = || Error::new(Code::Internal, "no result came");
-        self.crew.next(None)?.ok_or_else(none)
+    /// The next result, waited for interruptibly; None when there is none by then.
+    pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<(Task, Result<Fetched>)>> {
+        self.crew.next(deadline)
     }
 
     /// A result that is there already.

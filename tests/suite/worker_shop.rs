@@ -103,7 +103,7 @@ impl<'a> ConnectedShop<'a> {
             .get(0)
     }
 
-    /// Starts a pull, lets it read everything but one page, and returns it while that page hangs.
+    /// Starts a pull, lets it read and save everything but one page, and returns it while that page hangs.
     #[track_caller]
     pub fn pull_stopped_short(&self, records_at_least: i64) -> Call {
         let hang = Rule {
@@ -115,7 +115,7 @@ impl<'a> ConnectedShop<'a> {
         let mut observer = self.db.client();
         wait_until(PATIENCE, || {
             let row = observer
-                .query_one("SELECT count(*) FROM sync_record", &[])
+                .query_one("SELECT coalesce(max(processed_count), 0) FROM sync_progress", &[])
                 .unwrap();
             row.get::<_, i64>(0) >= records_at_least
         });

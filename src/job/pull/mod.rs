@@ -59,8 +59,8 @@ struct Pull<'a> {
     rate: f64,
     /// When checkpoint and progress were last written.
     saved: Option<Instant>,
-    /// The checkpoint is that of `state`.
-    is_saved: bool,
+    /// The listing that was read since.
+    unsaved: Option<String>,
     /// Ids that questions by id brought back.
     answered: HashSet<String>,
     /// Records are asked for that no listing has shown.
@@ -101,7 +101,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         requests,
         tokens,
         saved: None,
-        is_saved: true,
+        unsaved: None,
         answered: HashSet::new(),
         asks_unlisted: false,
         context,

@@ -47,13 +47,34 @@ impl Pull<'_> {
         }
     }
 
-    /// The checkpoint, unless it is there already.
+    /// Checkpoint and progress.
+    fn write_down(&self, state: &State, list: &str) -> Result<()> {
+        runs::checkpoint(&self.context.key, self.ledger.entity, state)?;
+        let lists = state.lists.iter();
+        let total = lists.filter_map(|list| known_total(state, list)).sum();
+        runs::progress(&self.context.key, "fetching", total, state.processed, list)
+    }
+
+    /// The same, unless they are there already.
     fn save(&mut self) -> Result<()> {
-        if !self.is_saved {
-            relaxed(|| runs::checkpoint(&self.context.key, self.ledger.entity, &self.state))?;
-            self.is_saved = true;
+        if let Some(list) = self.unsaved.take() {
+            relaxed(|| self.write_down(&self.state, &list))?;
+            self.saved = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// The next result. Whoever has to wait for it longer than that has the time to save what there is.
+    fn next(&mut self) -> Result<(Task, Result<Fetched>)> {
+        if self.unsaved.is_some() {
+            let due = self.saved.map(|at| at + SAVE_EVERY);
+            if let Some(result) = self.pool.next(due)? {
+                return Ok(result);
+            }
+            self.save()?;
+        }
+        let none = || Error::new(Code::Internal, "no result came");
+        self.pool.next(None)?.ok_or_else(none)
     }
 
     /// Gives out as many tasks as there are free threads and tokens, and waits for tokens if need be.
@@ -88,7 +109,7 @@ impl Pull<'_> {
     /// their next tasks at once, so that they read while this is written.
     fn arrived(&mut self) -> Result<(Results, Option<Error>)> {
         let mut arrived = Vec::new();
-        let mut next = Some(self.pool.next()?);
+        let mut next = Some(self.next()?);
         while let Some((task, outcome)) = next {
             let fetched = match outcome {
                 Ok(fetched) => fetched,
@@ -107,6 +128,9 @@ impl Pull<'_> {
 
     /// Some results, one transaction: records, what they prove and, now and then, checkpoint and progress.
     pub(super) fn store(&mut self, mut results: Results) -> Result<()> {
+        let Some(list) = results.last().map(|(task, _)| task.list.clone()) else {
+            return Ok(());
+        };
         let mut next = self.state.clone();
         for (task, fetched) in &mut results {
             self.account(&mut next, task, fetched);
@@ -120,18 +144,12 @@ impl Pull<'_> {
             for (task, fetched) in &results {
                 self.note(&mut next, task, fetched)?;
             }
-            if let (true, Some((task, _))) = (is_due, results.last()) {
-                runs::checkpoint(&self.context.key, self.ledger.entity, &next)?;
-                let total = next
-                    .lists
-                    .iter()
-                    .filter_map(|list| known_total(&next, list))
-                    .sum();
-                runs::progress(&self.context.key, "fetching", total, next.processed, &task.list)?;
+            if is_due {
+                self.write_down(&next, &list)?;
             }
             Ok(counts)
         })?;
-        self.is_saved = is_due;
+        self.unsaved = (!is_due).then_some(list);
         if is_due {
             self.saved = Some(Instant::now());
         }
