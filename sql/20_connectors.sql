@@ -88,13 +88,18 @@ AS $$
 DECLARE
     org uuid := sync_require('admin');
     c integration_connector := sync_connector_of(org, sync_type);
+    e sync_entity;
 BEGIN
+    -- in the order in which connecting locks them: what is written meanwhile would stay behind in a ledger that goes
+    FOR e IN SELECT * FROM sync_entity x WHERE sync_kind_fields(c.kind, x.name) IS NOT NULL ORDER BY x.number LOOP
+        PERFORM sync_lock_local(sync_layout_of(org, e.number));
+    END LOOP;
     DELETE FROM sync_record r WHERE r.org_id = org AND r.connector = c.number;
     DELETE FROM sync_sweep s WHERE s.org_id = org AND s.connector = c.number;
     DELETE FROM sync_webhook_delivery w WHERE w.org_id = org AND w.connector = c.number;
     DELETE FROM sync_preview_item i WHERE i.org_id = org AND i.connector = c.number;
     DELETE FROM sync_comparison k WHERE k.org_id = org AND k.connector = c.number;
-    PERFORM sync_retrack(org, e.number) FROM sync_entity e;
+    PERFORM sync_retrack(org, x.number) FROM sync_entity x WHERE sync_kind_fields(c.kind, x.name) IS NOT NULL;
     DELETE FROM sync_field_map f WHERE f.org_id = org AND f.connector = c.number;
     DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;
     DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name;

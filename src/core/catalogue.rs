@@ -1,30 +1,30 @@
-//! The field lists behind `schema::fields`. Elements of lists are declared sorted by name.
+//! The field lists behind `schema::fields`: what shops and ERPs both have. Elements of lists are declared sorted by name.
 
 use super::schema::{Field, Kind};
 
-const fn text(name: &'static str) -> Field {
+pub(super) const fn text(name: &'static str) -> Field {
     Field::new(name, Kind::Text)
 }
-const fn email(name: &'static str) -> Field {
+pub(super) const fn email(name: &'static str) -> Field {
     Field::new(name, Kind::Email)
 }
-const fn number(name: &'static str) -> Field {
+pub(super) const fn number(name: &'static str) -> Field {
     Field::new(name, Kind::Number)
 }
-const fn flag(name: &'static str) -> Field {
+pub(super) const fn flag(name: &'static str) -> Field {
     Field::new(name, Kind::Bool)
 }
-const fn time(name: &'static str) -> Field {
+pub(super) const fn time(name: &'static str) -> Field {
     Field::new(name, Kind::Time)
 }
 const fn set(name: &'static str) -> Field {
     Field::new(name, Kind::Set)
 }
-const fn list(name: &'static str, of: &'static [Field]) -> Field {
+pub(super) const fn list(name: &'static str, of: &'static [Field]) -> Field {
     Field::new(name, Kind::List(of))
 }
 
-const fn total(parts: &[&[Field]]) -> usize {
+pub(super) const fn total(parts: &[&[Field]]) -> usize {
     let (mut sum, mut i) = (0, 0);
     while i < parts.len() {
         sum += parts[i].len();
@@ -33,7 +33,7 @@ const fn total(parts: &[&[Field]]) -> usize {
     sum
 }
 
-const fn concat<const N: usize>(parts: &[&[Field]]) -> [Field; N] {
+pub(super) const fn concat<const N: usize>(parts: &[&[Field]]) -> [Field; N] {
     let mut all = [text(""); N];
     let (mut at, mut i) = (0, 0);
     while i < parts.len() {
@@ -56,6 +56,7 @@ macro_rules! join {
         &ALL
     }};
 }
+pub(super) use join;
 
 const BILLING: &[Field] = &[
     text("billing_first_name"),
@@ -85,7 +86,7 @@ const SHIPPING: &[Field] = &[
 ];
 
 /// Whom an ERP sends the invoice and the goods to.
-const PARTNERS: &[Field] = &[
+pub(super) const PARTNERS: &[Field] = &[
     text("invoice_partner_external_id"),
     text("invoice_partner_name"),
     text("shipping_partner_external_id"),
@@ -93,14 +94,14 @@ const PARTNERS: &[Field] = &[
 ];
 
 /// Which company of an ERP a record belongs to.
-const COMPANY: &[Field] = &[text("company_external_id"), text("company_name")];
+pub(super) const COMPANY: &[Field] = &[text("company_external_id"), text("company_name")];
 
 /// The SKU of a line's product, which both systems look up when they are asked: another SKU is a change of the product,
 /// and not of all documents that ever named it.
-const LINE_SKU: Field = Field::aside("sku", Kind::Text);
+pub(super) const LINE_SKU: Field = Field::aside("sku", Kind::Text);
 
 /// What a remote or an app changes without the record having changed.
-const ASIDE: &[Field] = &[
+pub(super) const ASIDE: &[Field] = &[
     Field::aside("created_at", Kind::Time),
     Field::aside("modified_at", Kind::Time),
     Field::aside("custom", Kind::Any),
@@ -250,159 +251,4 @@ pub(super) const CATEGORIES: &[Field] = &[
     text("image_url"),
     Field::aside("modified_at", Kind::Time),
     Field::aside("custom", Kind::Any),
-];
-
-pub(super) const WAREHOUSES: &[Field] = join!(
-    &[text("code"), text("name")],
-    COMPANY,
-    &[
-        text("partner_external_id"),
-        text("partner_name"),
-        text("stock_location_external_id"),
-        text("stock_location_name"),
-        text("reception_steps"),
-        text("delivery_steps"),
-        flag("is_active"),
-    ],
-    ASIDE,
-);
-
-pub(super) const PURCHASES: &[Field] = join!(
-    &[
-        text("number"),
-        text("status"),
-        text("currency"),
-        text("partner_external_id"),
-        text("partner_name"),
-        text("partner_reference"),
-        text("origin"),
-    ],
-    COMPANY,
-    &[
-        text("warehouse_external_id"),
-        text("responsible_external_id"),
-        text("responsible_name"),
-        number("subtotal"),
-        number("total_tax"),
-        number("total"),
-        time("ordered_at"),
-        time("approved_at"),
-        time("expected_at"),
-        text("invoice_status"),
-        text("receipt_status"),
-        text("payment_term"),
-        text("note"),
-        list("lines", PURCHASE_LINES),
-        flag("is_active"),
-    ],
-    ASIDE,
-);
-
-const PURCHASE_LINES: &[Field] = &[
-    number("discount"),
-    time("expected_at"),
-    text("id"),
-    text("name"),
-    text("product_id"),
-    number("quantity"),
-    number("quantity_invoiced"),
-    number("quantity_received"),
-    LINE_SKU,
-    number("subtotal"),
-    number("total"),
-    number("total_tax"),
-    text("unit"),
-    number("unit_price"),
-];
-
-pub(super) const SALES: &[Field] = join!(
-    &[
-        text("number"),
-        text("status"),
-        text("currency"),
-        text("partner_external_id"),
-        text("partner_name"),
-        email("partner_email"),
-        text("partner_reference"),
-    ],
-    PARTNERS,
-    &[text("origin")],
-    COMPANY,
-    &[
-        text("warehouse_external_id"),
-        text("responsible_external_id"),
-        text("responsible_name"),
-        text("team_name"),
-        number("subtotal"),
-        number("total_tax"),
-        number("total"),
-        time("ordered_at"),
-        time("valid_until"),
-        time("expected_at"),
-        text("invoice_status"),
-        text("delivery_status"),
-        text("payment_term"),
-        text("note"),
-        list("lines", SALE_LINES),
-        flag("is_active"),
-    ],
-    ASIDE,
-);
-
-const SALE_LINES: &[Field] = &[
-    number("discount"),
-    text("id"),
-    text("name"),
-    text("product_id"),
-    number("quantity"),
-    number("quantity_delivered"),
-    number("quantity_invoiced"),
-    LINE_SKU,
-    number("subtotal"),
-    number("total"),
-    number("total_tax"),
-    text("unit"),
-    number("unit_price"),
-];
-
-pub(super) const TRANSFERS: &[Field] = join!(
-    &[
-        text("number"),
-        text("status"),
-        // incoming, outgoing, internal
-        text("direction"),
-        text("partner_external_id"),
-        text("partner_name"),
-        text("origin"),
-    ],
-    COMPANY,
-    &[
-        text("warehouse_external_id"),
-        text("source_location_external_id"),
-        text("source_location_name"),
-        text("destination_location_external_id"),
-        text("destination_location_name"),
-        text("backorder_of_external_id"),
-        text("responsible_external_id"),
-        text("responsible_name"),
-        text("priority"),
-        text("tracking_reference"),
-        time("scheduled_at"),
-        time("deadline_at"),
-        time("completed_at"),
-        text("note"),
-        list("lines", TRANSFER_LINES),
-        flag("is_active"),
-    ],
-    ASIDE,
-);
-
-const TRANSFER_LINES: &[Field] = &[
-    text("id"),
-    text("name"),
-    text("product_id"),
-    number("quantity"),
-    number("quantity_done"),
-    LINE_SKU,
-    text("unit"),
 ];

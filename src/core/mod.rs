@@ -3,6 +3,7 @@
 pub mod backoff;
 mod canon;
 mod catalogue;
+mod catalogue_erp;
 pub mod comparison;
 pub mod diff;
 pub mod entity;

@@ -3,8 +3,8 @@
 //! The names are the column names of the local tables. Fields that are not compared are carried, but
 //! a difference in them is no change of the record.
 
-use super::catalogue;
 use super::entity::EntityType;
+use super::{catalogue, catalogue_erp};
 use std::sync::LazyLock;
 
 /// What a field holds, and so how its value is normalised.
@@ -84,10 +84,10 @@ pub fn fields(entity: EntityType) -> &'static [Field] {
         EntityType::Products => catalogue::PRODUCTS,
         EntityType::Orders => catalogue::ORDERS,
         EntityType::Categories => catalogue::CATEGORIES,
-        EntityType::Warehouses => catalogue::WAREHOUSES,
-        EntityType::Purchases => catalogue::PURCHASES,
-        EntityType::Sales => catalogue::SALES,
-        EntityType::Transfers => catalogue::TRANSFERS,
+        EntityType::Warehouses => catalogue_erp::WAREHOUSES,
+        EntityType::Purchases => catalogue_erp::PURCHASES,
+        EntityType::Sales => catalogue_erp::SALES,
+        EntityType::Transfers => catalogue_erp::TRANSFERS,
     }
 }
 

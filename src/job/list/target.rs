@@ -8,7 +8,6 @@ use crate::worker::transaction::short;
 use std::collections::{HashMap, VecDeque};
 use sync_engine::core::Record;
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::Meter;
 
 /// A write that knows what it is written over.
 #[derive(Debug)]
@@ -109,16 +108,9 @@ impl Run<'_> {
             return Ok(Next::NoTime);
         }
         let (id, entity) = (id.clone(), *entity);
-        self.crew.submit(
-            move || {
-                let meter = Meter::default();
-                let found = source.find(entity, &record, &meter);
-                Ok((meter.requests(), found))
-            },
-            move |outcome| {
-                let (requests, found) = outcome.unwrap_or_else(|error| (1, Err(error)));
-                Done::Found(id, requests, found)
-            },
+        self.submit_metered(
+            move |meter| source.find(entity, &record, meter),
+            move |requests, found| Done::Found(id, requests, found),
         )?;
         Ok(Next::Search(Box::new(step)))
     }

@@ -230,19 +230,32 @@ impl Run<'_> {
         {
             let (id, entity) = (sent.write.item.id.clone(), sent.write.item.entity);
             under_way.insert(id.clone(), UnderWay::Write(sent));
-            self.crew.submit(
-                move || {
-                    let meter = Meter::default();
-                    let written = source.write(entity, &change, &meter);
-                    Ok((meter.requests(), written))
-                },
-                move |outcome| {
-                    let (requests, written) = outcome.unwrap_or_else(|error| (1, Err(error)));
-                    Done::Wrote(id, requests, written)
-                },
+            self.submit_metered(
+                move |meter| source.write(entity, &change, meter),
+                move |requests, written| Done::Wrote(id, requests, written),
             )?;
         }
         Ok(())
+    }
+
+    /// Gives a job to a helper thread. How many requests it took is told whether it went well or not; of one that
+    /// panicked nobody knows more than that it was begun.
+    pub(super) fn submit_metered<T: 'static>(
+        &mut self,
+        job: impl FnOnce(&Meter) -> Result<T> + Send + 'static,
+        done: impl FnOnce(u32, Result<T>) -> Done + Send + 'static,
+    ) -> Result<()> {
+        self.crew.submit(
+            move || {
+                let meter = Meter::default();
+                let outcome = job(&meter);
+                Ok((meter.requests(), outcome))
+            },
+            move |outcome| {
+                let (requests, outcome) = outcome.unwrap_or_else(|error| (1, Err(error)));
+                done(requests, outcome)
+            },
+        )
     }
 
     pub(super) fn note<T>(&mut self, item: &Item, requests: u32, outcome: &Result<T>) {

@@ -1,0 +1,68 @@
+//! Removing a connector while somebody else is at the same local rows.
+
+use std::thread;
+
+use sync_ext_tests::wait_until;
+
+use crate::bound::{connect, text, Bound};
+use crate::worker_shop::PATIENCE;
+
+const CONTACTS: &str = "CREATE TABLE crm.contacts (id int PRIMARY KEY, mail text);
+    SELECT sync_bind('customers', 'contacts', '{\"email\": \"mail\"}', '{id}')";
+const WAITING: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+/// Local rows in ledgers whose connector is gone.
+const ORPHANS: &str = "SELECT count(*) FROM sync_record r
+    WHERE NOT EXISTS (SELECT FROM integration_connector c WHERE c.org_id = r.org_id AND c.number = r.connector)";
+
+/// Another session of the app carries out `sql` and waits for a lock that the test's own transaction holds.
+fn meanwhile(app: &mut Bound, begun: &str, waits: &str) {
+    let (role, org) = (app.role.clone(), app.org);
+    let mut other = app.db.connect_as(&role, org);
+    app.run(&format!("BEGIN; {begun}"));
+    let waits = waits.to_owned();
+    let call = thread::spawn(move || {
+        other
+            .batch_execute(&waits)
+            .map_err(|error| format!("{waits}: {error:?}"))
+    });
+    wait_until(PATIENCE, || {
+        call.is_finished() || text(&mut app.root, WAITING) != "0"
+    });
+    app.run("COMMIT");
+    call.join().unwrap().unwrap();
+}
+
+#[test]
+fn two_connectors_of_one_bound_table_are_removed_at_once() {
+    let mut app = Bound::new(CONTACTS);
+    connect(&mut app.root, app.org, "outlet", "woocommerce");
+    app.run("INSERT INTO contacts VALUES (1, 'a@example.com')");
+    meanwhile(
+        &mut app,
+        "SELECT sync_disconnect('woocommerce')",
+        "SELECT sync_disconnect('outlet')",
+    );
+    assert_eq!(app.text("SELECT count(*) FROM sync_connectors"), "0");
+    app.run("INSERT INTO contacts VALUES (2, 'b@example.com')");
+    assert_eq!(text(&mut app.root, "SELECT count(*) FROM sync_record"), "0");
+}
+
+#[test]
+fn rows_written_while_a_connector_goes_leave_nothing_in_its_ledger() {
+    for (begun, waits) in [
+        (
+            "INSERT INTO contacts VALUES (1, 'a@example.com')",
+            "SELECT sync_disconnect('woocommerce')",
+        ),
+        (
+            "SELECT sync_disconnect('woocommerce')",
+            "INSERT INTO contacts VALUES (1, 'a@example.com')",
+        ),
+    ] {
+        let mut app = Bound::new(CONTACTS);
+        meanwhile(&mut app, begun, waits);
+        assert_eq!(text(&mut app.root, ORPHANS), "0", "{begun}");
+        assert_eq!(app.text("SELECT count(*) FROM contacts"), "1");
+    }
+}

@@ -1,0 +1,152 @@
+//! Sync lists whose target is another shop: items that fail, answers that get lost, and nothing created twice.
+
+use serde_json::json;
+use sync_sandbox::{Fault, Rule, When};
+
+use crate::list_remote::{counts, Shops};
+
+#[test]
+fn a_creation_whose_answer_was_lost_is_not_repeated() {
+    let mut shops = Shops::new();
+    let id = shops.products(1)[0];
+    shops.list("products", &[id]);
+    // the shop has done it, and the line breaks
+    let mut rule = Rule::new("/wp-json/wc/v3/products", When::All, Fault::CutBody { bytes: 10 });
+    rule.method = Some("POST".into());
+    let fault = shops.outlet.fault(rule);
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "failed 1 0 0 0 1", "{reply}");
+    assert_eq!(shops.sent("POST"), 1);
+    assert_eq!(shops.one("SELECT state FROM sync_idempotency_log"), "intended");
+    assert!(shops
+        .one("SELECT error_message FROM sync_list")
+        .contains("looks for it first"));
+    shops.outlet.clear_faults(Some(fault));
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "completed 1 0 0 1 0", "{reply}");
+    assert_eq!(shops.sent("POST"), 1);
+    assert_eq!(shops.outlet.truth("products").unwrap().len(), 1);
+    assert_ne!(shops.one("SELECT target_id FROM sync_list"), "");
+
+    // one that could not be found again is not created a second time either
+    let bare = shops.products(2)[1];
+    shops.edit("products", bare, json!({ "sku": "" }));
+    shops.list("products", &[bare]);
+    let mut rule = Rule::new("/wp-json/wc/v3/products", When::All, Fault::CutBody { bytes: 10 });
+    rule.method = Some("POST".into());
+    let fault = shops.outlet.fault(rule);
+    shops.delta();
+    shops.outlet.clear_faults(Some(fault));
+    let reply = shops.delta();
+    assert!(
+        reply["errors"][0]["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("it may have been created"),
+        "{reply}"
+    );
+    assert_eq!(shops.outlet.truth("products").unwrap().len(), 2);
+}
+
+#[test]
+fn two_items_of_one_record_create_it_once() {
+    let mut shops = Shops::new();
+    let ids = shops.products(2);
+    // two users' lists, and two records with one SKU
+    shops
+        .sql
+        .batch_execute("SET app.current_user_id = 'ada'")
+        .unwrap();
+    shops.list("products", &ids);
+    shops
+        .sql
+        .batch_execute("SET app.current_user_id = 'bob'")
+        .unwrap();
+    shops.list("products", &ids);
+    let sku = shops.main.record("products", ids[0]).unwrap().unwrap()["sku"].clone();
+    shops.edit("products", ids[1], json!({ "sku": sku }));
+    let reply = shops.delta();
+    assert_eq!(reply["itemsProcessed"], 4);
+    assert_eq!(reply["itemsCreated"], 1, "{reply}");
+    assert_eq!(shops.outlet.truth("products").unwrap().len(), 1);
+}
+
+#[test]
+fn a_failed_item_stops_nobody_and_comes_back_later() {
+    let mut shops = Shops::new();
+    let ids = shops.products(4);
+    shops.list("products", &ids);
+    shops.list("products", &[999_999]);
+    shops.edit("products", ids[1], json!({ "name": "" }));
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "partial_success 5 3 0 0 2", "{reply}");
+    let told = "SELECT string_agg(error_message, '|' ORDER BY source_id::int DESC) FROM sync_list WHERE last_sync_status = 'failed'";
+    let told = shops.one(told);
+    assert!(
+        told.starts_with("\"main\" has no product with this id (any more)|without name"),
+        "{told}"
+    );
+    // the wait doubles, and ends with the first success
+    let wait = "SELECT attempts || ' ' || round(extract(epoch FROM next_due_at - now()) / 60) FROM sync_list WHERE source_id = '999999'";
+    assert_eq!(shops.one(wait), "1 1");
+    shops.delta();
+    shops.delta();
+    assert_eq!(shops.one(wait), "3 4");
+    shops
+        .sql
+        .batch_execute("UPDATE sync_list SET attempts = 20")
+        .unwrap();
+    shops.delta();
+    assert_eq!(shops.one(wait), "21 60");
+    shops.edit("products", ids[1], json!({ "name": "Mended" }));
+    shops.delta();
+    let mended = format!("SELECT concat_ws(' ', last_sync_status, attempts, error_message) FROM sync_list WHERE source_id = '{}'", ids[1]);
+    assert_eq!(shops.one(&mended), "created 0");
+}
+
+#[test]
+fn what_hinders_the_whole_shop_is_tried_a_few_times_only() {
+    let mut shops = Shops::new();
+    shops.db.set("sync_ext.max_retries", "0");
+    shops.sql = shops.db.connect_as(&shops.role, shops.org);
+    let ids = shops.products(12);
+    shops.list("products", &ids);
+    shops.outlet.fault(Rule::new("/", When::All, Fault::Reset));
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "failed 12 0 0 0 12", "{reply}");
+    let tried = shops.outlet.requests().len();
+    assert!(tried < 10, "{tried}");
+    assert_ne!(
+        shops.one("SELECT coalesce(last_error, '') FROM sync_connectors WHERE sync_type = 'outlet'"),
+        ""
+    );
+    shops.outlet.clear_faults(None);
+    assert_eq!(counts(&shops.delta()), "completed 12 12 0 0 0");
+    assert_eq!(
+        shops.one("SELECT coalesce(last_error, '') FROM sync_connectors WHERE sync_type = 'outlet'"),
+        ""
+    );
+}
+
+#[test]
+fn a_creation_that_was_refused_is_tried_again() {
+    let mut shops = Shops::new();
+    let url = shops.outlet.url();
+    shops.connect("outlet", &url, "ro");
+    let ids = shops.products(1);
+    shops.list("products", &ids);
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "failed 1 0 0 0 1");
+    let told = shops.one("SELECT error_message FROM sync_list");
+    assert!(
+        told.contains("the remote refuses the credentials") && told.contains("Read/Write"),
+        "{told}"
+    );
+    assert_eq!(shops.one("SELECT state FROM sync_idempotency_log"), "failed");
+    shops.connect("outlet", &url, "rw");
+    assert_eq!(counts(&shops.delta()), "completed 1 1 0 0 0");
+    assert_eq!(
+        shops.one("SELECT state || (result ->> 'operation') FROM sync_idempotency_log"),
+        "donecreate"
+    );
+}
