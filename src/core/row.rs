@@ -1,9 +1,9 @@
 //! Records as rows of a local table: texts in the order of a layout, instead of JSON under names. A statement that
 //! touches a million rows spends its time here.
 
-use super::canon;
+use super::canon::{self, Canon};
 use super::comparison::Comparison;
-use super::fingerprint::{of_fields, Fingerprint, Sink};
+use super::fingerprint::{of_fields, Fingerprint};
 use super::normalise;
 use super::schema::Kind;
 use serde_json::Value;
@@ -58,11 +58,12 @@ impl Layout {
     /// The same fingerprint as that of the record the row stands for. It never fails: a local table's own statements
     /// go through here.
     pub fn fingerprint(&self, row: &[Option<Cow<'_, str>>]) -> Fingerprint {
-        let mut places = self.places.iter();
-        of_fields(&self.comparison, |field, sink| match places.next() {
-            Some(Place::At(at)) => put(&field.name, field.kind, text(row, *at), sink),
-            Some(Place::In(at)) => put_custom(field, text(row, *at), sink),
-            _ => {}
+        of_fields(&self.comparison, |position, field, put| {
+            match self.places.get(position) {
+                Some(Place::At(at)) => in_column(field.kind, text(row, *at), put),
+                Some(Place::In(at)) => in_custom(field, text(row, *at), put),
+                _ => {}
+            }
         })
     }
 
@@ -78,30 +79,26 @@ fn text<'a>(row: &'a [Option<Cow<'_, str>>], at: usize) -> Option<&'a str> {
     row.get(at)?.as_deref()
 }
 
-fn put(name: &str, kind: Kind, text: Option<&str>, sink: &mut Sink) {
+fn in_column(kind: Kind, text: Option<&str>, put: &mut dyn FnMut(&Canon<'_>)) {
     let Some(text) = text else { return };
-    let write = |value: Option<canon::Canon<'_>>, sink: &mut Sink| {
-        if let Some(value) = value {
-            sink.bytes(name.as_bytes());
-            sink.value(&value);
-        }
-    };
     match kind {
         Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => {
-            write(canon::canon(kind, &json(text)), sink)
+            canon::canon(kind, &json(text)).iter().for_each(put)
         }
-        _ => write(canon::of_text(kind, text), sink),
+        _ => canon::of_text(kind, text).iter().for_each(put),
     }
 }
 
-fn put_custom(field: &super::Compared, text: Option<&str>, sink: &mut Sink) {
+fn in_custom(field: &super::Compared, text: Option<&str>, put: &mut dyn FnMut(&Canon<'_>)) {
     let (Some(text), Some(name)) = (text, field.custom()) else {
         return;
     };
-    if let Some(value) = json(text).get(name).and_then(|v| canon::canon(field.kind, v)) {
-        sink.bytes(field.name.as_bytes());
-        sink.value(&value);
-    }
+    let custom = json(text);
+    custom
+        .get(name)
+        .and_then(|v| canon::canon(field.kind, v))
+        .iter()
+        .for_each(put);
 }
 
 /// What a column of JSON holds. Postgres takes what we can't read (half of a surrogate pair, nesting of any depth): that
