@@ -132,9 +132,9 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_column_text(text, oid, text) IS 'SQL for the text of a column of a row n.';
 
-CREATE TYPE sync_layout_sql AS (id int, entity smallint, names text, row_texts text, match_names text, match_texts text, row_json text,
+CREATE TYPE sync_layout_sql AS (id int, entity smallint, names text, row_texts text, match_names text, match_texts text[], row_json text,
                                 key_text text, key_match text, org text, org_match text, live text, is_plain boolean);
-COMMENT ON TYPE sync_layout_sql IS 'Pieces of SQL that the functions of a layout are made of; n is a row of its relation. is_plain: no column''s text depends on a setting of the session.';
+COMMENT ON TYPE sync_layout_sql IS 'Pieces of SQL that the functions of a layout are made of; n is a row of its relation. match_texts: best first. is_plain: no column''s text depends on a setting of the session.';
 
 CREATE FUNCTION sync_layout_pieces(layout_id int) RETURNS sync_layout_sql
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -150,10 +150,10 @@ BEGIN
            string_agg(sync_column_text(c.column_name, c.type, c.kind), ', ' ORDER BY c.position)
     INTO s.names, s.row_texts
     FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'field';
-    SELECT coalesce(string_agg(c.field, ',' ORDER BY c.position), ''), coalesce(string_agg(sync_column_text(c.column_name, c.type, c.kind), ', ' ORDER BY c.position), '')
+    SELECT string_agg(c.field, ',' ORDER BY m.place), array_agg(sync_column_text(c.column_name, c.type, c.kind) ORDER BY m.place)
     INTO s.match_names, s.match_texts
-    FROM sync_layout_column c JOIN sync_entity e ON e.number = s.entity
-    WHERE c.layout = layout_id AND c.purpose = 'field' AND c.field = ANY (sync_match_fields(e.name));
+    FROM sync_entity e, unnest(sync_match_fields(e.name)) WITH ORDINALITY m (field, place), sync_layout_column c
+    WHERE e.number = s.entity AND c.layout = layout_id AND c.purpose = 'field' AND c.field = m.field;
     SELECT bool_and(sync_base_type(c.type) < 16384
                     AND sync_base_type(c.type) NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'float4'::regtype, 'float8'::regtype))
     INTO s.is_plain

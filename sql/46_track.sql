@@ -100,10 +100,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_track_comparisons(sync_layout_sql) IS 'SQL that joins a row n with the comparisons of its organisation''s connectors; of a shared relation, also where there are none.';
 
+-- A key in its usual spelling is its own normal form: only another spelling has to be normalised.
+CREATE FUNCTION sync_track_key_kept(s sync_layout_sql) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT coalesce(format('(r.local_match_key = h.match_1 COLLATE "C" OR r.local_match_key IS NOT DISTINCT FROM sync_row_match_key(h.spec, %L, ARRAY[%s]))',
+                           s.match_names, string_agg('h.match_' || t.place, ', ' ORDER BY t.place)),
+                    'r.local_match_key IS NULL')
+    FROM unnest(s.match_texts) WITH ORDINALITY t (text, place)
+$$;
+COMMENT ON FUNCTION sync_track_key_kept(sync_layout_sql) IS 'SQL for whether the new image h of a row r of the ledger has the match key that the ledger holds.';
+
 -- The usual UPDATE, of rows that keep key, match key and organisation, in one statement and one look-up of each row. Done
 -- where every new image (also one that belongs to no comparison, or is marked as deleted now) was written or is in
 -- the ledger as it is: then each has the place of an old one, and no row has lost its own. An image that comes twice is
--- written once. CASE, as only what was found to be the same may be counted so.
+-- written once.
 CREATE FUNCTION sync_track_update(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -111,14 +122,14 @@ AS $$
                 UPDATE sync_record r
                 SET local_fingerprint = h.print,
                     agreed_fingerprint = CASE WHEN h.print = r.remote_fingerprint THEN h.print ELSE r.agreed_fingerprint END
-                FROM (SELECT k.org_id, k.connector, k.entity, %2$s AS local_id,
-                             sync_track_print(CASE WHEN %3$s THEN k.spec END, %4$L, ARRAY[%5$s]) AS print,
-                             sync_row_match_key(k.spec, %6$L, ARRAY[%7$s]::text[]) AS key
+                FROM (SELECT k.org_id, k.connector, k.entity, k.spec, %2$s AS local_id,
+                             sync_track_print(CASE WHEN %3$s THEN k.spec END, %4$L, ARRAY[%5$s]) AS print%6$s
                       FROM new_rows n %1$s OFFSET 0) h
                 WHERE r.org_id = h.org_id AND r.connector = h.connector AND r.entity = h.entity AND r.local_id = h.local_id
-                  AND r.local_match_key IS NOT DISTINCT FROM h.key
-                  AND CASE WHEN r.local_fingerprint = h.print THEN sync_track_same() ELSE h.print IS NOT NULL END$sql$,
-        sync_track_comparisons(s), s.key_text, s.live, s.names, s.row_texts, s.match_names, s.match_texts)
+                  AND %7$s AND sync_track_stale(r.local_fingerprint, h.print)$sql$,
+        sync_track_comparisons(s), s.key_text, s.live, s.names, s.row_texts,
+        (SELECT coalesce(string_agg(format(', %s AS match_%s', t.text, t.place), ''), '') FROM unnest(s.match_texts) WITH ORDINALITY t (text, place)),
+        sync_track_key_kept(s))
 $$;
 COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS 'SQL by which a tracking trigger carries an UPDATE to the ledger where rows keep their keys.';
 

@@ -20,7 +20,7 @@ COMMENT ON FUNCTION sync_row_match_key(text, text, text[]) IS 'sync_match_key of
 COMMENT ON FUNCTION sync_match_fields(text) IS 'The fields that the match key of an entity type can come from, best first.';
 COMMENT ON FUNCTION sync_change(boolean, text, uuid, uuid) IS 'What a record''s two sides come to (new, updated, deleted, ambiguous), NULL where they agree: sync_record.change.';
 COMMENT ON FUNCTION sync_track_print(text, text, text[]) IS 'sync_row_fingerprint of a row that counts as open from now on; NULL where nothing compares it. For tracking triggers only.';
-COMMENT ON FUNCTION sync_track_same() IS 'False, where the ledger holds a row as it is: the row isn''t open any more. For tracking triggers only.';
+COMMENT ON FUNCTION sync_track_stale(uuid, uuid) IS 'Whether the ledger holds another fingerprint of a row than the one just made; where it holds the same, the row isn''t open any more. For tracking triggers only.';
 COMMENT ON FUNCTION sync_track_open() IS 'How many rows are open; they are counted from zero again. For tracking triggers only.';
 COMMENT ON FUNCTION sync_rows_as(oid, text, uuid, text, text[]) IS 'Runs a query of three columns with the rights of that role, and nothing that could run later with others. For the extension''s own functions only.';
 COMMENT ON FUNCTION sync_scan_as(oid, text, boolean, uuid, text, text) IS 'Match keys and fingerprints of what a query of keys and texts returns, run with the rights of that role. For the extension''s own functions only.';

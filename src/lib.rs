@@ -68,7 +68,7 @@ extension_sql_file!(
     requires = [
         "match",
         api::track::sync_track_print,
-        api::track::sync_track_same,
+        api::track::sync_track_stale,
         api::track::sync_track_open
     ]
 );

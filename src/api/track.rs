@@ -26,12 +26,16 @@ fn sync_track_print<'a>(
     Some(pgrx::Uuid::from_bytes(made.unwrap_or_else(|e| raise(e)).0))
 }
 
-/// `sync_track_same() → boolean`: false, for a WHERE that leaves out a row which the ledger holds as it is; the row isn't
-/// open any more.
-#[pg_extern(volatile)]
-fn sync_track_same() -> bool {
-    OPEN.set(OPEN.get() - 1);
-    false
+/// `sync_track_stale(held, made) → boolean`: whether the ledger holds another fingerprint of a row than the one just made;
+/// where it holds the same, the row isn't open any more. For the end of a WHERE: only of a row that matches in all else
+/// may this be asked. Its cost says so, as the planner asks what is cheap first.
+#[pg_extern(volatile, cost = 10000)]
+fn sync_track_stale(held: Option<pgrx::Uuid>, made: Option<pgrx::Uuid>) -> bool {
+    let is_same = made.is_some() && held == made;
+    if is_same {
+        OPEN.set(OPEN.get() - 1);
+    }
+    made.is_some() && !is_same
 }
 
 /// `sync_track_open() → bigint`: how many rows are open; they are counted from zero again.

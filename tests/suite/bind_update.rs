@@ -43,6 +43,24 @@ fn one_statement_may_change_rows_in_all_ways() {
     assert_eq!(app.delta("customers"), "updated 90 103 name");
 }
 
+/// A key that is not compared changes no fingerprint: the ledger has to notice it all the same.
+#[test]
+fn a_match_key_may_change_alone_or_in_its_spelling() {
+    let mut app = people();
+    app.remote(&json!([{"id": "90", "email": "30@example.com", "name": "x"}]));
+    app.run("SELECT sync_map('woocommerce', 'customers', 'email', compared => false)");
+    app.run(BIND);
+    assert_eq!(app.delta("customers"), "new 90");
+    app.run("UPDATE people SET mail = upper(mail)");
+    assert_eq!(app.drift("customers"), "");
+    app.run("UPDATE people SET mail = CASE id WHEN 7 THEN ' 30@Example.com' ELSE mail END WHERE id < 9");
+    assert_eq!(app.drift("customers"), "");
+    assert_eq!(app.delta("customers"), "");
+    app.run("UPDATE people SET mail = CASE WHEN id = 8 THEN NULL ELSE mail END, label = CASE WHEN id = 7 THEN 'y' ELSE label END");
+    assert_eq!(app.drift("customers"), "");
+    assert_eq!(app.delta("customers"), "updated 90 7 name");
+}
+
 #[test]
 fn a_statement_that_failed_leaves_nothing_behind() {
     let mut app = people();
