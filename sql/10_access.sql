@@ -2,7 +2,7 @@
 
 CREATE TABLE sync_access (
     grantee regrole NOT NULL,
-    org_id uuid,
+    org_id uuid CHECK (org_id <> '00000000-0000-0000-0000-000000000000'),
     level text NOT NULL CHECK (level IN ('read', 'operate', 'admin')),
     granted_at timestamptz NOT NULL DEFAULT now()
 );
@@ -143,6 +143,10 @@ BEGIN
     IF sync_level_rank(sync_grant.level) IS NULL THEN
         RAISE EXCEPTION 'unknown level "%"', sync_grant.level USING ERRCODE = '22023',
             HINT = 'Use read, operate or admin.';
+    END IF;
+    IF sync_grant.org_id = '00000000-0000-0000-0000-000000000000' THEN
+        RAISE EXCEPTION 'the nil UUID is no organisation' USING ERRCODE = '22023',
+            HINT = 'org_id => NULL grants on all organisations.';
     END IF;
     PERFORM sync_require_admin_of(sync_grant.org_id);
     INSERT INTO sync_access (grantee, org_id, level)

@@ -18,6 +18,12 @@ DECLARE
     ambiguous_rows bigint[];
     linked bigint := 0;
 BEGIN
+    -- Two who link the same records at once do so one after the other: what is read below is then what the first has left.
+    PERFORM FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND r.match_key = ANY (keys) AND r.local_id IS NULL
+    ORDER BY r.id FOR NO KEY UPDATE;
+
     WITH remote AS (
         SELECT r.id, r.match_key AS key, r.local_id IS NULL AS is_open,
                count(*) OVER (PARTITION BY r.match_key) AS n

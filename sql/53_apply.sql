@@ -114,7 +114,26 @@ END
 $$;
 COMMENT ON FUNCTION sync_check_preview(uuid, integration_connector, sync_entity, uuid) IS '40001 where either side has moved since a preview for a record in it.';
 
--- What is going to be done, checked: {historyId, classes, new, updated, deleted}.
+CREATE FUNCTION sync_count_pending(org uuid, c integration_connector, e sync_entity, preview uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF preview IS NOT NULL THEN
+        RETURN (SELECT jsonb_object_agg(class, (SELECT count(*) FROM sync_preview_item i CROSS JOIN LATERAL unnest(i.ids) AS t (id)
+                                                JOIN sync_record r ON r.org_id = org AND r.id = t.id
+                                                WHERE i.org_id = org AND i.preview_id = preview AND sync_pending_change(r, sync_is_mirror(c)) = class))
+                FROM unnest('{new,updated,deleted}'::text[]) class);
+    END IF;
+    RETURN (SELECT jsonb_object_agg(class, (SELECT count(*) FROM sync_record r
+                                            WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
+                                              AND (r.change = class OR class = 'deleted' AND sync_is_mirror(c) AND r.external_id IS NULL)))
+            FROM unnest('{new,updated,deleted}'::text[]) class);
+END
+$$;
+COMMENT ON FUNCTION sync_count_pending(uuid, integration_connector, sync_entity, uuid) IS 'How many records of each class an apply would find, of all or of a preview: {new, updated, deleted}.';
+
+-- What is going to be done, checked: {historyId, include, upto, new, updated, deleted}. What the ledger gets later is
+-- beyond upto, and not what was checked.
 CREATE FUNCTION sync_apply_begin(org uuid, sync_type text, entity_type text, wanted jsonb, run_id text, user_id text) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -141,12 +160,8 @@ BEGIN
                                                                  'deleted', s.config -> 'includeDeleted'))
                      FROM sync_selective_config s WHERE s.org_id = org AND s.entity_type = e.name), '{}')
         || jsonb_strip_nulls(jsonb_build_object('new', wanted -> 'new', 'updated', wanted -> 'updated', 'deleted', wanted -> 'deleted'));
-    SELECT jsonb_object_agg(x.class, x.n) INTO n
-    FROM (SELECT class, (SELECT count(*) FROM sync_record r
-                         WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
-                           AND (r.change = class OR class = 'deleted' AND sync_is_mirror(c) AND r.external_id IS NULL)
-                           AND (chosen ->> class)::boolean) AS n
-          FROM unnest('{new,updated,deleted}'::text[]) class) x;
+    SELECT jsonb_object_agg(p.key, CASE WHEN (chosen ->> p.key)::boolean THEN p.value::bigint ELSE 0 END) INTO n
+    FROM jsonb_each_text(sync_count_pending(org, c, e, (wanted ->> 'previewId')::uuid)) p;
     IF (n ->> 'deleted')::bigint > 0 AND NOT coalesce((wanted ->> 'allowMassDelete')::boolean, false) THEN
         SELECT count(*) INTO linked FROM sync_record r
         WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.local_id IS NOT NULL
@@ -164,7 +179,8 @@ BEGIN
                                'syncType', c.name, 'entityType', e.name, 'relation', (SELECT l.relation::text FROM sync_layout l WHERE l.id = k.layout),
                                'include', chosen, 'planned', n, 'previewId', wanted -> 'previewId'))
     RETURNING id INTO history;
-    RETURN jsonb_build_object('historyId', history, 'include', chosen) || n;
+    RETURN jsonb_build_object('historyId', history, 'include', chosen,
+                              'upto', (SELECT coalesce(max(r.id), 0) FROM sync_record r WHERE r.org_id = org)) || n;
 END
 $$;
 COMMENT ON FUNCTION sync_apply_begin(uuid, text, text, jsonb, text, text) IS 'Checks what an apply is going to do (preview, mass deletion) and enters it into the history.';
@@ -186,7 +202,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_written_fields(sync_comparison) IS 'The fields that an apply writes to a row that is there: the compared ones, and those that come along.';
 
--- One chunk, all or nothing. The ledger's row learns the new local row's key before that row is there, so that what
+-- One chunk, all or nothing, of rows that sync_apply_batch has locked. The ledger's row learns the new local row's key before that row is there, so that what
 -- tracks the relation finds it instead of entering another one.
 CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], history uuid) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -205,7 +221,7 @@ DECLARE
 BEGIN
     SELECT array_agg(r.local_id ORDER BY r.id), array_agg(r.external_id ORDER BY r.id), array_agg(r.remote ORDER BY r.id)
     INTO ids, external_ids, records
-    FROM (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (chunk) FOR UPDATE) r;
+    FROM sync_record r WHERE r.org_id = k.org_id AND r.id = ANY (chunk);
     IF class = 'new' THEN
         SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
         UPDATE sync_record r SET local_id = x.local_id
@@ -302,8 +318,26 @@ END
 $$;
 COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid) IS 'Writes a batch of changes; the records that the local relation refuses come back with its reasons.';
 
+-- Rows of the app whose transaction had not ended when the pull matched are as yet unlinked: they would be inserted
+-- a second time.
+CREATE FUNCTION sync_match_late(k sync_comparison, chosen bigint[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT sync_match_keys(k.org_id, k.connector, k.entity, x.keys)
+    FROM (SELECT array_agg(DISTINCT r.match_key) AS keys
+          FROM sync_record r
+          CROSS JOIN LATERAL (SELECT FROM sync_record l
+                              WHERE l.org_id = k.org_id AND l.connector = k.connector AND l.entity = k.entity
+                                AND l.local_match_key = r.match_key AND l.external_id IS NULL
+                              LIMIT 1) l
+          WHERE r.org_id = k.org_id AND r.id = ANY (chosen)) x
+    WHERE x.keys IS NOT NULL
+$$;
+COMMENT ON FUNCTION sync_match_late(sync_comparison, bigint[]) IS 'Links those of some new records that local rows have turned up for.';
+
 -- The next batch of a class after a row of the ledger: {last, done, failures, unequal}; last NULL when there is none.
-CREATE FUNCTION sync_apply_batch(org uuid, connector_no int, entity_no smallint, class text, after bigint, batch int, preview uuid, history uuid) RETURNS jsonb
+CREATE FUNCTION sync_apply_batch(org uuid, connector_no int, entity_no smallint, class text, after bigint, upto bigint, batch int,
+        preview uuid, history uuid) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -311,6 +345,8 @@ DECLARE
     k sync_comparison;
     c integration_connector;
     ids bigint[];
+    states uuid[];
+    last bigint;
     outcome jsonb;
 BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no;
@@ -318,16 +354,18 @@ BEGIN
     IF preview IS NULL THEN
         SELECT array_agg(x.id ORDER BY x.id) INTO ids
         FROM (SELECT r.id FROM sync_record r
-              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.id > after AND r.change = class
+              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+                AND r.id > after AND r.id <= upto AND r.change = class
               UNION ALL
               SELECT r.id FROM sync_record r
               WHERE class = 'deleted' AND sync_is_mirror(c)
-                AND r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.id > after AND r.external_id IS NULL
+                AND r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+                AND r.id > after AND r.id <= upto AND r.external_id IS NULL
               ORDER BY 1 LIMIT batch) x;
     ELSE
         -- what has moved since the beginning is left for the next preview
-        SELECT array_agg(x.id ORDER BY x.id) INTO ids
-        FROM (SELECT r.id
+        SELECT array_agg(x.id ORDER BY x.id), array_agg(x.state ORDER BY x.id) INTO ids, states
+        FROM (SELECT r.id, t.state
               FROM sync_preview_item i
               CROSS JOIN LATERAL unnest(i.ids, i.states) AS t (id, state)
               JOIN sync_record r ON r.org_id = org AND r.id = t.id
@@ -337,6 +375,19 @@ BEGIN
     END IF;
     IF ids IS NULL THEN
         RETURN '{"done": 0, "failures": []}';
+    END IF;
+    last := ids[cardinality(ids)];
+    IF class = 'new' THEN
+        PERFORM sync_match_late(k, ids);
+    END IF;
+    -- Whoever changes one of them just now is waited for, and what it is then another class, or state, is left out.
+    SELECT array_agg(x.id ORDER BY x.id) INTO ids
+    FROM (SELECT r.id FROM sync_record r
+          WHERE r.org_id = org AND r.id = ANY (ids) AND sync_pending_change(r, sync_is_mirror(c)) = class
+            AND (states IS NULL OR sync_record_state(r) = states[array_position(ids, r.id)])
+          ORDER BY r.id FOR UPDATE) x;
+    IF ids IS NULL THEN
+        RETURN jsonb_build_object('last', last, 'done', 0, 'failures', '[]'::jsonb);
     END IF;
     outcome := sync_apply_ids(k, class, ids, history);
     INSERT INTO sync_apply_failure (org_id, history_id, change, external_id, local_id, match_key, sqlstate, message, detail)
@@ -351,7 +402,7 @@ BEGIN
         items_failed = items_failed + jsonb_array_length(outcome -> 'failures')
     WHERE h.org_id = org AND h.id = history;
     RETURN jsonb_build_object(
-        'last', ids[cardinality(ids)], 'done', outcome -> 'done',
+        'last', last, 'done', outcome -> 'done',
         'failures', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(f) - 'org_id' - 'id' - 'history_id' - 'created_at')), '[]')
                      FROM (SELECT * FROM sync_apply_failure x WHERE x.org_id = org AND x.history_id = history AND x.change = class
                            ORDER BY x.id DESC LIMIT jsonb_array_length(outcome -> 'failures')) f),
@@ -360,7 +411,7 @@ BEGIN
                    - CASE class WHEN 'updated' THEN jsonb_array_length(outcome -> 'failures') ELSE 0 END);
 END
 $$;
-COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, text, bigint, int, uuid, uuid) IS 'Writes the next batch of one class of changes, and notes the failures in the history.';
+COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, text, bigint, bigint, int, uuid, uuid) IS 'Writes the next batch of one class of changes, and notes the failures in the history.';
 
 CREATE FUNCTION sync_apply_end(org uuid, history uuid, status text, duration bigint, facts jsonb) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp

@@ -10,7 +10,7 @@ CREATE TABLE sync_webhook_delivery (
     external_id text COLLATE "C" NOT NULL,
     status text NOT NULL CHECK (status IN ('done', 'noted')),
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (org_id, connector, delivery)
+    PRIMARY KEY (org_id, connector, delivery, entity, external_id)
 );
 -- the deliveries about one record, for telling a replay
 CREATE INDEX sync_webhook_delivery_record ON sync_webhook_delivery (org_id, connector, entity, external_id, received_at);
@@ -19,7 +19,8 @@ COMMENT ON TABLE sync_webhook_delivery IS 'Deliveries of webhooks that were acce
 COMMENT ON COLUMN sync_webhook_delivery.delivery IS 'The sender''s name for it; for a hint, the record it names.';
 COMMENT ON COLUMN sync_webhook_delivery.status IS 'done: the record has been read; noted: the next pull of the entity type reads it.';
 
--- The name of a delivery is not signed, so a replay may come under another one. What tells it is the signature: the body of
+-- WooCommerce names a delivery after its webhook and the second: a bulk edit sends many records under one name, and two edits
+-- of one record. Nor is the name signed, so a replay may come under another one. What tells it is the signature: the body of
 -- a record that was changed again differs. Only the body of a deletion is always the same ({"id": 5}): a record can be
 -- deleted, restored and deleted again, hence the look at what came last.
 CREATE FUNCTION sync_webhook_seen(org uuid, connector_no int, delivery_name text, signed text, about text, entity_no smallint,
@@ -27,7 +28,8 @@ CREATE FUNCTION sync_webhook_seen(org uuid, connector_no int, delivery_name text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT EXISTS (SELECT FROM sync_webhook_delivery d
-                   WHERE d.org_id = org AND d.connector = connector_no AND d.delivery = delivery_name AND d.status = 'done')
+                   WHERE d.org_id = org AND d.connector = connector_no AND d.delivery = delivery_name
+                     AND d.entity = entity_no AND d.external_id = id AND d.signature = signed AND d.status = 'done')
         OR EXISTS (SELECT FROM sync_webhook_delivery d
                    WHERE d.org_id = org AND d.connector = connector_no AND d.entity = entity_no AND d.external_id = id
                      AND d.signature = signed AND d.topic = about AND d.status = 'done'
@@ -48,8 +50,8 @@ AS $$
         INSERT INTO sync_webhook_delivery AS d (org_id, connector, delivery, signature, topic, entity, external_id, status)
         VALUES (org, connector_no, delivery_name, signed, about, entity_no, id, new_status)
         ON CONFLICT ON CONSTRAINT sync_webhook_delivery_pkey
-        DO UPDATE SET status = excluded.status, topic = excluded.topic, received_at = excluded.received_at
-        WHERE d.status <> excluded.status
+        DO UPDATE SET status = excluded.status, topic = excluded.topic, signature = excluded.signature, received_at = excluded.received_at
+        WHERE d.status <> excluded.status OR d.signature IS DISTINCT FROM excluded.signature
         RETURNING 1)
     SELECT EXISTS (SELECT FROM noted)
 $$;

@@ -11,7 +11,7 @@ CREATE TABLE sync_list (
     target_id text CHECK (target_id <> ''),
     sync_mode text NOT NULL DEFAULT 'delta' CHECK (sync_mode IN ('delta', 'full')),
     is_active boolean NOT NULL DEFAULT true,
-    priority int NOT NULL DEFAULT 0,
+    priority int NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1000000 AND 1000000),
     schedule_interval interval DEFAULT '1 hour' CHECK (schedule_interval >= '1 minute'),
     business_hours_start time,
     business_hours_end time,

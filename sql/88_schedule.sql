@@ -1,4 +1,5 @@
--- What sync_scheduled() finds to do, over all organisations that a role may operate on.
+-- What sync_scheduled() finds to do, over all organisations that a role may operate on. What has waited longest comes first,
+-- and as much as a worker's reply has room for: the rest is found a minute later.
 
 -- Pulls that a crash broke off (they have a checkpoint, and nobody has taken them up since), and those that a webhook
 -- asked for. After a failure the latter wait ten minutes: a shop that is down has nothing to tell.
@@ -6,7 +7,7 @@ CREATE FUNCTION sync_due_pulls(role_oid oid) RETURNS TABLE (org_id uuid, sync_ty
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     WITH broken AS (
-        SELECT r.org_id, c.name AS sync_type, r.entity_type
+        SELECT r.org_id, c.name AS sync_type, r.entity_type, r.started_at AS since
         FROM sync_run r
         JOIN integration_connector c ON c.org_id = r.org_id AND c.number = r.connector AND c.is_active
         JOIN sync_metadata m ON m.org_id = r.org_id AND m.sync_type = c.name AND m.data_type = r.entity_type AND m.checkpoint IS NOT NULL
@@ -15,7 +16,7 @@ AS $$
                           WHERE later.org_id = r.org_id AND later.connector = r.connector AND later.entity_type = r.entity_type
                             AND later.kind IN ('pull', 'preview') AND later.started_at > r.started_at)),
     hinted AS (
-        SELECT DISTINCT d.org_id, c.name AS sync_type, e.name AS entity_type
+        SELECT d.org_id, c.name AS sync_type, e.name AS entity_type, d.received_at AS since
         FROM sync_webhook_delivery d
         JOIN integration_connector c ON c.org_id = d.org_id AND c.number = d.connector AND c.is_active
         JOIN sync_entity e ON e.number = d.entity
@@ -23,16 +24,15 @@ AS $$
           AND NOT EXISTS (SELECT FROM sync_run r
                           WHERE r.org_id = d.org_id AND r.connector = d.connector AND r.entity_type = e.name
                             AND r.status = 'failed' AND r.started_at > now() - interval '10 minutes'))
-    SELECT DISTINCT ON (p.org_id, p.sync_type, p.entity_type) p.org_id, p.sync_type, p.entity_type, p.reason
-    FROM (SELECT b.org_id, b.sync_type, b.entity_type, 'interrupted' AS reason FROM broken b
-          UNION ALL
-          SELECT h.org_id, h.sync_type, h.entity_type, 'webhook' FROM hinted h) p
+    SELECT p.org_id, p.sync_type, p.entity_type, min(p.reason)
+    FROM (SELECT b.*, 'interrupted' AS reason FROM broken b UNION ALL SELECT h.*, 'webhook' FROM hinted h) p
     WHERE sync_role_has(role_oid, p.org_id, 'operate')
-    ORDER BY p.org_id, p.sync_type, p.entity_type, p.reason
+    GROUP BY p.org_id, p.sync_type, p.entity_type
+    ORDER BY min(p.since)
+    LIMIT 200
 $$;
 COMMENT ON FUNCTION sync_due_pulls(oid) IS 'Pulls that were broken off by a crash or asked for by a webhook, of all organisations that a role may operate on.';
 
--- Who has waited longest comes first.
 CREATE FUNCTION sync_due_lists(role_oid oid) RETURNS TABLE (org_id uuid, items bigint, users bigint, oldest timestamptz)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -43,6 +43,7 @@ AS $$
           GROUP BY l.org_id) d
     WHERE sync_role_has(role_oid, d.org_id, 'operate')
     ORDER BY d.oldest, d.org_id
+    LIMIT 200
 $$;
 COMMENT ON FUNCTION sync_due_lists(oid) IS 'Organisations with items that are due, the oldest first, as far as a role may operate on them.';
 

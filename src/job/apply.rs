@@ -4,22 +4,20 @@
 //! and a history that says partial; the next apply finds in the ledger what is still to be done. A dry run is the
 //! same in a single transaction, which is rolled back: so records that only clash with one another are found too.
 
-use super::{Context, Outcome};
+use super::{fitting, Context, Outcome};
 use crate::store::apply::{self, Batch, Planned};
 use crate::store::run as runs;
-use crate::worker::transaction::{relaxed, rolled_back, short};
+use crate::worker::transaction::{rolled_back, short, yielding};
 use crate::worker::ApplyOptions;
 use serde_json::{json, Value};
 use std::time::Instant;
 use sync_engine::core::EntityType;
-use sync_engine::error::{Code, Result};
+use sync_engine::error::Result;
 
 /// Records in a transaction.
 const BATCH: i32 = 1000;
 /// Failures that the reply shows; the history has all.
 const SHOWN: usize = 100;
-/// How often a batch is tried that another transaction stood in the way of.
-const TRIES: usize = 3;
 
 /// Deletions last: what refers to a deleted row may be gone by then.
 const CLASSES: [&str; 3] = ["new", "updated", "deleted"];
@@ -63,7 +61,7 @@ pub fn run(context: &Context, entity: EntityType, options: &ApplyOptions) -> Res
     let outcome = if options.dry_run {
         rolled_back(|| write_all(context, entity, options, &planned, &mut |body| body()))
     } else {
-        write_all(context, entity, options, &planned, &mut |body| tried(body))
+        write_all(context, entity, options, &planned, &mut |body| yielding(body))
     };
     let duration = started.elapsed().as_millis() as u64;
     let history = planned.history_id.as_str();
@@ -86,17 +84,6 @@ pub fn run(context: &Context, entity: EntityType, options: &ApplyOptions) -> Res
             Err(error)
         }
     }
-}
-
-/// A batch in a transaction of its own, again where another transaction was in the way.
-fn tried(body: &mut dyn FnMut() -> Result<Batch>) -> Result<Batch> {
-    for _ in 1..TRIES {
-        match relaxed(&mut *body) {
-            Err(error) if error.code == Code::Locked => {}
-            done => return done,
-        }
-    }
-    relaxed(body)
 }
 
 type Transaction<'a> = dyn FnMut(&mut dyn FnMut() -> Result<Batch>) -> Result<Batch> + 'a;
@@ -122,15 +109,7 @@ fn write_all(
             let processed = tally.written() + tally.failed;
             let batch = transaction(&mut || {
                 let preview = options.preview_id.as_deref();
-                let batch = apply::batch(
-                    &context.key,
-                    entity,
-                    name,
-                    after,
-                    BATCH,
-                    preview,
-                    &planned.history_id,
-                )?;
+                let batch = apply::batch(&context.key, entity, planned, name, after, BATCH, preview)?;
                 let now = processed + batch.done + batch.failures.len() as u64;
                 runs::progress(&context.key, "applying", total, now, name)?;
                 Ok(batch)
@@ -166,7 +145,7 @@ fn report(
         "deleted": deleted,
         "failed": tally.failed,
         "unequal": tally.unequal,
-        "errors": tally.shown,
+        "errors": fitting(tally.shown.into_iter()),
         "durationMs": duration,
     });
     Outcome { result, count }

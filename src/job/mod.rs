@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::run::{self as runs, RunKey};
 use crate::worker::transaction::{short, waiting};
-use crate::worker::{Job, Request};
+use crate::worker::{Job, Mode, Request};
 use pool::Pool;
 use serde_json::Value;
 use sync_engine::core::seal::{SealKey, Sealed};
@@ -78,10 +78,11 @@ fn run_on_connector(request: &Request) -> Result<Value> {
     if let Job::Webhook { headers, body } = &request.job {
         return webhook::run(Context::new(request, connector, key), headers, body);
     }
-    let waited = waiting(|| runs::lock(&key))?;
+    let waited = waiting(|| runs::lock(&key, request.caller))?;
     if waited && matches!(request.job, Job::Pull { .. } | Job::Preview { .. }) {
+        let needs_full = matches!(request.job, Job::Pull { mode: Mode::Full, .. });
         // another run was busy with the same records: what it found is what this one would find
-        if let Some(mut shared) = short(|| runs::finished_since(&key, &requested_at))? {
+        if let Some(mut shared) = short(|| runs::finished_since(&key, &requested_at, needs_full))? {
             if let Some(result) = shared.as_object_mut() {
                 result.insert("shared".to_owned(), Value::Bool(true));
             }
@@ -260,6 +261,21 @@ fn close(context: &Context, outcome: Result<Outcome>) -> Result<Value> {
             Err(error)
         }
     }
+}
+
+/// Bytes that a list in a reply may have.
+const ROOM: usize = 40_000;
+
+/// As many as a worker's reply has room for.
+fn fitting(all: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut room = ROOM;
+    all.take_while(|value| {
+        let length = value.to_string().len();
+        let fits = length <= room;
+        room = room.saturating_sub(length);
+        fits
+    })
+    .collect()
 }
 
 /// The entity types a source has; 22023 for another.

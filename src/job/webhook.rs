@@ -63,7 +63,7 @@ fn pull(context: &Context, change: &Change) -> Result<Value> {
     }
     // With a lock timeout: the sender won't wait for the end of a long pull. Which records that one has still to read
     // nobody knows, so it is the next one that counts.
-    match short(|| runs::lock(&context.key)) {
+    match short(|| runs::lock(&context.key, context.request.caller)) {
         Ok(_) => {}
         Err(error) if error.code == Code::Locked => {
             short(|| store::remember(&context.key, change, "noted"))?;

@@ -17,6 +17,8 @@ pub struct Planned {
     pub new: u64,
     pub updated: u64,
     pub deleted: u64,
+    /// The last row that the ledger had.
+    pub upto: i64,
     pub include: Value,
 }
 
@@ -52,27 +54,28 @@ pub fn begin(key: &RunKey, entity: EntityType, options: &ApplyOptions) -> Result
     )
 }
 
-/// Writes the next batch of one class.
+/// Writes the next batch of one class, of what was planned.
 pub fn batch(
     key: &RunKey,
     entity: EntityType,
+    planned: &Planned,
     class: &str,
     after: i64,
     size: i32,
     preview: Option<&str>,
-    history: &str,
 ) -> Result<Batch> {
     row(
-        "SELECT sync_apply_batch($1::uuid, $2, $3, $4, $5, $6, $7::uuid, $8::uuid)::text",
+        "SELECT sync_apply_batch($1::uuid, $2, $3, $4, $5, $6, $7, $8::uuid, $9::uuid)::text",
         &[
             key.org.as_str().into(),
             key.connector.into(),
             (entity as i16).into(),
             class.into(),
             after.into(),
+            planned.upto.into(),
             size.into(),
             preview.into(),
-            history.into(),
+            planned.history_id.as_str().into(),
         ],
     )
 }

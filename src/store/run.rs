@@ -39,19 +39,34 @@ impl RunKey {
 }
 
 /// Waits for, and takes, the lock that lets one run at a time work on a connector's entity type. Held by the
-/// session, so that it spans the run's transactions and ends with the process. Returns whether it had to wait.
-pub fn lock(key: &RunKey) -> Result<bool> {
-    lock_by_name(&key.lock_name())
+/// session, so that it spans the run's transactions and ends with the process. Returns whether it had to wait. The caller,
+/// who waits for this process, must not have it: Postgres can't see that deadlock.
+pub fn lock(key: &RunKey, caller: i32) -> Result<bool> {
+    lock_by_name(&key.lock_name(), caller)
 }
 
 /// The same for a lock of any name.
-pub fn lock_by_name(name: &str) -> Result<bool> {
+pub fn lock_by_name(name: &str, caller: i32) -> Result<bool> {
     if try_lock(name)? {
         return Ok(false);
+    }
+    if row(HELD_BY, &[name.into(), caller.into()])? {
+        return Err(Error::new(
+            Code::Locked,
+            "the calling transaction keeps these records to itself until it ends",
+        )
+        .hint("Commit it first: it has bound, mapped, undone or repaired what this call is to work on."));
     }
     run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.into()])?;
     Ok(true)
 }
+
+/// Whether process `$2` has the lock of that name, whose number stands in two halves.
+const HELD_BY: &str = "SELECT to_json(EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.pid = $2 AND l.objsubid = 1
+      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+      AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended($1, 0)))::text";
 
 /// Takes the lock if nobody has it; false otherwise.
 pub fn try_lock(name: &str) -> Result<bool> {
@@ -69,12 +84,13 @@ pub fn try_transaction_lock(name: &str) -> Result<bool> {
     )
 }
 
-/// The result of the run of this kind that ended last, if it ended well after this request was made.
-pub fn finished_since(key: &RunKey, requested_at: &str) -> Result<Option<Value>> {
+/// The result of the run of this kind that ended last, if it ended well after this request was made; of a full pass, where
+/// nothing less will do.
+pub fn finished_since(key: &RunKey, requested_at: &str, needs_full: bool) -> Result<Option<Value>> {
     json(
         "SELECT result::text FROM sync_run
          WHERE org_id = $1::uuid AND connector = $2 AND entity_type = $3 AND kind = $4 AND status = 'done'
-           AND finished_at >= $5::timestamptz
+           AND finished_at >= $5::timestamptz AND (NOT $6 OR result ->> 'pass' = 'full')
          ORDER BY finished_at DESC LIMIT 1",
         &[
             key.org.as_str().into(),
@@ -82,6 +98,7 @@ pub fn finished_since(key: &RunKey, requested_at: &str) -> Result<Option<Value>>
             key.entity_name().into(),
             key.kind.into(),
             requested_at.into(),
+            needs_full.into(),
         ],
     )
 }

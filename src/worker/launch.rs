@@ -45,6 +45,7 @@ impl Running {
             sync_id: new_id(),
             org,
             role: caller().to_u32(),
+            caller: my_pid(),
             user_id: setting(c"app.current_user_id"),
             sync_type: sync_type.to_owned(),
             settings: Settings::current(),
@@ -150,14 +151,19 @@ fn new_id() -> String {
     uuid.map(|u| u.to_string()).unwrap_or_default()
 }
 
+fn my_pid() -> i32 {
+    // SAFETY: reads a backend-local variable.
+    unsafe { pg_sys::MyProcPid }
+}
+
 /// A started worker. Ends it when dropped early: on ERROR (cancel, timeout) by unwinding, on FATAL
 /// (pg_terminate_backend), which doesn't unwind, by `before_shmem_exit`.
 struct Worker(Handle);
 
 impl Worker {
     fn start(mailbox: u32) -> Result<Self> {
-        // SAFETY: reads backend-local variables.
-        let (database, me) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
+        // SAFETY: reads a backend-local variable.
+        let database = unsafe { pg_sys::MyDatabaseId };
         let builder = BackgroundWorkerBuilder::new("sync_ext worker")
             .set_type("sync_ext worker")
             .set_library("sync_ext")
@@ -166,7 +172,7 @@ impl Worker {
             .set_restart_time(None)
             .set_argument(Some(pg_sys::Datum::from(mailbox)))
             .set_extra(&database.to_u32().to_string())
-            .set_notify_pid(me);
+            .set_notify_pid(my_pid());
         let mut handle = std::ptr::null_mut();
         // SAFETY: the handle must outlive the current memory context (it is freed in Drop).
         let registered = unsafe {

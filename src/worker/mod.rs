@@ -109,6 +109,8 @@ pub struct Request {
     pub org: String,
     /// Oid of the calling role.
     pub role: u32,
+    /// The caller's process: what that has locked, nobody will give back while it waits.
+    pub caller: i32,
     /// The app's own user id (`app.current_user_id`).
     pub user_id: Option<String>,
     pub sync_type: String,

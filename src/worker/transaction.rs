@@ -5,6 +5,7 @@ use crate::store;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 use sync_engine::error::{Code, Error, Result};
 
 /// Longest wait for a lock: one that the waiting caller holds itself is a deadlock Postgres can't see.
@@ -12,32 +13,51 @@ const PATIENT: &str = "SELECT set_config('lock_timeout', '5s', true)";
 const RELAXED: &str =
     "SELECT set_config('lock_timeout', '5s', true), set_config('synchronous_commit', 'off', true)";
 
+/// The same for writing what the app writes too. The app's statements lock their own rows first and the ledger's then, a
+/// batch of ours the other way round: whoever gives up after half of the time in which Postgres finds a deadlock is
+/// never the one to find it.
+const YIELDING: &str = "SELECT set_config('synchronous_commit', 'off', true), set_config('lock_timeout',
+    greatest(1, extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::int::text, true)";
+/// For how long what gave way is tried again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back.
 pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Some(PATIENT), body)
 }
 
-/// The same, without waiting for the disk: for pages of a pull. A crash of the server may lose the last ones,
+/// [`short`], without waiting for the disk. A crash of the server may lose the last ones,
 /// records and checkpoint together, and the next pull reads them again.
 pub fn relaxed<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Some(RELAXED), body)
 }
 
-/// Runs `body` in a transaction that is rolled back whatever comes of it.
-pub fn rolled_back<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    let mut outcome = None;
-    let undone: Result<()> = short(|| {
-        outcome = Some(body());
-        Err(Error::new(Code::Internal, "rolled back"))
-    });
-    match (outcome, undone) {
-        (Some(outcome), _) => outcome,
-        (None, Err(error)) => Err(error),
-        (None, Ok(())) => Err(Error::new(Code::Internal, "the trial did not run")),
+/// [`relaxed`] for rows that the app writes too: gives way where it holds a lock, and tries again from the beginning.
+pub fn yielding<T>(mut body: impl FnMut() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match run(Some(YIELDING), &mut body) {
+            Err(error) if error.code == Code::Locked && began.elapsed() < PATIENCE => {}
+            done => return done,
+        }
     }
 }
 
-/// The same without a lock timeout, for waiting on another run.
+/// Runs `body` as [`yielding`] does, in a transaction that is rolled back whatever comes of it.
+pub fn rolled_back<T>(mut body: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut outcome = None;
+    let undone: Result<()> = yielding(|| {
+        outcome = Some(body()?);
+        Err(Error::new(Code::Internal, "rolled back"))
+    });
+    outcome.map_or_else(|| Err(undone.err().unwrap_or_else(untried)), Ok)
+}
+
+fn untried() -> Error {
+    Error::new(Code::Internal, "the trial did not run")
+}
+
+/// [`short`] without a lock timeout, for waiting on another run.
 pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(None, body)
 }

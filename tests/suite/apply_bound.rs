@@ -269,3 +269,23 @@ fn a_view_that_takes_writes_is_applied_to_as_well() {
     );
     shop.assert_mirrored("customers");
 }
+
+/// Postgres tells with each failure what the row holds: of a wide table, more than a reply has room for.
+#[test]
+fn as_many_failures_are_shown_as_fit_into_the_reply() {
+    let wide: Vec<String> = (0..40)
+        .map(|n| format!("w{n} text DEFAULT repeat('x', 64)"))
+        .collect();
+    let table = format!(
+        "{}, {}, CHECK (points < 0))",
+        PLAIN.strip_suffix(')').unwrap(),
+        wide.join(", ")
+    );
+    let mut shop = bound(small(Version::V11), &table);
+    let [new, ..] = left(&mut shop, "customers");
+    let done = apply(&mut shop, "customers");
+    assert_eq!(counted(&done), [0, 0, 0, new], "{}", done["status"]);
+    let shown = done["errors"].as_array().unwrap().len();
+    assert!(shown > 5 && shown < 100, "{shown}");
+    assert_eq!(shop.number("SELECT count(*) FROM sync_apply_failure"), new);
+}

@@ -6,6 +6,7 @@ mod all;
 mod apply;
 mod apply_bound;
 mod apply_crash;
+mod apply_races;
 mod bind;
 mod bind_ddl;
 mod bind_dump;

@@ -174,3 +174,49 @@ fn who_asks_for_a_pull_that_is_under_way_gets_its_result() {
         .all(|result| result["syncId"] == results[0]["syncId"]));
     shop.assert_mirrored("customers");
 }
+
+#[test]
+fn a_full_pull_behind_another_one_reads_everything_all_the_same() {
+    let mut shop = Shop::with(small(Version::V11), json!({ "compare_limit": 0 }));
+    shop.pull("customers");
+    let path = "/wp-json/wc/v3/customers";
+    shop.sandbox.fault(Rule::new(path, When::Next(1), Fault::Hang));
+    let role = shop.db.role("operate", shop.org);
+    let mut first = shop.db.connect_as(&role, shop.org);
+    let incremental = std::thread::spawn(move || {
+        first
+            .batch_execute("SELECT sync_pull('woocommerce', 'customers')")
+            .unwrap();
+    });
+    wait_until(Duration::from_secs(20), || shop.sandbox.stats().running == 1);
+    let mut second = shop.db.connect_as(&role, shop.org);
+    let full = std::thread::spawn(move || {
+        let call = "SELECT sync_pull('woocommerce', 'customers', mode => 'full')";
+        second.query_one(call, &[]).unwrap().get::<_, Value>(0)
+    });
+    wait_until(Duration::from_secs(20), || waiting(&mut shop) == 1);
+    shop.sandbox.release();
+    incremental.join().unwrap();
+    let done = full.join().unwrap();
+    assert_eq!(
+        (&done["pass"], &done["shared"]),
+        (&Value::from("full"), &Value::Null),
+        "{done}"
+    );
+}
+
+/// What the transaction has locked it keeps while it waits for the worker: no lock timeout would ever end that.
+#[test]
+fn a_call_behind_its_own_transaction_is_refused_at_once() {
+    let mut shop = Shop::new(Version::V11);
+    shop.pull("customers");
+    shop.sql
+        .batch_execute("BEGIN; SELECT sync_map('woocommerce', 'customers', 'phone', compared => false)")
+        .unwrap();
+    let error = shop.try_pull("customers").unwrap_err();
+    let told = error.as_db_error().unwrap();
+    assert_eq!(told.code().code(), "55P03");
+    assert!(told.hint().unwrap().starts_with("Commit it first"), "{told:?}");
+    shop.sql.batch_execute("ROLLBACK").unwrap();
+    shop.pull("customers");
+}

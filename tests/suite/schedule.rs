@@ -253,3 +253,27 @@ fn pg_cron_calls_it_every_minute() {
     let history = "SELECT count(*) || ' ' || min(sync_type) || ' ' || sum(items_created) FROM sync_history";
     assert_eq!(db.psql(history), "3 scheduled 60");
 }
+
+/// However many have waited: what is found fits into a worker's reply, and who has waited longest is in it.
+#[test]
+fn a_backlog_of_many_organisations_is_taken_in_parts() {
+    let db = TestDb::new();
+    let mut root = db.client();
+    root.batch_execute(
+        "LOAD 'sync_ext';
+         ALTER TABLE sync_list DISABLE TRIGGER USER;
+         INSERT INTO sync_list (org_id, item_type, source_platform, target_platform, source_id, sync_mode, schedule_interval, next_due_at)
+         SELECT gen_random_uuid(), 'customer', 'a', 'local', '1', 'delta', '1 hour', now() - make_interval(mins => n)
+         FROM generate_series(1, 700) n",
+    )
+    .unwrap();
+    let row = root.query_one(
+        "SELECT jsonb_array_length(d -> 'lists'), length(d::text),
+                (d -> 'lists' -> 0 ->> 'oldest')::timestamptz = (SELECT min(next_due_at) FROM sync_list)
+         FROM sync_due(current_user::regrole) d",
+        &[],
+    );
+    let row = row.unwrap();
+    let [parts, length] = [row.get::<_, i32>(0), row.get(1)];
+    assert!(parts == 200 && length < 60_000 && row.get(2), "{parts} {length}");
+}

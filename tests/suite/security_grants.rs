@@ -287,3 +287,27 @@ fn an_apps_security_definer_function_lends_nobody_its_owners_rights() {
         .unwrap()
         .contains("success"));
 }
+
+/// It stood for any organisation in the index behind the grants.
+#[test]
+fn the_nil_uuid_is_nobody_and_raises_nobodys_level() {
+    let db = TestDb::new();
+    let nil = "00000000-0000-0000-0000-000000000000";
+    let mut root = db.client();
+    root.batch_execute("CREATE ROLE nil_anyone; SELECT sync_grant('nil_anyone', NULL, 'read')")
+        .unwrap();
+    let grant = format!("SELECT sync_grant('nil_anyone', '{nil}', 'admin')");
+    refused(root.batch_execute(&grant), "22023");
+    let level = root.query_one(
+        "SELECT string_agg(level, ' ') FROM sync_access WHERE grantee = 'nil_anyone'::regrole",
+        &[],
+    );
+    assert_eq!(
+        level.unwrap().get::<_, Option<String>>(0).as_deref(),
+        Some("read")
+    );
+    root.batch_execute(
+        "SELECT sync_revoke('nil_anyone', NULL); DROP OWNED BY nil_anyone; DROP ROLE nil_anyone",
+    )
+    .unwrap();
+}

@@ -1,7 +1,8 @@
 //! The end of a run: history, the run's own row, and the reply.
 
-use super::tally::{fitting, told, Counts};
+use super::tally::{told, Counts};
 use super::Run;
+use crate::job::fitting;
 use crate::store::list::{self as store, History, Item};
 use crate::store::run as runs;
 use crate::worker::transaction::short;

@@ -4,7 +4,7 @@ use super::tally::Went;
 use super::write::{well, Write};
 use super::{Run, LOCAL};
 use crate::store::list::{self as store, Applied, Item};
-use crate::worker::transaction::short;
+use crate::worker::transaction::yielding;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;
@@ -64,7 +64,7 @@ impl Run<'_> {
         let begun = Instant::now();
         loop {
             let done =
-                short(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history));
+                yielding(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history));
             match done {
                 Err(error) if error.code == Code::Busy && !self.leaves_busy(begun) => self.crew.pause(PAUSE),
                 done => return done,

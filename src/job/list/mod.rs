@@ -85,7 +85,7 @@ pub fn run(request: &Request, list: &List) -> Result<Value> {
             return Ok(json!({ "status": "busy" }));
         }
     } else {
-        waiting(|| runs::lock_by_name(&lock))?;
+        waiting(|| runs::lock_by_name(&lock, request.caller))?;
     }
     let key = key_of(request, list.mode);
     let selection = short(|| select(request, list))?;

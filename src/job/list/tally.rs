@@ -1,12 +1,11 @@
 //! What a run came to: counts, errors, and the same by user.
 
+use crate::job::fitting;
 use crate::store::list::Item;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 use sync_engine::error::Error;
 
-/// Bytes that a list in a reply may have.
-const ROOM: usize = 40_000;
 /// Errors that are told one by one; the others are on the items themselves.
 const ERRORS_TOLD: usize = 100;
 /// Longest text of one.
@@ -96,18 +95,6 @@ impl Counts {
                 .map(|(item, error)| json!({ "itemId": item, "error": error })),
         )
     }
-}
-
-/// As many as a worker's reply has room for.
-pub fn fitting(all: impl Iterator<Item = Value>) -> Vec<Value> {
-    let mut room = ROOM;
-    all.take_while(|value| {
-        let length = value.to_string().len();
-        let fits = length <= room;
-        room = room.saturating_sub(length);
-        fits
-    })
-    .collect()
 }
 
 /// An error in one text, with what the remote said.

@@ -16,7 +16,7 @@ use super::{check_entity, Context, Outcome};
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger, Shape};
 use crate::store::run::{self as runs, Memory};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{short, yielding};
 use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{json, Value};
@@ -204,8 +204,8 @@ impl Pull<'_> {
         } = self;
         let key = &context.key;
         let memo = pool.source().memo();
-        short(|| ledger.scan_local())?;
-        let (count, linked) = short(|| {
+        yielding(|| ledger.scan_local())?;
+        let (count, linked) = yielding(|| {
             connector::mark_ok(&key.org, key.connector, &memo)?;
             // the last pages may have come within the interval in which progress is not written
             runs::progress(key, "matching", state.processed, state.processed, "")?;

@@ -5,7 +5,7 @@ use super::{Context, Pull};
 use crate::job::pool::Fetched;
 use crate::store::ledger::Told;
 use crate::store::{connector, run as runs};
-use crate::worker::transaction::relaxed;
+use crate::worker::transaction::{relaxed, yielding};
 use std::time::{Duration, Instant};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Batch, Task};
@@ -131,12 +131,13 @@ impl Pull<'_> {
         let Some(list) = results.last().map(|(task, _)| task.list.clone()) else {
             return Ok(());
         };
-        let mut next = self.state.clone();
+        let mut accounted = self.state.clone();
         for (task, fetched) in &mut results {
-            self.account(&mut next, task, fetched);
+            self.account(&mut accounted, task, fetched);
         }
         let is_due = self.saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY);
-        let counts = relaxed(|| {
+        let (counts, next) = yielding(|| {
+            let mut next = accounted.clone();
             let counts = self.ledger.upsert(
                 self.is_first,
                 results.iter().flat_map(|(_, fetched)| &fetched.rows),
@@ -147,7 +148,7 @@ impl Pull<'_> {
             if is_due {
                 self.write_down(&next, &list)?;
             }
-            Ok(counts)
+            Ok((counts, next))
         })?;
         self.unsaved = (!is_due).then_some(list);
         if is_due {

@@ -4,7 +4,7 @@ use super::state::ask_for;
 use super::Pull;
 use crate::job::pool::Fetched;
 use crate::store::ledger::{Gap, Missing, Told};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{short, yielding};
 use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};
@@ -164,14 +164,14 @@ impl Pull<'_> {
         self.read_all()?;
         let ids = missing.into_iter().map(|m| m.external_id);
         let (there, gone): (Vec<_>, Vec<_>) = ids.partition(|id| self.answered.contains(id));
-        self.deleted += short(|| self.ledger.mark_gone(&gone))?;
+        self.deleted += yielding(|| self.ledger.mark_gone(&gone))?;
         Ok(there)
     }
 
     /// Piece by piece, so that memory stays flat even where everything is gone.
     fn mark_all_missing(&mut self, swept: &[String]) -> Result<()> {
         loop {
-            let gone = short(|| {
+            let gone = yielding(|| {
                 let missing = self.ledger.missing(swept, 10 * ASK_AT_MOST)?;
                 let ids: Vec<String> = missing.into_iter().map(|m| m.external_id).collect();
                 self.ledger.mark_gone(&ids)

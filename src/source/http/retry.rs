@@ -75,14 +75,17 @@ pub fn check(cancel: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-/// The wait that `Retry-After` asks for: seconds, or a date relative to `now`.
+/// The longest wait that a remote may ask for: a mistake there must not stop everything here for days.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// The wait that `Retry-After` asks for, an hour at most: seconds, or a date relative to `now`.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST_PAUSE));
     }
     let date = http_date(text)?;
-    Some((date - now).to_std().unwrap_or_default())
+    Some((date - now).to_std().unwrap_or_default().min(LONGEST_PAUSE))
 }
 
 /// An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT").
@@ -135,6 +138,10 @@ mod tests {
         );
         assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("soon"), None);
+        let longest = Some(Duration::from_secs(3600));
+        for absurd in ["99999999999", "Sun, 06 Nov 2094 08:49:37 GMT"] {
+            assert_eq!(asked(absurd), longest);
+        }
     }
 
     #[test]
