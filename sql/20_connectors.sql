@@ -90,8 +90,10 @@ DECLARE
     c integration_connector := sync_connector_of(org, sync_type);
     e sync_entity;
 BEGIN
-    -- in the order in which connecting locks them: what is written meanwhile would stay behind in a ledger that goes
+    -- in the order in which connecting locks them: what a run or the app writes meanwhile would stay behind, in a ledger of
+    -- nobody's
     FOR e IN SELECT * FROM sync_entity x WHERE sync_kind_fields(c.kind, x.name) IS NOT NULL ORDER BY x.number LOOP
+        PERFORM sync_hold_runs(org, c, e);
         PERFORM sync_lock_local(sync_layout_of(org, e.number));
     END LOOP;
     DELETE FROM sync_record r WHERE r.org_id = org AND r.connector = c.number;

@@ -2,9 +2,11 @@
 
 use std::thread;
 
-use sync_ext_tests::wait_until;
+use sync_ext_tests::{sqlstate, wait_until};
+use sync_sandbox::{Fault, Rule, Version, When};
 
 use crate::bound::{connect, text, Bound};
+use crate::shop::Shop;
 use crate::worker_shop::PATIENCE;
 
 const CONTACTS: &str = "CREATE TABLE crm.contacts (id int PRIMARY KEY, mail text);
@@ -65,4 +67,26 @@ fn rows_written_while_a_connector_goes_leave_nothing_in_its_ledger() {
         assert_eq!(text(&mut app.root, ORPHANS), "0", "{begun}");
         assert_eq!(app.text("SELECT count(*) FROM contacts"), "1");
     }
+}
+
+#[test]
+fn a_pull_under_way_keeps_its_connector() {
+    let mut shop = Shop::new(Version::V11);
+    let path = "/wp-json/wc/v3/customers";
+    shop.sandbox.fault(Rule::new(path, When::Next(1), Fault::Hang));
+    let role = shop.db.role("operate", shop.org);
+    let mut other = shop.db.connect_as(&role, shop.org);
+    let pull = thread::spawn(move || {
+        other
+            .batch_execute("SELECT sync_pull('woocommerce', 'customers')")
+            .unwrap()
+    });
+    wait_until(PATIENCE, || shop.sandbox.stats().running == 1);
+    let disconnect = "SELECT sync_disconnect('woocommerce')";
+    assert_eq!(sqlstate(shop.sql.batch_execute(disconnect)), "55006");
+    shop.sandbox.release();
+    pull.join().unwrap();
+    shop.sql.batch_execute(disconnect).unwrap();
+    assert_eq!(text(&mut shop.root, ORPHANS), "0");
+    assert_eq!(text(&mut shop.root, "SELECT count(*) FROM sync_sweep"), "0");
 }
