@@ -1,7 +1,7 @@
 # PG=16 or PG=18 after any target chooses another Postgres (default 15).
 SHELL := /bin/bash
 
-.PHONY: help setup build install test lint check-versions bench demo psql stop clean
+.PHONY: help setup build install test lint audit check-versions bench demo psql stop clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -16,6 +16,8 @@ test: ## everything: set up, lint, all tests (T=name: only tests with that in th
 	@scripts/test.sh $(T)
 lint: setup ## formatting and clippy
 	@scripts/lint.sh
+audit: setup ## licences and sources of all dependencies
+	@scripts/audit.sh
 check-versions: ## compile for Postgres 14 to 18
 	@scripts/check-versions.sh
 bench: setup ## measure what is claimed
