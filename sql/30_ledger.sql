@@ -65,6 +65,7 @@ CREATE TABLE sync_metadata (
     hidden_count bigint NOT NULL DEFAULT 0,
     fingerprint_spec text,
     lines_seal jsonb,
+    unshown jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, sync_type, data_type)
@@ -76,6 +77,7 @@ COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read
 COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s user could not see in the last pull, though they are not deleted.';
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
 COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents: another answer means that some are gone.';
+COMMENT ON COLUMN sync_metadata.unshown IS 'Per listing, the rows that the remote counts and does not show, as the last complete sweep found them; a listing for which that could not be told is left out.';
 
 -- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.
 CREATE TABLE sync_sweep (
@@ -227,7 +229,7 @@ AS $$
         WINDOW o AS (PARTITION BY s.list ORDER BY s.position))
     SELECT w.list, w.position, w.next_position
     FROM w
-    WHERE cardinality(w.ids) > 0
+    WHERE (cardinality(w.ids) > 0 OR w.unshown > 0)
       AND CASE
               WHEN w.next_position IS NULL THEN NOT w.is_end
               -- the row they share may be one of those that are not shown: then that the number of all rows stayed the same
@@ -241,6 +243,43 @@ AS $$
     ORDER BY w.list, w.position
 $$;
 COMMENT ON FUNCTION sync_sweep_gaps(uuid, int, smallint) IS 'Places where two neighbouring windows of a listing share no record, or where the listing''s end was not reached.';
+
+-- Windows whose last row is not shown, so that nothing proves that the next one continues them.
+CREATE FUNCTION sync_sweep_seams(org uuid, connector_no int, entity_no smallint, list text)
+    RETURNS TABLE ("position" bigint, ids text[])
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT w.position, w.ids
+    FROM (
+        SELECT s.position, s.ids, s.unshown,
+               lead(s.position) OVER o AS next_position,
+               lead(s.ids) OVER o AS next_ids
+        FROM sync_sweep s
+        WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no AND s.list = sync_sweep_seams.list
+        WINDOW o AS (ORDER BY s.position)) w
+    WHERE w.unshown > 0 AND w.position + cardinality(w.ids) + w.unshown > w.next_position
+      AND (w.ids[cardinality(w.ids)] = ANY (w.next_ids)) IS NOT TRUE
+    ORDER BY w.position
+$$;
+COMMENT ON FUNCTION sync_sweep_seams(uuid, int, smallint, text) IS 'Windows of a listing that share no id with the next one because the remote does not show the row that both hold.';
+
+-- Window by window, not the total less the ids met: a record that was deleted after its window had been read is among
+-- those, and would make the number too small by one. With that number, the next total would be what is expected, and
+-- the deletion hidden. For the same reason nothing is told where windows were read again because the listing moved.
+CREATE FUNCTION sync_sweep_unshown(org uuid, connector_no int, entity_no smallint, list text, has_moved boolean)
+    RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE
+               WHEN coalesce(sum(s.unshown), 0) = 0 THEN 0
+               WHEN has_moved THEN NULL
+               -- at a seam both windows have counted the same row
+               ELSE sum(s.unshown) - (SELECT count(*) FROM sync_sweep_seams(org, connector_no, entity_no, sync_sweep_unshown.list))
+           END
+    FROM sync_sweep s
+    WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no AND s.list = sync_sweep_unshown.list
+$$;
+COMMENT ON FUNCTION sync_sweep_unshown(uuid, int, smallint, text, boolean) IS 'How many rows of a listing the remote counts and does not show; NULL where the listing moved too much to tell.';
 
 -- Without statistics (a first pull has just filled the ledger) a nested loop would be planned, and read the whole
 -- sweep for every record; the hash join spills to disk where a million ids don't fit work_mem.

@@ -70,6 +70,13 @@ pub struct Gap {
     pub right: Option<u64>,
 }
 
+/// A window of which nothing proves that the next one continues it.
+#[derive(Debug, Deserialize)]
+pub struct Seam {
+    pub position: u64,
+    pub ids: Vec<String>,
+}
+
 /// A record that a sweep did not meet.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Missing {
@@ -244,6 +251,50 @@ impl Ledger {
                 self.org.as_str().into(),
                 self.connector.into(),
                 self.entity_no().into(),
+            ],
+        )
+    }
+
+    /// Rows of a listing that the remote counts and doesn't show; None where the listing moved too much to tell.
+    pub fn unshown(&self, list: &str, has_moved: bool) -> Result<Option<u64>> {
+        row(
+            "SELECT coalesce(to_json(sync_sweep_unshown($1::uuid, $2, $3, $4, $5)), 'null')::text",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list.into(),
+                has_moved.into(),
+            ],
+        )
+    }
+
+    /// Windows of a listing that show something, and whose last row the remote counts and doesn't show.
+    pub fn seams(&self, list: &str) -> Result<Vec<Seam>> {
+        row(
+            "SELECT coalesce(json_agg(s), '[]')::text FROM sync_sweep_seams($1::uuid, $2, $3, $4) s
+             WHERE cardinality(s.ids) > 0",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list.into(),
+            ],
+        )
+    }
+
+    /// Whether there are such rows among what changed lately.
+    pub fn has_unshown_changes(&self, list: &str) -> Result<bool> {
+        row(
+            "SELECT to_json(EXISTS (
+                 SELECT FROM sync_sweep s
+                 WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3
+                   AND split_part(s.list, '@', 1) = $4 AND s.list <> $4 AND s.unshown > 0))::text",
+            &[
+                self.org.as_str().into(),
+                self.connector.into(),
+                self.entity_no().into(),
+                list.into(),
             ],
         )
     }

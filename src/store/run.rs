@@ -3,6 +3,7 @@
 use super::{internal, json, row, run, run_kept, webhook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
 
@@ -277,6 +278,9 @@ pub struct Memory {
     pub checkpoint: Option<Value>,
     pub fingerprint_spec: Option<String>,
     pub lines: Option<Value>,
+    /// Rows that the remote counts and doesn't show, by listing; one for which that isn't known is left out.
+    #[serde(default)]
+    pub unshown: BTreeMap<String, u64>,
 }
 
 /// Reads the memory of an entity type and marks it as in progress.
@@ -288,7 +292,7 @@ pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
          DO UPDATE SET sync_status = 'in_progress', error_message = NULL, updated_at = now()
          RETURNING json_build_object('last_sync', m.last_sync_timestamp, 'last_full', m.last_full_at,
                                      'hidden', m.hidden_count, 'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec,
-                                     'lines', m.lines_seal)::text",
+                                     'lines', m.lines_seal, 'unshown', m.unshown)::text",
         &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
     )
 }
@@ -307,20 +311,23 @@ pub fn checkpoint(key: &RunKey, entity: EntityType, state: &impl Serialize) -> R
     )
 }
 
+/// What a complete pull leaves for the next one.
+#[derive(Debug)]
+pub struct Pulled<'a> {
+    pub server_time: chrono::DateTime<chrono::Utc>,
+    pub full: bool,
+    pub hidden: u64,
+    pub lines: Option<&'a Value>,
+    pub unshown: &'a BTreeMap<String, u64>,
+}
+
 /// A complete pull: where the next one takes up.
-pub fn remember(
-    key: &RunKey,
-    entity: EntityType,
-    server_time: chrono::DateTime<chrono::Utc>,
-    full: bool,
-    hidden: u64,
-    lines: Option<&Value>,
-) -> Result<i64> {
+pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64> {
     row(
         "UPDATE sync_metadata m
          SET sync_status = 'success', checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
-             hidden_count = $8, lines_seal = $9::jsonb,
+             hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb,
              last_sync_count = (SELECT count(*) FROM sync_record r
                                 WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
                                   AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
@@ -331,12 +338,13 @@ pub fn remember(
             key.org.as_str().into(),
             key.sync_type.as_str().into(),
             entity.name().into(),
-            server_time.to_rfc3339().into(),
-            full.into(),
+            pulled.server_time.to_rfc3339().into(),
+            pulled.full.into(),
             key.connector.into(),
             (entity as i16).into(),
-            (hidden as i64).into(),
-            lines.map(Value::to_string).into(),
+            (pulled.hidden as i64).into(),
+            pulled.lines.map(Value::to_string).into(),
+            serde_json::to_string(pulled.unshown).map_err(internal)?.into(),
         ],
     )
 }

@@ -50,6 +50,7 @@ mod pull;
 mod pull_changes;
 mod pull_moving;
 mod pull_resume;
+mod pull_unshown;
 mod readme;
 mod round_trip;
 mod schedule;

@@ -104,30 +104,6 @@ fn listings_that_end_at_the_edge_of_a_window_are_pulled_completely() {
 }
 
 #[test]
-fn a_listing_that_counts_rows_which_it_does_not_show_is_pulled_completely() {
-    let config = Config {
-        orders: 700,
-        ..small(Version::V11)
-    };
-    for settings in [json!({}), json!({ "compare_limit": 0 })] {
-        let mut shop = Shop::with(config.clone(), settings);
-        let all = shop.listed("orders");
-        // alone where two windows meet; more of them in a row than a window holds; the end
-        let broken = [&all[99..100], &all[250..500], &all[650..]].concat();
-        shop.change(json!({ "op": "hide", "entity": "orders", "ids": broken }));
-        for _ in 0..2 {
-            shop.pull("orders");
-            shop.assert_mirrored("orders");
-        }
-        // what is broken only now is gone, and nothing else
-        shop.change(json!({ "op": "hide", "entity": "orders", "ids": &all[120..240] }));
-        shop.change(json!({ "op": "delete", "entity": "orders", "ids": [all[5]] }));
-        shop.pull_full("orders");
-        shop.assert_mirrored("orders");
-    }
-}
-
-#[test]
 fn entity_types_are_known_by_their_singular_too() {
     let mut shop = Shop::new(Version::V11);
     assert_eq!(shop.pull("Category")["entityType"], "categories");

@@ -15,7 +15,7 @@ use super::pool::Pool;
 use super::{check_entity, Context, Outcome};
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger, Shape};
-use crate::store::run::{self as runs, Memory};
+use crate::store::run::{self as runs, Memory, Pulled};
 use crate::worker::transaction::{short, yielding};
 use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
@@ -51,6 +51,8 @@ struct Pull<'a> {
     is_first: bool,
     /// What the remote told of the lines of documents.
     lines: Option<Value>,
+    /// Rows that it counts and doesn't show, by listing, as the last complete sweep found them.
+    unshown: BTreeMap<String, u64>,
     /// There were such records when the last pull ended: they may have changed since, and be visible again.
     had_hidden: bool,
     warnings: BTreeSet<String>,
@@ -96,6 +98,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
         hidden: 0,
         is_first: memory.last_sync.is_none(),
         lines: memory.lines,
+        unshown: memory.unshown,
         had_hidden: memory.hidden > 0,
         warnings: BTreeSet::new(),
         requests,
@@ -157,6 +160,7 @@ fn begin(
         stack: Stack::default(),
         pending: BTreeMap::new(),
         processed: 0,
+        moved: BTreeSet::new(),
     };
     state.stack.push(plan.tasks);
     short(|| {
@@ -198,6 +202,7 @@ impl Pull<'_> {
             deleted,
             hidden,
             lines,
+            mut unshown,
             mut warnings,
             requests,
             ..
@@ -210,15 +215,21 @@ impl Pull<'_> {
             // the last pages may have come within the interval in which progress is not written
             runs::progress(key, "matching", state.processed, state.processed, "")?;
             let linked = ledger.link()?;
+            for list in &state.sweeps {
+                // windows from before a crash may be hours older than the others
+                let found = ledger.unshown(list, resumed || state.moved.contains(list))?;
+                unshown.remove(list);
+                unshown.extend(found.map(|rows| (list.clone(), rows)));
+            }
             ledger.clear_windows()?;
-            let count = runs::remember(
-                key,
-                ledger.entity,
-                state.server_time,
-                state.full,
+            let pulled = Pulled {
+                server_time: state.server_time,
+                full: state.full,
                 hidden,
-                lines.as_ref(),
-            )?;
+                lines: lines.as_ref(),
+                unshown: &unshown,
+            };
+            let count = runs::remember(key, ledger.entity, &pulled)?;
             if counts.inserted + counts.updated + deleted + linked > 0 {
                 runs::drop_previews(key, ledger.entity)?;
             }

@@ -93,6 +93,18 @@ impl Pull<'_> {
         }
     }
 
+    /// Waits until the token bucket allows one request more.
+    pub(super) fn take_token(&mut self) -> Result<()> {
+        while self.tokens == 0 {
+            match lease(self.context, self.rate)? {
+                Ok(granted) => self.tokens = granted,
+                Err(wait) => self.pool.pause(wait),
+            }
+        }
+        self.tokens -= 1;
+        Ok(())
+    }
+
     /// Gives out what tokens in hand allow.
     fn submit(&mut self) -> Result<()> {
         while self.pool.free() > 0 && self.tokens > 0 {

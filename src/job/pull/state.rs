@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_engine::source::stack::Stack;
 use sync_engine::source::{At, Content, Task};
 
@@ -32,6 +32,9 @@ pub(super) struct State {
     #[serde(default)]
     pub pending: BTreeMap<String, Vec<String>>,
     pub processed: u64,
+    /// Windowed listings that moved while they were read.
+    #[serde(default)]
+    pub moved: BTreeSet<String>,
 }
 
 impl State {

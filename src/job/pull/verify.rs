@@ -8,7 +8,7 @@ use crate::worker::transaction::{short, yielding};
 use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::{At, Content, Source, Task};
+use sync_engine::source::{At, Batch, Content, Source, Task};
 
 /// Records not met that are asked after one by one; beyond, the remote's own count has to prove it.
 const ASK_AT_MOST: i64 = 10_000;
@@ -22,6 +22,7 @@ impl Pull<'_> {
     pub(super) fn verify(&mut self) -> Result<()> {
         self.close_gaps()?;
         self.compare_counts()?;
+        self.check_seams()?;
         let mut swept = self.state.sweeps.clone();
         swept.extend(short(|| self.ledger.child_lists())?);
         self.settle_missing(&swept)
@@ -36,6 +37,7 @@ impl Pull<'_> {
             }
             let mut tasks = HashSet::new();
             for gap in gaps {
+                self.state.moved.insert(gap.list.clone());
                 let (content, since) = self
                     .state
                     .windows
@@ -65,7 +67,8 @@ impl Pull<'_> {
 
     /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read. Also where
     /// records were hidden: what changed meanwhile has an older date than this pass asks for; and where lines of documents
-    /// are gone: that changes no date at all.
+    /// are gone: that changes no date at all. Rows that the remote counts and doesn't show are expected to be as many as
+    /// ever; where some of them are new, they could make up for as many deletions.
     fn compare_counts(&mut self) -> Result<()> {
         let unswept: Vec<String> = self
             .state
@@ -82,14 +85,12 @@ impl Pull<'_> {
                 since: None,
                 at: At::Offset(0),
             };
-            let entity = self.ledger.entity;
-            let question = first.clone();
-            let batch = self
-                .pool
-                .ask(move |source: &dyn Source| source.fetch(entity, &question))?;
-            self.requests += u64::from(batch.requests);
+            let batch = self.ask(first.clone())?;
             let known = short(|| self.ledger.live_count(&list))?;
-            if batch.total == Some(known) && !self.had_hidden && !lost_lines {
+            let expected = self.unshown.get(&list).map(|unshown| known + unshown);
+            let agrees = expected.is_some() && batch.total == expected;
+            if agrees && !self.had_hidden && !lost_lines && !short(|| self.ledger.has_unshown_changes(&list))?
+            {
                 continue;
             }
             self.state.sweeps.push(list);
@@ -98,6 +99,42 @@ impl Pull<'_> {
             self.close_gaps()?;
         }
         Ok(())
+    }
+
+    /// Where two windows share no record because the remote doesn't show the one that both hold, a deletion and a new
+    /// record between the two readings would leave no trace: everything behind would be one place further to the left.
+    /// Hence the left one is read again. How many rows are not shown can't be told where it has moved.
+    fn check_seams(&mut self) -> Result<()> {
+        for list in self.state.sweeps.clone() {
+            for seam in short(|| self.ledger.seams(&list))? {
+                if self.state.moved.contains(&list) {
+                    break;
+                }
+                let question = Task {
+                    list: list.clone(),
+                    content: Content::Ids,
+                    since: None,
+                    at: At::Offset(seam.position),
+                };
+                let batch = self.ask(question)?;
+                let now = batch.stubs.iter().map(|stub| &stub.external_id);
+                if !now.eq(&seam.ids) {
+                    self.state.moved.insert(list.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One task by itself.
+    fn ask(&mut self, task: Task) -> Result<Batch> {
+        self.take_token()?;
+        let entity = self.ledger.entity;
+        let batch = self
+            .pool
+            .ask(move |source: &dyn Source| source.fetch(entity, &task))?;
+        self.requests += u64::from(batch.requests);
+        Ok(batch)
     }
 
     /// Whether documents have lost lines without showing it.
@@ -115,7 +152,7 @@ impl Pull<'_> {
     }
 
     /// Marks what is gone: proven by the remote itself, id by id, or, where that would be too many questions and
-    /// its count says what there is, by that.
+    /// its count says what there is and it has shown that, by the count.
     fn settle_missing(&mut self, swept: &[String]) -> Result<()> {
         for round in 0.. {
             let mut missing = short(|| self.ledger.missing(swept, ASK_AT_MOST + 1))?;
@@ -123,7 +160,7 @@ impl Pull<'_> {
                 return Ok(());
             }
             let many = missing.len() as i64 > ASK_AT_MOST;
-            if many && self.state.counts_prove {
+            if many && self.state.counts_prove && self.shows_all()? {
                 self.prove_by_count()?;
                 return self.mark_all_missing(swept);
             }
@@ -141,6 +178,16 @@ impl Pull<'_> {
             short(|| self.ledger.note_window("asked", round, true, told, ids))?;
         }
         Ok(())
+    }
+
+    /// Whether the remote has shown every row that it counts. Else a plugin may hide records as well.
+    fn shows_all(&self) -> Result<bool> {
+        for list in &self.state.sweeps {
+            if short(|| self.ledger.unshown(list, true))? != Some(0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Asks for records by id and marks those that are gone; returns those that are not.

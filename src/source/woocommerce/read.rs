@@ -264,10 +264,13 @@ fn is_variable(row: &Value) -> bool {
         .is_some_and(|kind| kind.starts_with("variable"))
 }
 
-/// After a pass over changed products: all of their variations. They show stock, SKU, weight and sizes of their product
-/// where they have none of their own, and its change of these leaves their dates alone (seen on 11.0 and 8.2).
+/// With changed products: all of their variations. They show stock, SKU, weight and sizes of their product where they have
+/// none of their own, and its change of these leaves their dates alone (seen on 11.0 and 8.2). A product that only a sweep
+/// has found may have been away, and its variations count, but are not shown, without it.
 fn heirs(task: &Task, rows: &[Value]) -> Option<Task> {
-    task.since?;
+    if task.since.is_none() && !matches!(task.at, At::Ids(_)) {
+        return None;
+    }
     let parents: Vec<String> = rows
         .iter()
         .filter(|row| is_variable(row))

@@ -79,6 +79,8 @@ pub enum Mutation {
     RefundDelete { id: Id },
     /// Breaks records: lists count them and leave them out (a variation whose product is gone from the database).
     Hide { entity: String, ids: Vec<Id> },
+    /// Mends them.
+    Show { entity: String, ids: Vec<Id> },
     /// Sets `date_modified` alone; null where there is no `at`.
     Modified {
         entity: String,
@@ -205,17 +207,20 @@ fn quiet(data: &mut Data, mutation: Mutation, now: i64) -> Result<Vec<Id>, Strin
             let made = made.map_err(|e| e.message)?;
             Ok(made["id"].as_u64().map(|id| id as Id).into_iter().collect())
         }
-        Mutation::Hide { entity, ids } => {
-            let kind = Kind::parse(&entity)?;
-            for id in &ids {
-                there(data, kind, *id)?;
-                data.hide(kind, *id);
-            }
-            Ok(ids)
-        }
+        Mutation::Hide { entity, ids } => hidden(data, &entity, ids, true),
+        Mutation::Show { entity, ids } => hidden(data, &entity, ids, false),
         Mutation::RefundDelete { id } => delete(data, Kind::Refunds, id, now).map(|id| vec![id]),
         other => Err(format!("cannot be applied: {other:?}")),
     }
+}
+
+fn hidden(data: &mut Data, entity: &str, ids: Vec<Id>, hidden: bool) -> Result<Vec<Id>, String> {
+    let kind = Kind::parse(entity)?;
+    for id in &ids {
+        there(data, kind, *id)?;
+        data.set_hidden(kind, *id, hidden);
+    }
+    Ok(ids)
 }
 
 fn there(data: &Data, kind: Kind, id: Id) -> Result<(), String> {

@@ -79,9 +79,9 @@ impl Data {
         self.change(kind, id).modified = Some(at);
     }
 
-    /// Breaks a record, so that it is counted and not shown.
-    pub fn hide(&mut self, kind: Kind, id: Id) {
-        self.change(kind, id).hidden = true;
+    /// Breaks a record, so that it is counted and not shown, or mends it.
+    pub fn set_hidden(&mut self, kind: Kind, id: Id, hidden: bool) {
+        self.change(kind, id).hidden = hidden;
     }
 
     /// Sets the status or role.
