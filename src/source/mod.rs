@@ -202,6 +202,11 @@ pub trait Source: Send + Sync {
     fn lists(&self, _entity: EntityType, _record: &Record) -> bool {
         true
     }
+    /// The listing in which a record is asked for by its id; `parent` is the one that it belongs to (the product of a
+    /// variation). Asks nobody.
+    fn list_of(&self, entity: EntityType, _parent: Option<&str>) -> String {
+        entity.name().to_owned()
+    }
     /// Whether lines were taken off documents since the last time, of which `before` is the seal. None where that shows
     /// in the documents' own dates.
     fn lines(&self, _entity: EntityType, _before: Option<&Value>) -> Result<Option<Lines>> {

@@ -204,3 +204,23 @@ fn a_list_run_and_an_apply_at_once_write_each_record_once() {
         ids.len().to_string()
     );
 }
+
+#[test]
+fn variations_of_many_products_are_read_together_where_the_shop_can() {
+    for (version, at_most) in [(Version::V11, 3), (Version::V8, 100)] {
+        let mut shop = Shop::new(version);
+        shop.pull("products");
+        let ids = shop.listed("variations");
+        list(&mut shop, "products", &ids);
+        shop.sandbox.reset_stats();
+        let n = ids.len();
+        assert_eq!(counts(&delta(&mut shop)), format!("completed {n} {n} 0 0 0"));
+        let requests = shop.sandbox.stats().requests;
+        assert!(
+            requests <= at_most,
+            "{version:?}: {requests} requests for {n} variations"
+        );
+        let strays = "SELECT count(*) FROM sync_list l JOIN sync_products p ON p.id::text = l.target_id WHERE p.type IS DISTINCT FROM 'variation'";
+        assert_eq!(one(&mut shop, strays), "0");
+    }
+}

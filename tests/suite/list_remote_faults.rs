@@ -1,9 +1,11 @@
 //! Sync lists whose target is another shop: items that fail, answers that get lost, and nothing created twice.
 
 use serde_json::json;
+use sync_ext_tests::wait_until;
 use sync_sandbox::{Fault, Rule, When};
 
 use crate::list_remote::{counts, Shops};
+use crate::worker_shop::{Call, PATIENCE};
 
 #[test]
 fn a_creation_whose_answer_was_lost_is_not_repeated() {
@@ -26,7 +28,12 @@ fn a_creation_whose_answer_was_lost_is_not_repeated() {
     assert_eq!(counts(&reply), "completed 1 0 0 1 0", "{reply}");
     assert_eq!(shops.sent("POST"), 1);
     assert_eq!(shops.outlet.truth("products").unwrap().len(), 1);
-    assert_ne!(shops.one("SELECT target_id FROM sync_list"), "");
+    let target = shops.one("SELECT target_id FROM sync_list");
+    assert_ne!(target, "");
+    assert_eq!(
+        shops.one("SELECT state || ' ' || (result ->> 'externalId') FROM sync_idempotency_log"),
+        format!("done {target}")
+    );
 
     // one that could not be found again is not created a second time either
     let bare = shops.products(2)[1];
@@ -45,6 +52,41 @@ fn a_creation_whose_answer_was_lost_is_not_repeated() {
             .starts_with("it may have been created"),
         "{reply}"
     );
+    assert_eq!(shops.outlet.truth("products").unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_found_again_is_noted_at_once() {
+    let mut shops = Shops::new();
+    let ids = shops.products(2);
+    shops.list("products", &ids[..1]);
+    let post = |fault| Rule {
+        method: Some("POST".into()),
+        ..Rule::new("/wp-json/wc/v3/products", When::All, fault)
+    };
+    let fault = shops.outlet.fault(post(Fault::CutBody { bytes: 10 }));
+    shops.delta();
+    shops.outlet.clear_faults(Some(fault));
+    // a run that ends early: what comes after hangs
+    shops.list("products", &ids[1..]);
+    shops.outlet.fault(post(Fault::Hang));
+    let call = Call::start(shops.db.connect_as(&shops.role, shops.org), "SELECT sync_delta()");
+    let state = format!(
+        "SELECT state FROM sync_idempotency_log WHERE result ->> 'sourceId' = '{}'",
+        ids[0]
+    );
+    wait_until(PATIENCE, || {
+        shops.outlet.stats().running > 0 && shops.one(&state) == "done"
+    });
+    shops.db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'sync_ext worker'");
+    assert!(call.finish().is_err());
+    shops.outlet.clear_faults(None);
+    // whether the shop has carried out what hung or not
+    shops.outlet.release();
+    wait_until(PATIENCE, || shops.outlet.stats().running == 0);
+    let reply = shops.delta();
+    assert_eq!(reply["status"], "completed", "{reply}");
+    assert_eq!(shops.one("SELECT count(DISTINCT target_id) FROM sync_list"), "2");
     assert_eq!(shops.outlet.truth("products").unwrap().len(), 2);
 }
 

@@ -144,7 +144,6 @@ impl Run<'_> {
         }
     }
 
-    /// Variations are asked for product by product: that is how every version lists them.
     fn questions(&self, platform: &str, entity: EntityType, ids: &BTreeSet<String>) -> Result<Vec<Question>> {
         let remote = self.remotes.usable(platform)?;
         let number = remote.connector.number;
@@ -154,10 +153,9 @@ impl Run<'_> {
             .collect();
         let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for id in ids {
-            let list = match parents.get(&id) {
-                Some(parent) => format!("variations:{parent}"),
-                None => entity.name().to_owned(),
-            };
+            let list = remote
+                .source
+                .list_of(entity, parents.get(&id).map(String::as_str));
             lists.entry(list).or_default().push(id);
         }
         let chunk = |list: &String, ids: &[String]| Question {

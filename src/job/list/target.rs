@@ -4,7 +4,8 @@ use super::read::{Place, Read, Wanted};
 use super::write::{Next, Write};
 use super::{Done, Run};
 use crate::store::list::{self as store, Item, Target};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{relaxed, short};
+use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use sync_engine::core::Record;
 use sync_engine::error::{Code, Error, Result};
@@ -125,6 +126,9 @@ impl Run<'_> {
         self.note(&step.write.item, requests, &outcome);
         match outcome.and_then(|records| the_one(&step, records)) {
             Ok(current) => {
+                if let Some(record) = current.as_ref().filter(|_| step.target.is_intended) {
+                    self.conclude_creation(&step.target, &record.external_id);
+                }
                 step.current = current;
                 Some(step)
             }
@@ -133,6 +137,14 @@ impl Run<'_> {
                 None
             }
         }
+    }
+
+    /// A creation whose answer was lost has happened. Noted at once, or a run that ends early again and again would
+    /// look for the same records each time.
+    fn conclude_creation(&self, target: &Target, external_id: &str) {
+        let told = json!({ "externalId": external_id });
+        // where even that fails, the next attempt looks for it once more than it had to
+        let _ = relaxed(|| store::conclude(&self.key.org, &target.creation_key, "done", &told));
     }
 
     /// Under what a record may be known to the target.

@@ -98,6 +98,15 @@ impl Source for WooCommerce {
             || record.data.get("role").and_then(Value::as_str) == Some(wanted)
     }
 
+    /// Product by product is how every version lists variations; newer ones have one listing for all.
+    fn list_of(&self, entity: EntityType, parent: Option<&str>) -> String {
+        match parent {
+            None => entity.name().to_owned(),
+            Some(_) if self.api.memo().global_variations == Some(true) => "variations".to_owned(),
+            Some(parent) => format!("variations:{parent}"),
+        }
+    }
+
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch> {
         let meter = Meter::default();
         let batch = self.read(entity, task, &meter)?;
