@@ -248,7 +248,7 @@ BEGIN
                         SELECT x.local_id COLLATE "C", sync_row_match_key($2, %L, x.texts) COLLATE "C", sync_row_fingerprint($2, %2$L, x.texts)
                         FROM (%3$s OFFSET 0) x; END', layout_id, (sync_layout_pieces(layout_id)).names, sync_scan_query(layout_id));
     EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_read_%s(org uuid, ids text[]) RETURNS TABLE (local_id text, record jsonb)
-                    LANGUAGE sql STABLE ROWS 1000 BEGIN ATOMIC %s; END', layout_id, sync_read_query(layout_id, '$2', 'to_jsonb(n) - ''org_id'''));
+                    LANGUAGE sql STABLE ROWS 1000 BEGIN ATOMIC %s; END', layout_id, sync_read_query(layout_id, '$2', 'to_jsonb(n.*) - ''org_id'''));
     EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_scan_%s(uuid, text) IS %L', layout_id, format('Keys and fingerprints of all local %s. Generated.', records));
     EXECUTE format('COMMENT ON FUNCTION @extschema@.sync_read_%s(uuid, text[]) IS %L', layout_id, format('Local %s by their ids. Generated.', records));
 END

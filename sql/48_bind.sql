@@ -124,7 +124,7 @@ BEGIN
                WHERE d.classid = 'pg_class'::regclass AND d.objid = relation AND d.deptype = 'e') THEN
         RAISE EXCEPTION '% is a table of sync_ext', relation USING ERRCODE = '42809', HINT = 'sync_unbind returns to the built-in table.';
     END IF;
-    IF tracking NOT IN ('trigger', 'scan') THEN
+    IF tracking IS NULL OR tracking NOT IN ('trigger', 'scan') THEN
         RAISE EXCEPTION 'unknown tracking "%"', tracking USING ERRCODE = '22023', HINT = 'Use trigger or scan.';
     END IF;
     IF tracking = 'trigger' AND c.relkind NOT IN ('r', 'p') THEN
@@ -222,8 +222,9 @@ END
 $$;
 COMMENT ON FUNCTION sync_try_layout(int, uuid, sync_entity) IS 'Reads one row of a bound relation as its binder.';
 
+-- Without a notice of the triggers that go along: they were ours.
 CREATE FUNCTION sync_drop_layout(layout_id int) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     routine regprocedure;
@@ -233,7 +234,6 @@ BEGIN
         WHERE p.pronamespace = '@extschema@'::regnamespace
           AND p.proname IN ('sync_write_' || layout_id, 'sync_track_' || layout_id)
     LOOP
-        -- the triggers go along
         EXECUTE format('DROP FUNCTION %s CASCADE', routine);
     END LOOP;
     DELETE FROM sync_layout_column x WHERE x.layout = layout_id;

@@ -1,7 +1,7 @@
 -- Writing a local relation: one generated function per layout does it, with the rights of who bound the relation.
 
--- A field of a remote record (u.data) as a column's value. The type's modifier is left out: a cast to varchar(20)
--- would cut, an assignment refuses.
+-- A field of a remote record (u.data) as a column's value. The type's modifier is left out (-1, as NULL makes char(2) a
+-- "character", which is char(1)): a cast to varchar(20) would cut, an assignment refuses.
 CREATE FUNCTION sync_field_value(field text, kind text, type oid) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -11,7 +11,7 @@ AS $$
         WHEN t.typname IN ('timestamp', 'date') THEN format('((%s)::timestamptz AT TIME ZONE ''UTC'')::%s', v.text, v.type)
         WHEN t.typcategory = 'N' THEN format('(%s)::numeric::%s', v.text, v.type)
         ELSE format('(%s)::%s', v.text, v.type) END
-    FROM (SELECT format_type(sync_field_value.type, NULL) AS type,
+    FROM (SELECT format_type(sync_field_value.type, -1) AS type,
                  CASE WHEN field = 'custom' THEN 'nullif(coalesce(u.data -> ''custom'', ''{}'') || coalesce(u.data -> ''mapped'', ''{}''), ''{}'')'
                       WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' -> %L', substr(field, 8))
                       ELSE format('u.data -> %L', field) END AS json,
@@ -62,13 +62,13 @@ BEGIN
                CASE WHEN c.purpose = 'field' THEN CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
                                                      ELSE format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value) END
                     WHEN c.purpose = 'org' OR c.column_name = (SELECT o.column_name FROM sync_layout_column o WHERE o.layout = layout_id AND o.purpose = 'org')
-                         THEN format('$2::%s', format_type(c.type, NULL))
+                         THEN format('$2::%s', format_type(c.type, -1))
                     ELSE c.default_value END AS fresh
         FROM columns c LEFT JOIN keys k ON k.column_name = c.column_name)
     SELECT string_agg(quote_ident(v.column_name), ', ' ORDER BY v.position),
            string_agg(CASE WHEN v.number IS NULL THEN v.fresh
-                           WHEN v.n = 1 THEN format('u.id::%s', format_type(v.type, NULL))
-                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, NULL)) END, ', ' ORDER BY v.position),
+                           WHEN v.n = 1 THEN format('u.id::%s', format_type(v.type, -1))
+                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END, ', ' ORDER BY v.position),
            CASE WHEN bool_or(v.number IS NOT NULL AND v.fresh IS NULL) THEN NULL
                 WHEN max(v.n) = 1 THEN string_agg(format('(%s)::text', v.fresh), '') FILTER (WHERE v.number IS NOT NULL)
                 ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number) FILTER (WHERE v.number IS NOT NULL)) END,
@@ -108,51 +108,67 @@ DECLARE
     deletion text;
 BEGIN
     SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
-    found := format('SELECT u.id, u.data, row_to_json(n)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
+    found := format('SELECT u.id, u.data, row_to_json(n.*)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
                     l.relation, s.key_match, org_match, s.live,
                     CASE WHEN (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation) THEN 'FOR UPDATE OF n' ELSE '' END);
     deletion := CASE WHEN w.mark IS NULL
-        THEN format('DELETE FROM %1$s n USING unnest($3) AS u (id) WHERE %2$s AND %3$s AND %4$s RETURNING %5$s, row_to_json(n)::text, NULL::bigint',
+        THEN format('DELETE FROM %1$s n USING unnest($3) AS u (id) WHERE %2$s AND %3$s AND %4$s RETURNING %5$s, row_to_json(n.*)::text, NULL::bigint',
                     l.relation, s.key_match, org_match, s.live, s.key_text)
-        ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n)::text, 0)',
+        ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0)',
                     found, l.relation, w.mark, s.key_match, s.key_text) END;
     EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
             RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql
             SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1 AS %L',
         layout_id, format($sql$
 #variable_conflict use_column
+DECLARE
+    said text;
+    advised text;
 BEGIN
     CASE $1
         WHEN 'key' THEN
-            RETURN QUERY SELECT %1$s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place;
+            %1$s;
         WHEN 'insert' THEN
             RETURN QUERY INSERT INTO %2$s AS n (%3$s) OVERRIDING SYSTEM VALUE
                 SELECT %4$s FROM unnest($3, $4) WITH ORDINALITY AS u (id, data, place) ORDER BY u.place
-                RETURNING %5$s, NULL::text, hashtextextended(row_to_json(n)::text, 0);
+                RETURNING %5$s, NULL::text, hashtextextended(row_to_json(n.*)::text, 0);
         WHEN 'update' THEN
             RETURN QUERY WITH u AS MATERIALIZED (%6$s)
                 UPDATE %2$s n SET %7$s FROM u WHERE %8$s
-                RETURNING %5$s, u.image, hashtextextended(row_to_json(n)::text, 0);
+                RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0);
         WHEN 'delete' THEN
             RETURN QUERY %9$s;
         WHEN 'undo insert' THEN
             RETURN QUERY DELETE FROM %2$s n USING unnest($3, $7) AS u (id, print)
-                WHERE %8$s AND hashtextextended(row_to_json(n)::text, 0) = u.print
+                WHERE %8$s AND hashtextextended(row_to_json(n.*)::text, 0) = u.print
                 RETURNING %5$s, NULL::text, NULL::bigint;
         WHEN 'undo update' THEN
             RETURN QUERY UPDATE %2$s n SET %10$s
                 FROM unnest($3, $6, $7) AS u (id, image, print), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
-                WHERE %8$s AND hashtextextended(row_to_json(n)::text, 0) = u.print
+                WHERE %8$s AND hashtextextended(row_to_json(n.*)::text, 0) = u.print
                 RETURNING %5$s, NULL::text, NULL::bigint;
         WHEN 'undo delete' THEN
             RETURN QUERY INSERT INTO %2$s AS n (%11$s) OVERRIDING SYSTEM VALUE
                 SELECT %12$s FROM unnest($3, $6) AS u (id, image), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
                 WHERE NOT EXISTS (SELECT FROM %2$s n WHERE %8$s)
                 RETURNING %5$s, NULL::text, NULL::bigint;
+        WHEN 'settle' THEN
+            SET CONSTRAINTS ALL IMMEDIATE;
     END CASE;
+EXCEPTION WHEN OTHERS THEN
+    -- what carries an error on from here knows the codes of Postgres alone, and triggers of the app may have their own
+    IF SQLSTATE ~ '^(0|2|3[489BDF]|4[024]|5[34578]|72|F0|HV|XX|P000)' THEN
+        RAISE;
+    END IF;
+    GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
+    RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = SQLERRM, DETAIL = format('sqlstate %%s: %%s', SQLSTATE, said), HINT = advised;
 END
 $sql$,
-        coalesce(w.key_values, format('%s.sync_no_key(%L)', '@extschema@', l.relation::text)), l.relation, w.insert_columns,
+        CASE WHEN w.key_values IS NOT NULL
+             THEN format('RETURN QUERY SELECT %s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place', w.key_values)
+             ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L',
+                         format('a new row of %s can''t get a key', l.relation), 'A key column is neither bound to a field nor has it a default.',
+                         'Give the column a default, or bind it to a field.') END, l.relation, w.insert_columns,
         w.insert_values, s.key_text, found, coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text)) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key')), s.key_match, deletion, w.restore_assignments,
         w.restore_columns, w.restore_values));
     PERFORM sync_adopt(signature::regprocedure);
@@ -182,6 +198,8 @@ DECLARE
     binder regrole := (SELECT l.bound_by FROM sync_layout l WHERE l.id = layout_id);
     call text := format('SELECT w.local_id, w.image, w.print FROM @extschema@.sync_write_%s($1, $2, $3, $4, $5, $6, $7) w', layout_id);
     held text[];
+    said text;
+    advised text;
 BEGIN
     IF binder IS NULL THEN
         RETURN QUERY EXECUTE call USING op, org, ids, records, fields, images, prints;
@@ -193,20 +211,18 @@ BEGIN
         RAISE EXCEPTION 'a trigger of the local relation opened a cursor that outlives the transaction' USING ERRCODE = '42501',
             HINT = 'Triggers of a bound relation must not use WITH HOLD.';
     END IF;
+EXCEPTION WHEN raise_exception THEN
+    -- a code of the app's own, as sync_write_N sends it
+    GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
+    IF said !~ '^sqlstate [0-9A-Z]{5}: ' THEN
+        RAISE;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = substr(said, 10, 5), MESSAGE = SQLERRM,
+        DETAIL = coalesce(nullif(substr(said, 17), ''), format('SQLSTATE %s is not one of Postgres'' own.', substr(said, 10, 5))),
+        HINT = coalesce(nullif(advised, ''), 'A trigger or function of the local relation raised it.');
 END
 $$;
 COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[], bigint[]) IS 'Writes a layout''s relation, or undoes that, with the rights of who bound it.';
-
-CREATE FUNCTION sync_no_key(relation text) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-BEGIN
-    RAISE EXCEPTION 'a new row of % can''t get a key', relation USING ERRCODE = '55000',
-        DETAIL = 'A key column is neither bound to a field nor has it a default.',
-        HINT = 'Give the column a default, or bind it to a field.';
-END
-$$;
-COMMENT ON FUNCTION sync_no_key(text) IS 'Says that new rows of a relation can''t be made.';
 
 DO $$
 BEGIN

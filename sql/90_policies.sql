@@ -74,3 +74,17 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- A call that fails would be logged word for word, with the credentials in it.
+ALTER FUNCTION sync_connect(text, text, jsonb, text, jsonb) SET log_min_error_statement = 'panic';
+
+-- Functions that run with the owner's rights look into this schema after pg_catalog, and what fits a call's arguments best is
+-- called wherever it stands.
+DO $$
+BEGIN
+    IF has_schema_privilege('public', '@extschema@'::regnamespace, 'CREATE') THEN
+        RAISE WARNING 'everybody may create functions in schema %, and could take over what sync_ext runs as its owner', '@extschema@'
+            USING HINT = 'REVOKE CREATE ON SCHEMA @extschema@ FROM PUBLIC; or create the extension in a schema of its own.';
+    END IF;
+END
+$$;

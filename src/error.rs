@@ -75,6 +75,15 @@ impl Code {
             Code::Internal => "XX000",
         }
     }
+
+    /// Whether it tells of the remote or of how it is reached, and not of what was asked or of the local side.
+    pub const fn is_about_the_connector(self) -> bool {
+        use Code::{Nonsense, NotReady, RemoteAuth, Throttled, TimedOut, Unreachable};
+        matches!(
+            self,
+            RemoteAuth | Unreachable | TimedOut | Nonsense | Throttled | NotReady
+        )
+    }
 }
 
 /// An error with everything Postgres can show: code, message, detail, hint.

@@ -1,5 +1,6 @@
 //! `sync_all`: every entity type of a connector.
 
+use super::needed;
 use super::pull::parse_mode;
 use crate::report::raise;
 use crate::worker::{self, Finished, Job, Mode};
@@ -16,8 +17,8 @@ const AT_ONCE: usize = 3;
 
 /// `sync_all(sync_type, mode default 'incremental') → jsonb`
 #[pg_extern(volatile)]
-fn sync_all(sync_type: &str, mode: default!(&str, "'incremental'")) -> JsonB {
-    let done = parse_mode(mode).and_then(|mode| all(sync_type, mode));
+fn sync_all(sync_type: Option<&str>, mode: default!(Option<&str>, "'incremental'")) -> JsonB {
+    let done = parse_mode(mode).and_then(|mode| all(needed("sync_type", sync_type)?, mode));
     JsonB(done.unwrap_or_else(|e| raise(e)))
 }
 

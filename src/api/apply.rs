@@ -1,5 +1,6 @@
 //! `sync_apply`; `sync_undo` is SQL.
 
+use super::needed;
 use crate::report::raise;
 use crate::worker::{self, ApplyOptions, Job};
 use pgrx::prelude::*;
@@ -13,24 +14,32 @@ use sync_engine::error::{Code, Error, Result};
 #[pg_extern(volatile)]
 #[allow(clippy::too_many_arguments)] // they are SQL's, and named there
 fn sync_apply(
-    sync_type: &str,
-    entity_type: &str,
+    sync_type: Option<&str>,
+    entity_type: Option<&str>,
     include_new: default!(Option<bool>, "NULL"),
     include_updated: default!(Option<bool>, "NULL"),
     include_deleted: default!(Option<bool>, "NULL"),
     preview_id: default!(Option<pgrx::Uuid>, "NULL"),
-    allow_mass_delete: default!(bool, "false"),
-    dry_run: default!(bool, "false"),
+    allow_mass_delete: default!(Option<bool>, "false"),
+    dry_run: default!(Option<bool>, "false"),
 ) -> JsonB {
-    let options = ApplyOptions {
-        new: include_new,
-        updated: include_updated,
-        deleted: include_deleted,
-        preview_id: preview_id.map(|id| id.to_string()),
-        allow_mass_delete,
-        dry_run,
+    let asked = || {
+        let options = ApplyOptions {
+            new: include_new,
+            updated: include_updated,
+            deleted: include_deleted,
+            preview_id: preview_id.map(|id| id.to_string()),
+            allow_mass_delete: needed("allow_mass_delete", allow_mass_delete)?,
+            // whoever leaves it open whether this is a trial doesn't get the real thing
+            dry_run: needed("dry_run", dry_run)?,
+        };
+        apply(
+            needed("sync_type", sync_type)?,
+            needed("entity_type", entity_type)?,
+            options,
+        )
     };
-    JsonB(apply(sync_type, entity_type, options).unwrap_or_else(|e| raise(e)))
+    JsonB(asked().unwrap_or_else(|e| raise(e)))
 }
 
 fn apply(sync_type: &str, entity_type: &str, options: ApplyOptions) -> Result<Value> {

@@ -1,5 +1,6 @@
 //! Connectors: make one, test one.
 
+use super::needed;
 use crate::job;
 use crate::report::raise;
 use crate::settings::Settings;
@@ -15,14 +16,25 @@ use sync_engine::source::{self, ConnectorKind};
 #[pg_extern(volatile, security_definer)]
 #[search_path(pg_catalog, @extschema@, pg_temp)]
 fn sync_connect(
-    kind: &str,
-    base_url: &str,
-    credentials: JsonB,
+    kind: Option<&str>,
+    base_url: Option<&str>,
+    credentials: Option<JsonB>,
     name: default!(Option<&str>, "NULL"),
     settings: default!(Option<JsonB>, "NULL"),
 ) -> pgrx::Uuid {
+    // the statement may hold credentials, and stays visible until the session's next one
+    worker::identity::show_as(c"SELECT sync_connect(...)");
     let settings = settings.map_or_else(|| json!({}), |s| s.0);
-    connect(kind, base_url, &credentials.0, name, &settings).unwrap_or_else(|e| raise(e))
+    let asked = || {
+        connect(
+            needed("kind", kind)?,
+            needed("base_url", base_url)?,
+            &needed("credentials", credentials)?.0,
+            name,
+            &settings,
+        )
+    };
+    asked().unwrap_or_else(|e| raise(e))
 }
 
 fn connect(
@@ -38,6 +50,10 @@ fn connect(
     let name = name.unwrap_or(kind.name()).trim();
     if name.is_empty() {
         return Err(Error::new(Code::Invalid, "a connector's name can't be empty"));
+    }
+    if name.eq_ignore_ascii_case("local") {
+        return Err(Error::new(Code::Invalid, "a connector can't be called \"local\"")
+            .hint("Sync lists mean this database by that. Give it another name."));
     }
     if let Some(other) = store::kind_of(&org, name)?.filter(|k| k != kind.name()) {
         return Err(Error::new(
@@ -58,6 +74,7 @@ fn connect(
 
 /// `sync_test_connection(sync_type) → jsonb`
 #[pg_extern(volatile)]
-fn sync_test_connection(sync_type: &str) -> JsonB {
-    JsonB(worker::run(sync_type, Job::Probe).unwrap_or_else(|e| raise(e)))
+fn sync_test_connection(sync_type: Option<&str>) -> JsonB {
+    let asked = needed("sync_type", sync_type).and_then(|sync_type| worker::run(sync_type, Job::Probe));
+    JsonB(asked.unwrap_or_else(|e| raise(e)))
 }

@@ -118,9 +118,19 @@ fn sync_write_as(
         images.into(),
         prints.into(),
     ];
+    // through the writing function as well, which knows how to tell the app's own errors
+    let settle = [
+        "settle".into(),
+        org.into(),
+        None::<Vec<Option<String>>>.into(),
+        given(None, pg_sys::JSONBARRAYOID),
+        None::<Vec<Option<String>>>.into(),
+        None::<Vec<Option<String>>>.into(),
+        None::<Vec<Option<i64>>>.into(),
+    ];
     let written = as_role(caller(), local::settle)
         .and_then(|()| writing_as(role, || local::write(query, &args)))
-        .and_then(|rows| as_role(role, local::settle).map(|()| rows));
+        .and_then(|rows| as_role(role, || local::write(query, &settle)).map(|_| rows));
     TableIterator::new(written.unwrap_or_else(|e| raise(e)))
 }
 

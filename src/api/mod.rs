@@ -12,3 +12,13 @@ pub mod schedule;
 pub mod track;
 pub mod tree;
 pub mod webhook;
+
+use sync_engine::error::{Code, Error, Result};
+
+/// An argument that has no default, and that was NULL.
+fn needed<T>(name: &str, argument: Option<T>) -> Result<T> {
+    argument.ok_or_else(|| {
+        Error::new(Code::Invalid, format!("{name} must not be NULL"))
+            .hint("A variable of the app may be empty.")
+    })
+}

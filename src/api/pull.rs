@@ -1,24 +1,29 @@
 //! Pulls and fresh previews: both through a worker.
 
+use super::needed;
 use crate::report::raise;
 use crate::worker::{self, Job, Mode};
 use pgrx::prelude::*;
 use pgrx::JsonB;
+use serde_json::Value;
 use sync_engine::error::{Code, Error, Result};
 
 /// `sync_pull(sync_type, entity_type, mode default 'incremental') → jsonb`
 #[pg_extern(volatile)]
-fn sync_pull(sync_type: &str, entity_type: &str, mode: default!(&str, "'incremental'")) -> JsonB {
-    let job = parse_mode(mode).and_then(|mode| {
-        Ok(Job::Pull {
-            entity: entity_type.parse()?,
-            mode,
-        })
-    });
-    JsonB(
-        job.and_then(|job| worker::run(sync_type, job))
-            .unwrap_or_else(|e| raise(e)),
-    )
+fn sync_pull(
+    sync_type: Option<&str>,
+    entity_type: Option<&str>,
+    mode: default!(Option<&str>, "'incremental'"),
+) -> JsonB {
+    JsonB(pull(sync_type, entity_type, mode).unwrap_or_else(|e| raise(e)))
+}
+
+fn pull(sync_type: Option<&str>, entity_type: Option<&str>, mode: Option<&str>) -> Result<Value> {
+    let job = Job::Pull {
+        entity: needed("entity_type", entity_type)?.parse()?,
+        mode: parse_mode(mode)?,
+    };
+    worker::run(needed("sync_type", sync_type)?, job)
 }
 
 /// `sync_refresh_preview(sync_type, entity_type) → jsonb`: what `sync_preview` calls on a miss.
@@ -31,7 +36,8 @@ fn sync_refresh_preview(sync_type: &str, entity_type: &str) -> JsonB {
     )
 }
 
-pub(super) fn parse_mode(mode: &str) -> Result<Mode> {
+pub(super) fn parse_mode(mode: Option<&str>) -> Result<Mode> {
+    let mode = needed("mode", mode)?;
     match mode.trim().to_ascii_lowercase().as_str() {
         "incremental" => Ok(Mode::Incremental),
         "full" => Ok(Mode::Full),

@@ -1,5 +1,6 @@
 //! Records: fingerprint, match key, difference. The same code serves both sides.
 
+use super::needed;
 use crate::report::raise;
 use pgrx::prelude::*;
 use pgrx::{Array, JsonB};
@@ -75,10 +76,12 @@ fn sync_change(
 
 /// `sync_diff(entity_type, old jsonb, new jsonb) → jsonb`: {field: {old, new}} of the compared fields.
 #[pg_extern(immutable, parallel_safe)]
-fn sync_diff(entity_type: &str, old: Option<JsonB>, new: Option<JsonB>) -> JsonB {
+fn sync_diff(entity_type: Option<&str>, old: Option<JsonB>, new: Option<JsonB>) -> JsonB {
     let empty = || JsonB(Value::Object(Map::new()));
     let (old, new) = (old.unwrap_or_else(empty), new.unwrap_or_else(empty));
-    let diff = comparison(entity_type).and_then(|c| Ok(engine::diff(&c, object(&old)?, object(&new)?)));
+    let diff = needed("entity_type", entity_type)
+        .and_then(comparison)
+        .and_then(|c| Ok(engine::diff(&c, object(&old)?, object(&new)?)));
     JsonB(Value::Object(diff.unwrap_or_else(|e| raise(e))))
 }
 

@@ -1,5 +1,6 @@
 //! `sync_ingest_webhook`: what a remote sends of its own accord.
 
+use super::needed;
 use crate::report::raise;
 use crate::worker::{self, Job};
 use pgrx::prelude::*;
@@ -16,8 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `sync_ingest_webhook(sync_type, headers jsonb, body bytea) → jsonb`
 #[pg_extern(volatile)]
-fn sync_ingest_webhook(sync_type: &str, headers: JsonB, body: &[u8]) -> JsonB {
-    JsonB(ingest(sync_type, headers.0, body).unwrap_or_else(|e| raise(e)))
+fn sync_ingest_webhook(sync_type: Option<&str>, headers: Option<JsonB>, body: Option<&[u8]>) -> JsonB {
+    let asked = || {
+        ingest(
+            needed("sync_type", sync_type)?,
+            needed("headers", headers)?.0,
+            needed("body", body)?,
+        )
+    };
+    JsonB(asked().unwrap_or_else(|e| raise(e)))
 }
 
 fn ingest(sync_type: &str, headers: Value, body: &[u8]) -> Result<Value> {

@@ -256,7 +256,11 @@ fn close(context: &Context, outcome: Result<Outcome>) -> Result<Value> {
             // where even that fails (the extension was dropped), the first error is the one to tell
             let _ = short(|| {
                 runs::fail(key, &error)?;
-                connector::mark_failed(&key.org, key.connector, &error)
+                // what the caller or the local side did wrong says nothing about the connector
+                match error.code.is_about_the_connector() {
+                    true => connector::mark_failed(&key.org, key.connector, &error),
+                    false => Ok(()),
+                }
             });
             Err(error)
         }

@@ -20,9 +20,14 @@ pub struct RunKey {
 }
 
 impl RunKey {
-    /// Reads an entity type as a whole, with progress and memory; a webhook reads one record of it.
+    /// Is about an entity type as a whole, with progress; a webhook reads one record of it.
     pub fn is_reading(&self) -> bool {
         self.entity.is_some() && self.kind != "webhook"
+    }
+
+    /// Reads it from the remote: an apply works off what is in the ledger, and says nothing of how the last pull went.
+    fn is_pulling(&self) -> bool {
+        self.is_reading() && self.kind != "apply"
     }
 
     fn entity_name(&self) -> Option<&'static str> {
@@ -200,7 +205,7 @@ pub fn finish(key: &RunKey, result: &Value, count: u64) -> Result<()> {
          WHERE org_id = $1::uuid AND sync_id = $2",
         &[key.org.as_str().into(), key.sync_id.as_str().into()],
     )?;
-    if let Some(entity) = key.entity.filter(|_| key.is_reading()) {
+    if let Some(entity) = key.entity.filter(|_| key.is_pulling()) {
         webhook::settle_noted(key, entity)?;
     }
     log(key, "completed", result, None, count)
@@ -221,7 +226,7 @@ pub fn fail(key: &RunKey, error: &Error) -> Result<()> {
          WHERE org_id = $1::uuid AND sync_id = $2",
         &[key.org.as_str().into(), key.sync_id.as_str().into()],
     )?;
-    if let Some(entity) = key.entity.filter(|_| key.is_reading()) {
+    if let Some(entity) = key.entity.filter(|_| key.is_pulling()) {
         run(
             "UPDATE sync_metadata SET sync_status = 'failed', error_message = $4, updated_at = now()
              WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",

@@ -20,6 +20,7 @@ pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     handle_sigterm();
     let database = BackgroundWorker::get_extra().parse::<u32>().unwrap_or_default();
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
+    write_and_see();
     // the caller may have given up meanwhile: nothing to do then
     let Some(mailbox) = Mailbox::attach(argument.value() as u32) else {
         return;
@@ -39,6 +40,24 @@ fn work(mailbox: &Mailbox) -> Result<serde_json::Value> {
         .map_err(|e| Error::new(Code::Internal, format!("the worker can't read its request: {e}")))?;
     transaction::use_extension_schema()?;
     job::run(&request)
+}
+
+/// Whatever defaults database and role have: a worker writes, and goes by what others have committed.
+fn write_and_see() {
+    for (name, value) in [
+        (c"default_transaction_read_only", c"off"),
+        (c"default_transaction_isolation", c"read committed"),
+    ] {
+        // SAFETY: on the main thread, between two transactions; both texts are copied.
+        unsafe {
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+            );
+        }
+    }
 }
 
 fn handle_sigterm() {

@@ -49,3 +49,9 @@ pub fn given<'a>(array: Option<AnyArray>, element: pg_sys::Oid) -> DatumWithOid<
         None => DatumWithOid::null_oid(element),
     }
 }
+
+/// Lets the activity of this session (`pg_stat_activity.query`) say this, until its next statement.
+pub fn show_as(statement: &std::ffi::CStr) {
+    // SAFETY: called from SQL, on the main thread; the text is copied.
+    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, statement.as_ptr()) }
+}

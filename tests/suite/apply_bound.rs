@@ -8,8 +8,12 @@ use crate::shop::{small, Shop};
 
 const COLUMNS: &str = r#"{"email": "mail", "first_name": "given", "last_name": "family", "billing_city": "town", "is_active": "active"}"#;
 
-/// A shop whose customers go to `app_clients`, owned by a role that is no superuser.
 fn bound(config: Config, table: &str) -> Shop {
+    bound_by(config, table, &format!("{COLUMNS} id"))
+}
+
+/// A shop whose customers go to `app_clients`, owned by a role that is no superuser: columns as JSON, and the key column.
+pub fn bound_by(config: Config, table: &str, columns_and_key: &str) -> Shop {
     let mut shop = Shop::with(config, json!({}));
     let role: String = shop
         .sql
@@ -22,10 +26,11 @@ fn bound(config: Config, table: &str) -> Shop {
              {table}; ALTER TABLE app_clients OWNER TO {role}"
         ))
         .unwrap();
+    let (columns, key) = columns_and_key.rsplit_once(' ').unwrap();
     shop.sql
         .execute(
-            "SELECT sync_bind('customers', 'app_clients', $1::text::jsonb, '{id}', org_column => 'org')",
-            &[&COLUMNS],
+            "SELECT sync_bind('customers', 'app_clients', $1::text::jsonb, ARRAY[$2::text], org_column => 'org')",
+            &[&columns, &key],
         )
         .unwrap();
     shop

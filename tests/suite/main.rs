@@ -7,6 +7,8 @@ mod apply;
 mod apply_bound;
 mod apply_crash;
 mod apply_races;
+mod apply_shapes;
+mod arguments;
 mod bind;
 mod bind_ddl;
 mod bind_dump;

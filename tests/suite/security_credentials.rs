@@ -133,6 +133,34 @@ fn credentials_show_neither_in_the_activity_of_a_worker_nor_in_explain() {
 }
 
 #[test]
+fn the_statement_that_connects_shows_in_no_log_when_it_fails_and_in_no_activity_afterwards() {
+    let server = Server::separate();
+    let db = TestDb::on(&server);
+    let shop = ConnectedShop::new(&db);
+    let mut client = shop.client();
+    let mark = server.log_mark();
+    let connect = |url: &str| {
+        format!(
+            r#"SELECT sync_connect('woocommerce', '{url}', '{{"consumer_key": "{}", "consumer_secret": "{}"}}', name => 'other')"#,
+            SECRETS[0], SECRETS[1]
+        )
+    };
+    refused(client.simple_query(&connect("ftp://127.0.0.1")), "22023");
+    refused(client.simple_query(&connect("http://169.254.169.254")), "08001");
+    client.simple_query(&connect("http://127.0.0.1:9")).unwrap();
+    let activity =
+        db.psql("SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE pid <> pg_backend_pid()");
+    assert!(activity.contains("SELECT sync_connect(...)"), "{activity}");
+    assert_silent("pg_stat_activity", &activity);
+    let log = server.log_since(mark);
+    assert!(log.contains("is not allowed"), "{log}");
+    assert_silent("server log", &log);
+    // what else fails in the session is logged as ever
+    refused(client.simple_query("SELECT 1 / 0 AS after_connecting"), "22012");
+    assert!(server.log_since(mark).contains("after_connecting"));
+}
+
+#[test]
 fn malformed_credentials_are_refused_without_repeating_them() {
     let db = TestDb::new();
     let org = db.org();

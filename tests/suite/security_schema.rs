@@ -79,3 +79,21 @@ fn the_extension_works_in_a_schema_outside_the_search_path() {
 fn the_extension_works_in_a_schema_whose_name_must_be_quoted() {
     works_in("\"My Shop, 2\"");
 }
+
+#[test]
+fn a_schema_that_everybody_may_write_is_warned_of() {
+    let db = TestDb::new();
+    db.psql("DROP EXTENSION sync_ext");
+    let warned = |schema: &str| {
+        let mark = db.server().log_mark();
+        db.psql(&format!("CREATE EXTENSION sync_ext SCHEMA {schema}"));
+        db.psql("DROP EXTENSION sync_ext");
+        let warning = format!("everybody may create functions in schema {schema}");
+        db.server().log_since(mark).contains(&warning)
+    };
+    db.psql("CREATE SCHEMA closed_one");
+    assert!(!warned("closed_one"));
+    db.psql("CREATE SCHEMA open_one");
+    db.psql("GRANT CREATE ON SCHEMA open_one TO PUBLIC");
+    assert!(warned("open_one"));
+}

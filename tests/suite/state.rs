@@ -124,3 +124,44 @@ fn a_reset_waits_for_no_pull_that_is_under_way() {
     call.finish().unwrap();
     client.batch_execute("SELECT sync_reset('woocommerce')").unwrap();
 }
+
+#[test]
+fn an_apply_says_nothing_of_the_last_pull_and_reads_no_hint() {
+    let mut shop = Shop::new(Version::V11);
+    shop.pull("customers");
+    let org = shop.org;
+    shop.root
+        .execute(
+            "INSERT INTO sync_webhook_delivery (org_id, connector, delivery, topic, entity, external_id, status, received_at)
+             SELECT $1, number, 'd1', 'customer.updated', 1, '7', 'noted', now() - interval '1 minute' FROM integration_connector WHERE org_id = $1",
+            &[&org],
+        )
+        .unwrap();
+    let of_customers = |shop: &mut Shop| -> (String, i64) {
+        let row = shop.sql.query_one(
+            "SELECT status, hints FROM sync_state WHERE entity_type = 'customers'",
+            &[],
+        );
+        let row = row.unwrap();
+        (row.get(0), row.get(1))
+    };
+    assert_eq!(of_customers(&mut shop), ("success".to_owned(), 1));
+    for (call, code) in [
+        (
+            "sync_apply('woocommerce', 'customers', preview_id => gen_random_uuid())",
+            Some("40001"),
+        ),
+        ("sync_apply('woocommerce', 'customers')", None),
+    ] {
+        let done = shop.sql.batch_execute(&format!("SELECT {call}"));
+        assert_eq!(
+            done.err()
+                .and_then(|e| e.code().map(|c| c.code().to_owned()))
+                .as_deref(),
+            code
+        );
+        assert_eq!(of_customers(&mut shop), ("success".to_owned(), 1), "{call}");
+    }
+    shop.pull("customers");
+    assert_eq!(of_customers(&mut shop), ("success".to_owned(), 0));
+}
