@@ -40,8 +40,9 @@ END
 $$;
 COMMENT ON FUNCTION sync_layout_usable(int) IS '55000 where a bound relation has changed so that it can''t be the local side any more.';
 
+-- Whoever's statement it was is told, rather than that triggers go which they never made.
 CREATE FUNCTION sync_break_layout(layout_id int, problem text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 BEGIN
     -- a number that is nobody's today may be another relation's where a dump is restored
@@ -49,6 +50,11 @@ BEGIN
     SET broken = problem,
         relation = CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN l.relation ELSE 0 END
     WHERE l.id = layout_id AND l.broken IS NULL;
+    IF FOUND THEN
+        RAISE WARNING 'the relation bound to % is not followed any more: %',
+            (SELECT e.name FROM sync_layout l JOIN sync_entity e ON e.number = l.entity WHERE l.id = layout_id), problem
+            USING HINT = 'Call sync_bind anew, or sync_unbind; sync_bindings shows what is bound.';
+    END IF;
     UPDATE sync_layout_column x SET relation = 0
     FROM sync_layout l WHERE l.id = layout_id AND x.layout = l.id AND l.relation = 0;
     EXECUTE format('DROP FUNCTION IF EXISTS @extschema@.sync_track_%s() CASCADE', layout_id);

@@ -157,9 +157,6 @@ BEGIN
     END CASE;
 EXCEPTION WHEN OTHERS THEN
     -- what carries an error on from here knows the codes of Postgres alone, and triggers of the app may have their own
-    IF SQLSTATE ~ '^(0|2|3[489BDF]|4[024]|5[34578]|72|F0|HV|XX|P000)' THEN
-        RAISE;
-    END IF;
     GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
     RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = SQLERRM, DETAIL = format('sqlstate %%s: %%s', SQLSTATE, said), HINT = advised;
 END
@@ -188,6 +185,20 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_held_cursors() IS 'Cursors of this session that outlive the transaction.';
 
+CREATE FUNCTION sync_raise(state text, message text, detail text, hint text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF hint <> '' THEN
+        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, DETAIL = coalesce(nullif(detail, ''), 'SQLSTATE ' || state), HINT = hint;
+    ELSIF detail <> '' THEN
+        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, DETAIL = detail;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message;
+END
+$$;
+COMMENT ON FUNCTION sync_raise(text, text, text, text) IS 'Raises an error as it was caught, with what it has of detail and hint.';
+
 -- A bound relation is written with the rights of who bound it. The function that does it belongs to the extension and
 -- has no rights of its own: an owner could give it other ones.
 CREATE FUNCTION sync_write(layout_id int, op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
@@ -212,14 +223,11 @@ BEGIN
             HINT = 'Triggers of a bound relation must not use WITH HOLD.';
     END IF;
 EXCEPTION WHEN raise_exception THEN
-    -- a code of the app's own, as sync_write_N sends it
     GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
     IF said !~ '^sqlstate [0-9A-Z]{5}: ' THEN
         RAISE;
     END IF;
-    RAISE EXCEPTION USING ERRCODE = substr(said, 10, 5), MESSAGE = SQLERRM,
-        DETAIL = coalesce(nullif(substr(said, 17), ''), format('SQLSTATE %s is not one of Postgres'' own.', substr(said, 10, 5))),
-        HINT = coalesce(nullif(advised, ''), 'A trigger or function of the local relation raised it.');
+    PERFORM sync_raise(substr(said, 10, 5), SQLERRM, substr(said, 17), advised);
 END
 $$;
 COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[], bigint[]) IS 'Writes a layout''s relation, or undoes that, with the rights of who bound it.';

@@ -191,6 +191,18 @@ pub fn progress(key: &RunKey, phase: &str, total: u64, processed: u64, item: &st
     )
 }
 
+/// Lets the next pull begin anew.
+pub fn drop_checkpoint(key: &RunKey, entity: EntityType) -> Result<()> {
+    run(
+        "UPDATE sync_metadata SET checkpoint = NULL WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            entity.name().into(),
+        ],
+    )
+}
+
 /// Ends a run well: result, progress, log.
 pub fn finish(key: &RunKey, result: &Value, count: u64) -> Result<()> {
     run(

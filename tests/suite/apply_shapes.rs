@@ -94,7 +94,7 @@ const OWN_CODES: &str = "CREATE TABLE app_clients (
         RETURN NEW; END $$;
     CREATE TRIGGER early BEFORE INSERT OR UPDATE ON app_clients FOR EACH ROW EXECUTE FUNCTION opinion('early', 'P0042');
     CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON app_clients DEFERRABLE INITIALLY DEFERRED
-        FOR EACH ROW EXECUTE FUNCTION opinion('late', 'UE001')";
+        FOR EACH ROW EXECUTE FUNCTION opinion('late', '22999')";
 
 #[test]
 fn errors_with_codes_of_the_apps_own_are_one_records_like_any_other() {
@@ -110,6 +110,6 @@ fn errors_with_codes_of_the_apps_own_are_one_records_like_any_other() {
     let told: String = shop.sql.query_one(told, &[]).unwrap().get(0);
     assert_eq!(
         told,
-        format!("{} P0042 no early; {} UE001 no late", ids[3], ids[5])
+        format!("{} P0042 no early; {} 22999 no late", ids[3], ids[5])
     );
 }

@@ -52,6 +52,7 @@ mod pull;
 mod pull_changes;
 mod pull_moving;
 mod pull_resume;
+mod pull_torn;
 mod pull_unshown;
 mod readme;
 mod round_trip;

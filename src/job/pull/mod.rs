@@ -161,6 +161,7 @@ fn begin(
         pending: BTreeMap::new(),
         processed: 0,
         moved: BTreeSet::new(),
+        ends: BTreeMap::new(),
     };
     state.stack.push(plan.tasks);
     short(|| {

@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// while a caller waits, no version of the checkpoint's row can be cleared away, and each update passes all of them.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
 
+/// How many windows in a row may end with the same record: what is restored meanwhile moves the others to the right.
+const SAME_END: u32 = 3;
+
 /// What tasks brought, to be written together.
 type Results = Vec<(Task, Fetched)>;
 
@@ -145,6 +148,7 @@ impl Pull<'_> {
         };
         let mut accounted = self.state.clone();
         for (task, fetched) in &mut results {
+            goes_on(&mut accounted, task, fetched).map_err(|error| self.start_over(error))?;
             self.account(&mut accounted, task, fetched);
         }
         let is_due = self.saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY);
@@ -229,6 +233,35 @@ impl Pull<'_> {
         }
         next.windows.insert(key, (task.content, task.since));
     }
+}
+
+/// A listing that has more comes further with each window. One that doesn't would never end.
+fn goes_on(next: &mut State, task: &Task, fetched: &Fetched) -> Result<()> {
+    let (At::Tail(offset), Some(last)) = (&task.at, ids(fetched).last()) else {
+        return Ok(());
+    };
+    let key = window_key(task);
+    let times = match next.ends.remove(&key) {
+        Some((at, before, times)) if before == last && *offset > at => times + 1,
+        _ => 1,
+    };
+    if fetched.batch.end {
+        return Ok(());
+    }
+    if times > SAME_END {
+        return Err(Error::new(
+            Code::Nonsense,
+            format!(
+                "the remote shows the same {} wherever it is asked to begin",
+                task.list.split(':').next().unwrap_or_default()
+            ),
+        )
+        .hint(
+            "A cache or a plugin of the remote ignores the query's offset. Nothing was marked as deleted.",
+        ));
+    }
+    next.ends.insert(key, (*offset, last.to_owned(), times));
+    Ok(())
 }
 
 /// The records that a result is about.

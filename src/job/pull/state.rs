@@ -35,6 +35,10 @@ pub(super) struct State {
     /// Windowed listings that moved while they were read.
     #[serde(default)]
     pub moved: BTreeSet<String>,
+    /// Where the last window of a listing that goes on was, with which record it ended, and how many did so in a row, by
+    /// window key.
+    #[serde(default)]
+    pub ends: BTreeMap<String, (u64, String, u32)>,
 }
 
 impl State {

@@ -4,6 +4,7 @@ use super::state::ask_for;
 use super::Pull;
 use crate::job::pool::Fetched;
 use crate::store::ledger::{Gap, Missing, Told};
+use crate::store::run as runs;
 use crate::worker::transaction::{short, yielding};
 use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
@@ -55,14 +56,26 @@ impl Pull<'_> {
             self.state.stack.push(tasks);
             self.read_all()?;
         }
-        Err(Error::new(
-            Code::Nonsense,
-            "the remote's listing kept changing while it was read",
-        )
-        .detail(format!(
-            "Neighbouring pages still did not fit together after {GAP_ROUNDS} rounds."
+        Err(self.start_over(
+            Error::new(
+                Code::Nonsense,
+                "the remote's listing kept changing while it was read",
+            )
+            .detail(format!(
+                "Neighbouring pages still did not fit together after {GAP_ROUNDS} rounds."
+            ))
+            .hint("Try again at a quieter time; nothing was marked as deleted."),
         ))
-        .hint("Try again at a quieter time; nothing was marked as deleted."))
+    }
+
+    /// What was read proves nothing, and would prove nothing to a pull that went on from it: the next one reads anew.
+    pub(super) fn start_over(&self, error: Error) -> Error {
+        // the error is the one to tell, even where this fails too
+        let _ = short(|| {
+            self.ledger.clear_windows()?;
+            runs::drop_checkpoint(&self.context.key, self.ledger.entity)
+        });
+        error
     }
 
     /// After a pass over changes only: where the remote's count and the ledger's differ, all ids are read. Also where
@@ -235,9 +248,10 @@ impl Pull<'_> {
             let seen = short(|| self.ledger.seen_count(list))?;
             let told = self.state.totals.get(list).copied();
             if told != Some(seen) {
-                return Err(Error::new(Code::Nonsense, format!("the listing of {list} is incomplete"))
+                let error = Error::new(Code::Nonsense, format!("the listing of {list} is incomplete"))
                     .detail(format!("{seen} records came, {} were announced.", told.unwrap_or_default()))
-                    .hint("Nothing was marked as deleted. Look for plugins that filter the API's replies, then pull again."));
+                    .hint("Nothing was marked as deleted. Look for plugins that filter the API's replies, then pull again.");
+                return Err(self.start_over(error));
             }
         }
         Ok(())
