@@ -1,7 +1,7 @@
 -- Writing a local relation: one generated function per layout does it, with the rights of who bound the relation.
 
 -- A field of a remote record (u.data) as a column's value. The type's modifier is left out (-1, as NULL makes char(2) a
--- "character", which is char(1)): a cast to varchar(20) would cut, an assignment refuses.
+-- "character", which is char(1)), and a domain is taken for what it is made of: a cast would cut, an assignment refuses.
 CREATE FUNCTION sync_field_value(field text, kind text, type oid) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -11,14 +11,14 @@ AS $$
         WHEN t.typname IN ('timestamp', 'date') THEN format('((%s)::timestamptz AT TIME ZONE ''UTC'')::%s', v.text, v.type)
         WHEN t.typcategory = 'N' THEN format('(%s)::numeric::%s', v.text, v.type)
         ELSE format('(%s)::%s', v.text, v.type) END
-    FROM (SELECT format_type(sync_field_value.type, -1) AS type,
+    FROM (SELECT format_type(sync_base_type(sync_field_value.type), -1) AS type,
                  CASE WHEN field = 'custom' THEN 'nullif(coalesce(u.data -> ''custom'', ''{}'') || coalesce(u.data -> ''mapped'', ''{}''), ''{}'')'
                       WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' -> %L', substr(field, 8))
                       ELSE format('u.data -> %L', field) END AS json,
                  CASE WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' ->> %L', substr(field, 8))
                       ELSE format('u.data ->> %L', field) END AS text) v,
-         pg_type x JOIN pg_type t ON t.oid = CASE WHEN x.typtype = 'd' THEN x.typbasetype ELSE x.oid END
-    WHERE x.oid = sync_field_value.type
+         pg_type t
+    WHERE t.oid = sync_base_type(sync_field_value.type)
 $$;
 COMMENT ON FUNCTION sync_field_value(text, text, oid) IS 'SQL for the value of a field of a remote record as a column of that type holds it.';
 

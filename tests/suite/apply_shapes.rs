@@ -72,6 +72,31 @@ fn columns_may_be_called_anything_and_fixed_lengths_are_not_cut() {
     assert_eq!(shop.sql.query_one(before, &[]).unwrap().get::<_, String>(0), rows);
 }
 
+const SHORT: &str = "CREATE DOMAIN short AS varchar(5); CREATE DOMAIN shorter AS short CHECK (VALUE <> 'never');
+    CREATE TABLE app_clients (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), org uuid, mail text, given short, family shorter)";
+
+#[test]
+fn what_is_too_long_for_a_domain_is_refused_and_not_cut() {
+    let columns = r#"{"email": "mail", "first_name": "given", "last_name": "family"} id"#;
+    let mut shop = bound(SHORT, columns);
+    let ids = shop.listed("customers");
+    for id in &ids {
+        edit(&mut shop, *id, json!({ "first_name": "Ann", "last_name": "Lee" }));
+    }
+    edit(&mut shop, ids[1], json!({ "first_name": "Annette" }));
+    edit(&mut shop, ids[2], json!({ "last_name": "Leeuwen" }));
+    edit(&mut shop, ids[3], json!({ "last_name": "never" }));
+    shop.pull("customers");
+    let done = apply(&mut shop, "customers");
+    assert_eq!(done["unequal"], 0, "{done}");
+    let told = "SELECT string_agg(external_id || ' ' || sqlstate, ', ' ORDER BY external_id::int) FROM sync_apply_failure";
+    let told: String = shop.sql.query_one(told, &[]).unwrap().get(0);
+    assert_eq!(
+        told,
+        format!("{} 22001, {} 22001, {} 23514", ids[1], ids[2], ids[3])
+    );
+}
+
 #[test]
 fn a_table_that_gives_new_rows_no_key_says_so() {
     let table = "CREATE TABLE app_clients (id int PRIMARY KEY, org uuid, mail text)";
