@@ -204,6 +204,10 @@ BEGIN
     PERFORM sync_refresh_preview(sync_type, entity_name);
     SELECT p.delta_data INTO preview FROM sync_preview_cache p
     WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name;
+    IF NOT FOUND THEN
+        -- a webhook or another pull has dropped it since: the ledger has what it would say now
+        preview := sync_detect(sync_type, entity_name);
+    END IF;
     RETURN preview || '{"cacheHit": false}';
 END
 $$;

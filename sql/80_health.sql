@@ -52,6 +52,8 @@ CREATE FUNCTION sync_note_interrupted(org uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
+    -- who was there when this transaction looked first says nothing of who has come since
+    PERFORM pg_stat_clear_snapshot();
     UPDATE sync_run r SET status = 'interrupted', finished_at = clock_timestamp()
     WHERE r.org_id = org AND r.status = 'running' AND NOT sync_worker_alive(r.pid);
 
@@ -95,6 +97,7 @@ BEGIN
         wanted := ARRAY[asked];
     END IF;
     -- a worker would write its checkpoint anew, and remember a pull of which half the proof is gone
+    PERFORM pg_stat_clear_snapshot();
     SELECT r.entity_type INTO busy FROM sync_run r
     WHERE r.org_id = org AND r.connector = c.number AND r.entity_type = ANY (wanted)
       AND r.kind IN ('pull', 'preview') AND r.status = 'running' AND sync_worker_alive(r.pid)

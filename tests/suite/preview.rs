@@ -294,3 +294,22 @@ fn the_eleventh_fresh_preview_within_a_minute_is_refused() {
     assert_eq!(shop.sandbox.stats().requests, 0);
     assert_eq!(shop.preview("categories")["cacheHit"], true);
 }
+
+/// As a webhook does that comes between the worker's end and the answer.
+#[test]
+fn a_preview_that_is_dropped_before_it_is_read_is_told_from_the_ledger() {
+    let mut shop = filled(json!({}));
+    shop.root
+        .batch_execute(
+            "CREATE FUNCTION lost() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER lost BEFORE INSERT ON sync_preview_cache FOR EACH ROW EXECUTE FUNCTION lost()",
+        )
+        .unwrap();
+    edit(&mut shop, 2, "Renamed");
+    let preview = shop.preview("customers");
+    assert_eq!(
+        (&preview["delta"]["updated"]["count"], &preview["cacheHit"]),
+        (&json!(1), &json!(false)),
+        "{preview}"
+    );
+}

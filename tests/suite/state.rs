@@ -125,6 +125,24 @@ fn a_reset_waits_for_no_pull_that_is_under_way() {
     client.batch_execute("SELECT sync_reset('woocommerce')").unwrap();
 }
 
+/// Postgres shows a transaction the processes that were there when it looked first.
+#[test]
+fn a_reset_sees_a_pull_that_began_in_the_middle_of_its_transaction() {
+    let db = TestDb::new();
+    let shop = ConnectedShop::new(&db);
+    let mut client = shop.client();
+    client
+        .batch_execute("BEGIN; SELECT FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        .unwrap();
+    let call = shop.hanging_pull();
+    assert_eq!(
+        sqlstate(client.batch_execute("SELECT sync_reset('woocommerce', 'customers')")),
+        "55006"
+    );
+    shop.recover();
+    call.finish().unwrap();
+}
+
 #[test]
 fn an_apply_says_nothing_of_the_last_pull_and_reads_no_hint() {
     let mut shop = Shop::new(Version::V11);
