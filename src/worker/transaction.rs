@@ -20,6 +20,8 @@ const YIELDING: &str = "SELECT set_config('synchronous_commit', 'off', true), se
     greatest(1, extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::int::text, true)";
 /// For how long what gave way is tried again.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Before it is: where a lock is refused at once (NOWAIT in a trigger of the app), trying again is all that would be done.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back.
 pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -37,7 +39,9 @@ pub fn yielding<T>(mut body: impl FnMut() -> Result<T>) -> Result<T> {
     let began = Instant::now();
     loop {
         match run(Some(YIELDING), &mut body) {
-            Err(error) if error.code == Code::Locked && began.elapsed() < PATIENCE => {}
+            Err(error) if error.code == Code::Locked && began.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE)
+            }
             done => return done,
         }
     }
