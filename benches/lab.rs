@@ -71,8 +71,8 @@ impl<'s> Large<'s> {
 pub fn add_connector(client: &mut Client, org: Uuid) {
     client
         .execute(
-            "INSERT INTO integration_connector (org_id, name, kind, base_url, credentials)
-             VALUES ($1, 'woocommerce', 'woocommerce', 'https://shop.example', '\\x00')",
+            "INSERT INTO integration_connector (org_id, name, kind, base_url, system, credentials)
+             VALUES ($1, 'woocommerce', 'woocommerce', 'https://shop.example', 'shop.example', '\\x00')",
             &[&org],
         )
         .unwrap();

@@ -7,6 +7,7 @@ CREATE TABLE integration_connector (
     name text NOT NULL CHECK (name <> ''),
     kind text NOT NULL,
     base_url text NOT NULL,
+    system text NOT NULL,
     settings jsonb NOT NULL DEFAULT '{}',
     credentials bytea NOT NULL,
     memo jsonb NOT NULL DEFAULT '{}',
@@ -25,6 +26,7 @@ CREATE TABLE integration_connector (
 COMMENT ON TABLE integration_connector IS 'A remote system of an organisation. Made by sync_connect; clients read the view sync_connectors.';
 COMMENT ON COLUMN integration_connector.name IS 'What calls name it by (sync_type); by default its kind.';
 COMMENT ON COLUMN integration_connector.number IS 'Short key used by the ledger.';
+COMMENT ON COLUMN integration_connector.system IS 'Which system it is: host, path, database. Ledger, checkpoints and items of sync lists hold ids of this one.';
 COMMENT ON COLUMN integration_connector.credentials IS 'Sealed with the key of sync_ext.key_file, bound to organisation and connector. No client may read it.';
 COMMENT ON COLUMN integration_connector.memo IS 'What probing found out (authentication mode, routes); no secrets.';
 COMMENT ON COLUMN integration_connector.tokens IS 'Requests that may be sent right now: the token bucket that all backends share.';
@@ -105,10 +107,17 @@ BEGIN
     DELETE FROM sync_field_map f WHERE f.org_id = org AND f.connector = c.number;
     DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;
     DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name;
-    UPDATE sync_list l SET is_active = false, error_message = format('the connector "%s" was removed', c.name)
-    WHERE l.org_id = org AND c.name IN (l.source_platform, l.target_platform) AND l.is_active;
+    -- another system may be connected under this name: its records have the same ids, and are others
+    UPDATE sync_list l
+    SET is_active = false,
+        error_message = CASE WHEN l.is_active THEN format('the connector "%s" was removed', c.name) ELSE l.error_message END,
+        target_id = CASE WHEN l.target_platform = c.name THEN NULL ELSE l.target_id END,
+        source_fingerprint = NULL,
+        source_modified_at = NULL
+    WHERE l.org_id = org AND c.name IN (l.source_platform, l.target_platform);
+    DELETE FROM sync_idempotency_log i WHERE i.org_id = org AND c.name IN (i.result ->> 'source', i.result ->> 'target');
     DELETE FROM integration_connector i WHERE i.org_id = org AND i.id = c.id;
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it. Local tables stay as they are.';
+COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it; what they were written to there is forgotten. Local tables stay as they are.';

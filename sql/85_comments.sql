@@ -1,6 +1,6 @@
 -- What the functions in Rust are; the ones in SQL have their comments beside them.
 
-COMMENT ON FUNCTION sync_connect(text, text, jsonb, text, jsonb) IS 'Makes a connector, or gives the one of that name another address, other credentials and settings; seals the credentials. Asks nobody: sync_test_connection does. Returns its id.';
+COMMENT ON FUNCTION sync_connect(text, text, jsonb, text, jsonb, boolean) IS 'Makes a connector, or gives the one of that name other credentials and settings, and with same_system another address; seals the credentials. Asks nobody: sync_test_connection does. Returns its id.';
 COMMENT ON FUNCTION sync_test_connection(text) IS 'Asks the remote who it is and what the key may read: {ok, syncType, kind, version, authMode, clockSkewSeconds, latencyMs, entities, warnings}.';
 COMMENT ON FUNCTION sync_pull(text, text, text) IS 'Reads a remote entity type into the ledger through a worker: what changed (incremental), or everything (full). Local tables stay as they are. Returns counts.';
 COMMENT ON FUNCTION sync_all(text, text) IS 'Pulls every entity type of a connector, up to three at once, each in a worker of its own: {syncType, status: completed, partial or failed, entityTypes: {name: what sync_pull returns, or error}, startedAt, durationMs}. A failure that passes is repeated; one entity type''s failure leaves the others alone and raises nothing.';

@@ -76,7 +76,7 @@ END
 $$;
 
 -- A call that fails would be logged word for word, with the credentials in it.
-ALTER FUNCTION sync_connect(text, text, jsonb, text, jsonb) SET log_min_error_statement = 'panic';
+ALTER FUNCTION sync_connect(text, text, jsonb, text, jsonb, boolean) SET log_min_error_statement = 'panic';
 
 -- Functions that run with the owner's rights look into this schema after pg_catalog, and what fits a call's arguments best is
 -- called wherever it stands.

@@ -12,7 +12,7 @@ use serde_json::{json, Value};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{self, ConnectorKind};
 
-/// `sync_connect(kind, base_url, credentials, name default kind, settings) → uuid`
+/// `sync_connect(kind, base_url, credentials, name default kind, settings, same_system) → uuid`
 #[pg_extern(volatile, security_definer)]
 #[search_path(pg_catalog, @extschema@, pg_temp)]
 fn sync_connect(
@@ -21,6 +21,7 @@ fn sync_connect(
     credentials: Option<JsonB>,
     name: default!(Option<&str>, "NULL"),
     settings: default!(Option<JsonB>, "NULL"),
+    same_system: default!(Option<bool>, "false"),
 ) -> pgrx::Uuid {
     // the statement may hold credentials, and stays visible until the session's next one
     worker::identity::show_as(c"SELECT sync_connect(...)");
@@ -32,6 +33,7 @@ fn sync_connect(
             &needed("credentials", credentials)?.0,
             name,
             &settings,
+            needed("same_system", same_system)?,
         )
     };
     asked().unwrap_or_else(|e| raise(e))
@@ -43,6 +45,7 @@ fn connect(
     credentials: &Value,
     name: Option<&str>,
     settings: &Value,
+    same_system: bool,
 ) -> Result<pgrx::Uuid> {
     let org = worker::organisation()?;
     store::require(&org, worker::caller().to_u32(), "admin")?;
@@ -55,21 +58,58 @@ fn connect(
         return Err(Error::new(Code::Invalid, "a connector can't be called \"local\"")
             .hint("Sync lists mean this database by that. Give it another name."));
     }
-    if let Some(other) = store::kind_of(&org, name)?.filter(|k| k != kind.name()) {
-        return Err(Error::new(
-            Code::Invalid,
-            format!("connector \"{name}\" is of kind \"{other}\""),
-        )
-        .hint("Give the new one another name, or call sync_disconnect first."));
-    }
     let settings_now = Settings::current();
-    source::validate(kind, base_url, settings, credentials, &settings_now.allowed_hosts)?;
+    let system = source::validate(kind, base_url, settings, credentials, &settings_now.allowed_hosts)?;
+    let known = store::known(&org, name)?;
+    if let Some(known) = &known {
+        is_the_same(name, known, kind, &system, same_system)?;
+    }
+    let id = known.map_or_else(store::new_id, |known| Ok(known.id))?;
     let key = job::seal_key(&settings_now.key_file)?;
-    let id = store::id_for(&org, name)?;
     let sealed = key.seal(&job::owner(&org, &id), credentials.to_string().as_bytes())?;
-    store::save(&org, &id, name, kind.name(), base_url.trim(), settings, &sealed)?;
+    let configured = store::Configured {
+        id: &id,
+        name,
+        kind: kind.name(),
+        base_url: base_url.trim(),
+        system: &system,
+        settings,
+        sealed: &sealed,
+    };
+    if !store::save(&org, &configured)? {
+        return Err(Error::new(
+            Code::Moved,
+            format!("another session makes or changes connector \"{name}\""),
+        )
+        .hint("Call sync_connect again."));
+    }
     let id = uuid::Uuid::parse_str(&id).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     Ok(pgrx::Uuid::from_bytes(id.into_bytes()))
+}
+
+/// Refuses to point a connector at another system: the ids of two would mix in one ledger, and items of sync lists be
+/// written over records of the other's.
+fn is_the_same(
+    name: &str,
+    known: &store::Known,
+    kind: ConnectorKind,
+    system: &str,
+    same_system: bool,
+) -> Result<()> {
+    const HINT: &str = "Give the new one another name, or call sync_disconnect first.";
+    if known.kind != kind.name() {
+        let message = format!("connector \"{name}\" is of kind \"{}\"", known.kind);
+        return Err(Error::new(Code::Invalid, message).hint(HINT));
+    }
+    if known.system != system && !same_system {
+        let message = format!("connector \"{name}\" is that of another system");
+        return Err(Error::new(Code::Invalid, message)
+            .detail(format!("It is {}, not {system}.", known.system))
+            .hint(format!(
+                "{HINT} Where the same system has moved, pass same_system => true."
+            )));
+    }
+    Ok(())
 }
 
 /// `sync_test_connection(sync_type) → jsonb`

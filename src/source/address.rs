@@ -113,6 +113,14 @@ pub fn parse_base_url(text: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// The place that a base URL (see [`parse_base_url`]) names, however it is reached: `shop.example.com/de`. The port
+/// is part of it where it isn't the scheme's own.
+pub fn place(base: &Url) -> String {
+    let host = canonical_host(base.host_str().unwrap_or_default());
+    let port = base.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{host}{port}{}", base.path().trim_end_matches('/'))
+}
+
 /// What one client may connect to: the origin of its base URL, at addresses that are allowed.
 #[derive(Debug, Clone)]
 pub struct Guard {

@@ -108,14 +108,15 @@ pub fn open(
 }
 
 /// Checks a connector's configuration without asking anybody: an address that is spelt out is judged now, one
-/// that a name stands for when it is resolved.
+/// that a name stands for when it is resolved. Returns which system it is, by its place and what else tells it from
+/// its neighbours there: ids of two systems must not meet in one ledger.
 pub fn validate(
     kind: ConnectorKind,
     base_url: &str,
     settings: &Value,
     credentials: &Value,
     allowed_hosts: &[String],
-) -> Result<()> {
+) -> Result<String> {
     let base_url = parse_base_url(base_url)?;
     Guard::new(&base_url, AllowList::parse(allowed_hosts)?).check_url(&base_url)?;
     match kind {

@@ -58,53 +58,78 @@ pub fn require(org: &str, role: u32, level: &str) -> Result<()> {
     .hint("An administrator of the organisation grants it with sync_grant(role, org_id, level)."))
 }
 
-/// The id that a new connector of that name will have, or has: credentials are sealed for it.
-pub fn id_for(org: &str, name: &str) -> Result<String> {
+/// What tells a connector's system from others.
+#[derive(Debug, Deserialize)]
+pub struct Known {
+    /// Credentials are sealed for it.
+    pub id: String,
+    pub kind: String,
+    /// What `source::validate` called it.
+    pub system: String,
+}
+
+/// An id for a new connector.
+pub fn new_id() -> Result<String> {
+    row("SELECT to_json(gen_random_uuid())::text", &[])
+}
+
+/// The connector of that name, if there is one. It stays as it is until the transaction ends.
+pub fn known(org: &str, name: &str) -> Result<Option<Known>> {
     row(
-        "SELECT to_json(coalesce((SELECT id FROM integration_connector WHERE org_id = $1::uuid AND name = $2),
-                                 gen_random_uuid()))::text",
+        "SELECT (SELECT row_to_json(c)::text FROM
+            (SELECT id, kind, system FROM integration_connector WHERE org_id = $1::uuid AND name = $2 FOR UPDATE) c)",
         &[org.into(), name.into()],
     )
 }
 
-/// Stores a connector, or changes the one of that name; enters the local rows into a new one's ledger.
-pub fn save(
-    org: &str,
-    id: &str,
-    name: &str,
-    kind: &str,
-    base_url: &str,
-    settings: &Value,
-    sealed: &Sealed,
-) -> Result<()> {
-    run(
+/// A connector as it is stored.
+pub struct Configured<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub kind: &'a str,
+    pub base_url: &'a str,
+    pub system: &'a str,
+    pub settings: &'a Value,
+    pub sealed: &'a Sealed,
+}
+
+/// Stores a connector, or changes it; enters the local rows into a new one's ledger. False where there is another one
+/// of that name by now.
+pub fn save(org: &str, new: &Configured) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Saved {
+        number: i32,
+        is_new: bool,
+    }
+    let saved: Option<Saved> = row(
         "WITH saved AS (
-            INSERT INTO integration_connector AS c (org_id, id, name, kind, base_url, settings, credentials)
-            VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6::jsonb, decode($7, 'hex'))
+            INSERT INTO integration_connector AS c (org_id, id, name, kind, base_url, system, settings, credentials)
+            VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6, $7::jsonb, decode($8, 'hex'))
             ON CONFLICT (org_id, name) DO UPDATE
-            SET kind = excluded.kind, base_url = excluded.base_url, settings = excluded.settings,
+            SET base_url = excluded.base_url, system = excluded.system, settings = excluded.settings,
                 credentials = excluded.credentials, memo = '{}', is_active = true, last_error = NULL,
                 blocked_until = NULL, updated_at = now()
+            WHERE c.id = excluded.id
             RETURNING c.number, c.xmax = 0 AS is_new)
-         SELECT sync_join_connector($1::uuid, number) FROM saved WHERE is_new",
+         SELECT (SELECT row_to_json(s)::text FROM saved s)",
         &[
             org.into(),
-            id.into(),
-            name.into(),
-            kind.into(),
-            base_url.into(),
-            settings.to_string().into(),
-            sealed.to_hex().into(),
+            new.id.into(),
+            new.name.into(),
+            new.kind.into(),
+            new.base_url.into(),
+            new.system.into(),
+            new.settings.to_string().into(),
+            new.sealed.to_hex().into(),
         ],
-    )
-}
-
-/// Another kind under the same name would mix two systems' ids in one ledger.
-pub fn kind_of(org: &str, name: &str) -> Result<Option<String>> {
-    row(
-        "SELECT to_json((SELECT kind FROM integration_connector WHERE org_id = $1::uuid AND name = $2))::text",
-        &[org.into(), name.into()],
-    )
+    )?;
+    if let Some(Saved { number, is_new: true }) = saved {
+        run(
+            "SELECT sync_join_connector($1::uuid, $2)",
+            &[org.into(), number.into()],
+        )?;
+    }
+    Ok(saved.is_some())
 }
 
 /// Notes that the remote answered, and what probing found out.

@@ -26,7 +26,7 @@ const COLUMNS: &[(&str, &str)] = &[
 ];
 
 const FUNCTIONS: &[(&str, &str)] = &[
-    ("sync_connect", "kind,base_url,credentials,name,settings"),
+    ("sync_connect", "kind,base_url,credentials,name,settings,same_system"),
     ("sync_test_connection", "sync_type"),
     ("sync_disconnect", "sync_type"),
     ("sync_preview", "sync_type,entity_type,force_refresh"),

@@ -21,6 +21,7 @@ mod bind_writes;
 mod bound;
 mod categories;
 mod connected;
+mod connector_moves;
 mod contract;
 mod contract_app;
 mod contract_dump;

@@ -86,8 +86,8 @@ fn records(fields: &[(String, String)]) -> Vec<Value> {
 
 /// Connectors that are never asked anything: number and kind.
 fn connectors(owner: &mut Client, org: Uuid) -> Vec<(i32, &'static str)> {
-    let add = "INSERT INTO integration_connector (org_id, name, kind, base_url, credentials)
-               VALUES ($1, $2, $2, 'https://remote.example', '\\x00') RETURNING number";
+    let add = "INSERT INTO integration_connector (org_id, name, kind, base_url, system, credentials)
+               VALUES ($1, $2, $2, 'https://remote.example', 'remote.example', '\\x00') RETURNING number";
     let mut number = |kind| owner.query_one(add, &[&org, &kind]).unwrap().get(0);
     let all = ["odoo", "woocommerce"].map(|kind| (number(kind), kind));
     for (number, _) in all {

@@ -27,6 +27,7 @@ mod tests_access;
 #[cfg(test)]
 mod tests_write;
 
+use super::address::place;
 use super::http::Meter;
 use super::kind::ConnectorConfig;
 use super::{Batch, Change, Lines, Pass, Plan, Probe, Source, Task, Written};
@@ -59,11 +60,14 @@ pub struct Odoo {
     countries: Mutex<HashMap<String, u64>>,
 }
 
-/// Checks settings and credentials without asking the server.
-pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<()> {
+/// Checks settings and credentials, and says which database this is, without asking the server.
+pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<String> {
     config::check_base_url(base_url)?;
     Settings::parse(settings)?;
-    Credentials::parse(credentials).map(|_| ())
+    Ok(match Credentials::parse(credentials)?.database {
+        Some(database) => format!("{}, database {database}", place(base_url)),
+        None => place(base_url),
+    })
 }
 
 impl Odoo {

@@ -26,6 +26,7 @@ mod tests_access;
 #[cfg(test)]
 mod tests_write;
 
+use super::address::place;
 use super::http::Meter;
 use super::kind::ConnectorConfig;
 use super::{Batch, Change, Pass, Plan, Probe, Source, Task, Written};
@@ -54,11 +55,12 @@ pub struct WooCommerce {
     currency: Currency,
 }
 
-/// Checks settings and credentials without asking the shop.
-pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<()> {
+/// Checks settings and credentials, and says which shop this is, without asking the shop.
+pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<String> {
     config::check_base_url(base_url)?;
     Settings::parse(settings)?;
-    config::keys(credentials).map(|_| ())
+    config::keys(credentials)?;
+    Ok(place(base_url))
 }
 
 impl WooCommerce {
