@@ -41,7 +41,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_webhook_seen(uuid, int, text, text, text, smallint, text) IS 'Whether a delivery, or a replay of it under another name, has been carried out.';
 
--- A hint that is still open isn't noted twice: remotes repeat themselves.
+CREATE FUNCTION sync_commit_lag() RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN '1 minute'::interval;
+COMMENT ON FUNCTION sync_commit_lag() IS 'How long a remote that tells of a change in the midst of it (a hint) may take to commit it.';
+
+-- A hint that is still open isn't noted twice: remotes repeat themselves. But the lag counts from its last time.
 CREATE FUNCTION sync_webhook_note(org uuid, connector_no int, delivery_name text, signed text, about text, entity_no smallint,
                                   id text, new_status text) RETURNS boolean
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -52,7 +57,20 @@ AS $$
         ON CONFLICT ON CONSTRAINT sync_webhook_delivery_pkey
         DO UPDATE SET status = excluded.status, topic = excluded.topic, signature = excluded.signature, received_at = excluded.received_at
         WHERE d.status <> excluded.status OR d.signature IS DISTINCT FROM excluded.signature
+           OR d.signature IS NULL AND d.received_at < excluded.received_at - sync_commit_lag() / 10
         RETURNING 1)
     SELECT EXISTS (SELECT FROM noted)
 $$;
 COMMENT ON FUNCTION sync_webhook_note(uuid, int, text, text, text, smallint, text, text) IS 'Remembers a delivery; false when it stood there just so.';
+
+-- A hint isn't settled by a pull that may have read before the remote committed.
+CREATE FUNCTION sync_webhook_settle(org uuid, run_id text, entity_no smallint) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    UPDATE sync_webhook_delivery d SET status = 'done'
+    FROM sync_run r
+    WHERE r.org_id = org AND r.sync_id = run_id
+      AND d.org_id = r.org_id AND d.connector = r.connector AND d.entity = entity_no AND d.status = 'noted'
+      AND d.received_at < r.started_at - CASE WHEN d.signature IS NULL THEN sync_commit_lag() ELSE '0' END
+$$;
+COMMENT ON FUNCTION sync_webhook_settle(uuid, text, smallint) IS 'Of the noted deliveries, those that a pull that ended well has read for certain are done.';

@@ -21,6 +21,11 @@ AS $$
         JOIN integration_connector c ON c.org_id = d.org_id AND c.number = d.connector AND c.is_active
         JOIN sync_entity e ON e.number = d.entity
         WHERE d.status = 'noted'
+          -- a hint asks for a pull now, and for another one once the remote has committed for certain
+          AND (d.signature IS NOT NULL OR d.received_at < now() - sync_commit_lag()
+               OR NOT EXISTS (SELECT FROM sync_run r
+                              WHERE r.org_id = d.org_id AND r.connector = d.connector AND r.entity_type = e.name
+                                AND r.kind IN ('pull', 'preview') AND r.status = 'done' AND r.started_at > d.received_at))
           AND NOT EXISTS (SELECT FROM sync_run r
                           WHERE r.org_id = d.org_id AND r.connector = d.connector AND r.entity_type = e.name
                             AND r.status = 'failed' AND r.started_at > now() - interval '10 minutes'))

@@ -114,11 +114,7 @@ fn note(
 /// A pull that ended well has read what was named before it began.
 pub fn settle_noted(key: &RunKey, entity: EntityType) -> Result<()> {
     run(
-        "UPDATE sync_webhook_delivery d SET status = 'done'
-         FROM sync_run r
-         WHERE r.org_id = $1::uuid AND r.sync_id = $2
-           AND d.org_id = r.org_id AND d.connector = r.connector AND d.entity = $3 AND d.status = 'noted'
-           AND d.received_at < r.started_at",
+        "SELECT sync_webhook_settle($1::uuid, $2, $3)",
         &[
             key.org.as_str().into(),
             key.sync_id.as_str().into(),

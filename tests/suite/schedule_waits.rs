@@ -45,9 +45,14 @@ impl Hooked {
         let edit = json!({ "op": "edit", "entity": "res.partner", "id": id, "set": { "name": name } });
         self.erp.mutate_json(&edit).unwrap();
         let body = json!({ "_model": "res.partner", "_id": id, "id": id }).to_string();
+        assert_eq!(self.post(&body), "noted");
+    }
+
+    /// Passes on a post of Odoo's.
+    fn post(&mut self, body: &str) -> String {
         let call = "SELECT sync_ingest_webhook('odoo', '{\"x-webhook-token\": \"tok\"}', $1)";
         let reply: Value = self.sql.query_one(call, &[&body.as_bytes()]).unwrap().get(0);
-        assert_eq!(reply["status"], "noted", "{reply}");
+        reply["status"].as_str().unwrap().to_owned()
     }
 
     fn name(&mut self, id: u64) -> String {
@@ -92,6 +97,39 @@ fn a_webhooks_hint_becomes_a_pull_once() {
     );
     assert_eq!(hooked.name(id), "Renamed");
     assert_eq!(scheduled(&mut cron)["pulls"], json!([]));
+}
+
+#[test]
+fn what_odoo_tells_of_before_it_commits_is_read_afterwards() {
+    let mut hooked = Hooked::new();
+    let id = hooked.erp.truth("res.partner").unwrap()[20];
+    let body = json!({ "_model": "res.partner", "_id": id, "id": id }).to_string();
+    hooked.post(&body);
+    let mut cron = hooked.db.connect_as(&hooked.db.role("operate", None), None);
+    assert_eq!(hooked.pulls(&mut cron), json!(["success"]), "at once");
+    assert_eq!(hooked.pulls(&mut cron), json!([]), "and once, for the time being");
+    let edit =
+        json!({ "op": "edit", "entity": "res.partner", "id": id, "set": { "name": "Committed late" } });
+    hooked.erp.mutate_json(&edit).unwrap();
+    let age = "UPDATE sync_webhook_delivery SET received_at = received_at - interval '50 seconds'";
+    hooked.db.psql(age);
+    assert_eq!(hooked.pulls(&mut cron), json!([]));
+    // told of again: from now on it counts
+    assert_eq!(hooked.post(&body), "noted");
+    assert_eq!(hooked.pulls(&mut cron), json!(["success"]));
+    assert_eq!(hooked.name(id), "Committed late");
+    hooked.db.psql(age);
+    assert_eq!(hooked.pulls(&mut cron), json!([]));
+    hooked.db.psql(age);
+    assert_eq!(hooked.pulls(&mut cron), json!(["success"]));
+    assert_eq!(hooked.pulls(&mut cron), json!([]), "settled");
+    assert_eq!(
+        text(
+            &mut hooked.sql,
+            "SELECT hints FROM sync_state WHERE entity_type = 'customers'"
+        ),
+        "0"
+    );
 }
 
 #[test]
