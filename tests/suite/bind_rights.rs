@@ -196,3 +196,38 @@ fn organisations_share_a_table_by_its_column() {
         );
     }
 }
+
+#[test]
+fn cascades_that_write_a_row_twice_go_on_where_the_binder_may_not_read_any_more() {
+    let mut app = Bound::new(
+        "CREATE TABLE place (name text PRIMARY KEY);
+         CREATE TABLE people (n int PRIMARY KEY, mail text, home text REFERENCES place ON UPDATE CASCADE,
+                              work text REFERENCES place ON UPDATE CASCADE);
+         INSERT INTO place VALUES ('a'), ('b'); INSERT INTO people VALUES (1, 'a@example.com', 'a', 'b'), (2, 'b@example.com', 'b', 'b')",
+    );
+    app.run(
+        "SELECT sync_bind('customers', 'people', '{\"email\": \"mail\", \"billing_city\": \"home\", \"shipping_city\": \"work\"}', '{n}')",
+    );
+    app.run("UPDATE place SET name = name || '1'");
+    assert_eq!(app.drift("customers"), "");
+    let role = app.role.clone();
+    app.root
+        .batch_execute(&format!(
+            "ALTER TABLE crm.people OWNER TO postgres; ALTER TABLE crm.place OWNER TO postgres;
+             GRANT SELECT, UPDATE ON crm.place TO {role}; REVOKE ALL ON crm.people FROM {role}"
+        ))
+        .unwrap();
+    app.run("UPDATE place SET name = name || '2'");
+    assert_eq!(
+        text(
+            &mut app.root,
+            "SELECT string_agg(home || work, ' ' ORDER BY n) FROM crm.people"
+        ),
+        "a12b12 b12b12"
+    );
+    let broken = "SELECT broken FROM sync_layout WHERE bound_by IS NOT NULL";
+    assert_eq!(
+        text(&mut app.root, broken),
+        "it could not be read: permission denied for table people"
+    );
+}
