@@ -101,7 +101,7 @@ fn is_the_same(
         let message = format!("connector \"{name}\" is of kind \"{}\"", known.kind);
         return Err(Error::new(Code::Invalid, message).hint(HINT));
     }
-    if known.system != system && !same_system {
+    if known.system != system && !known.is_untried && !same_system {
         let message = format!("connector \"{name}\" is that of another system");
         return Err(Error::new(Code::Invalid, message)
             .detail(format!("It is {}, not {system}.", known.system))

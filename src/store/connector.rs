@@ -66,6 +66,8 @@ pub struct Known {
     pub kind: String,
     /// What `source::validate` called it.
     pub system: String,
+    /// It has never answered: no id of its records is known.
+    pub is_untried: bool,
 }
 
 /// An id for a new connector.
@@ -77,7 +79,7 @@ pub fn new_id() -> Result<String> {
 pub fn known(org: &str, name: &str) -> Result<Option<Known>> {
     row(
         "SELECT (SELECT row_to_json(c)::text FROM
-            (SELECT id, kind, system FROM integration_connector WHERE org_id = $1::uuid AND name = $2 FOR UPDATE) c)",
+            (SELECT id, kind, system, last_ok_at IS NULL AS is_untried FROM integration_connector WHERE org_id = $1::uuid AND name = $2 FOR UPDATE) c)",
         &[org.into(), name.into()],
     )
 }

@@ -213,7 +213,8 @@ fn an_address_or_a_certificate_that_is_refused_is_not_tried_again() {
     let secure = sync_sandbox::Sandbox::start(config).unwrap();
     let connect = shop
         .connect_sql()
-        .replace(&shop.sandbox.url(), &secure.https_url().unwrap());
+        .replace(&shop.sandbox.url(), &secure.https_url().unwrap())
+        .replace("settings", "same_system => true, settings");
     shop.client().batch_execute(&connect).unwrap();
     fails_once(&mut shop.client(), "08001");
 

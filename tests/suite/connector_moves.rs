@@ -2,8 +2,10 @@
 
 use serde_json::json;
 use sync_ext_tests::sqlstate;
+use sync_sandbox::odoo::Version;
 use sync_sandbox::{Config, Sandbox};
 
+use crate::erp::Erp;
 use crate::list_remote::Shops;
 
 fn connect_as(name: &str, url: &str, more: &str) -> String {
@@ -51,15 +53,17 @@ fn another_shop_is_refused_under_the_same_name_and_the_same_one_may_move() {
 
 #[test]
 fn an_odoo_database_is_a_system_of_its_own() {
-    let mut shops = Shops::new();
-    let mut connect = |database: &str| {
-        let credentials = json!({ "database": database, "login": "sync@example.com", "api_key": "k" });
-        let connect = "SELECT sync_connect('odoo', 'https://erp.example.com', $1)";
-        shops.sql.execute(connect, &[&credentials])
+    let mut erp = Erp::new(Version::V19);
+    let connect = |erp: &mut Erp, database: &str| {
+        let credentials = json!({ "database": database, "login": "apiuser", "api_key": "key_apiuser" });
+        erp.connect(&credentials, &json!({}))
     };
-    connect("erp").unwrap();
-    assert_eq!(sqlstate(connect("staging")), "22023");
-    connect("erp").unwrap();
+    // it has never answered: a slip of the pen
+    connect(&mut erp, "lib").unwrap();
+    connect(&mut erp, "lab").unwrap();
+    erp.pull("warehouses");
+    assert_eq!(sqlstate(connect(&mut erp, "staging")), "22023");
+    connect(&mut erp, "lab").unwrap();
 }
 
 #[test]

@@ -74,6 +74,31 @@ fn a_pull_of_products_goes_on_where_it_broke_off() {
 }
 
 #[test]
+fn what_changed_while_a_pull_lay_broken_is_read_with_the_rest() {
+    for (entity, field) in [("customers", "first_name"), ("orders", "customer_note")] {
+        let mut shop = Shop::with(large(Version::V11), json!({ "compare_limit": 0 }));
+        let path = format!("/wp-json/wc/v3/{entity}");
+        shop.sandbox.fault(broken(&path, "offset=594"));
+        assert_eq!(sqlstate(shop.try_pull(entity)), "08P01");
+        shop.sandbox.clear_faults(None);
+        let ids = shop.listed(entity);
+        let (edited, gone) = (ids[5], ids[6]);
+        shop.change(json!({ "op": "edit", "entity": entity, "id": edited, "set": { field: "Meanwhile" } }));
+        shop.change(json!({ "op": "delete", "entity": entity, "ids": [gone] }));
+        shop.root
+            .batch_execute(
+                "UPDATE sync_metadata SET checkpoint = jsonb_set(checkpoint, '{server_time}',
+                     to_jsonb((checkpoint ->> 'server_time')::timestamptz - interval '1 hour'))",
+            )
+            .unwrap();
+        let pulled = shop.pull(entity);
+        assert_eq!(pulled["resumed"], true, "{pulled}");
+        assert_eq!(pulled["records"], ids.len() - 1, "{pulled}");
+        shop.assert_mirrored(entity);
+    }
+}
+
+#[test]
 fn a_pull_that_breaks_off_marks_nothing_as_deleted() {
     let mut shop = Shop::with(large(Version::V11), json!({}));
     shop.pull("customers");

@@ -78,7 +78,7 @@ impl Shop {
             json!({ "consumer_key": format!("ck_{key}"), "consumer_secret": format!("cs_{key}") });
         self.sql
             .query_one(
-                "SELECT sync_connect(kind => 'woocommerce', base_url => $1, credentials => $2, settings => $3)",
+                "SELECT sync_connect('woocommerce', $1, $2, settings => $3, same_system => true)",
                 &[&url, &credentials, settings],
             )
             .map(|_| ())

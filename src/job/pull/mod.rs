@@ -9,6 +9,7 @@
 
 mod read;
 mod state;
+mod summary;
 mod verify;
 
 use super::pool::Pool;
@@ -19,11 +20,12 @@ use crate::store::run::{self as runs, Memory, Pulled};
 use crate::worker::transaction::{short, yielding};
 use crate::worker::Mode;
 use chrono::{DateTime, Duration, Utc};
-use serde_json::{json, Value};
+use serde_json::Value;
 use state::State;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
+use summary::Summary;
 use sync_engine::core::{spec, EntityType};
 use sync_engine::error::Result;
 use sync_engine::source::stack::Stack;
@@ -73,6 +75,17 @@ struct Pull<'a> {
 pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> Result<Outcome> {
     let started = Instant::now();
     check_entity(&context.connector.kind, pool.source().entities(), entity)?;
+    let mut summary = pass(context, pool, entity, mode)?;
+    // What the checkpoint's pull had read by then may have changed since. A pull in one go takes as long, too, but nobody
+    // expects what he changed before he called to be missing.
+    if summary.resumed_late {
+        summary.follow(pass(context, pool, entity, Mode::Incremental)?);
+    }
+    Ok(summary.outcome(&context.key, entity, started.elapsed()))
+}
+
+/// One pass over the entity type, or the rest of one.
+fn pass(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> Result<Summary> {
     let rate = context.connector.rate();
     let tokens = loop {
         match read::lease(context, rate)? {
@@ -87,7 +100,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
     };
     let (memory, shape) = short(|| prepare(context, &ledger))?;
     let (state, resumed, requests) = begin(context, pool, &ledger, mode, &memory)?;
-    let overlap = Duration::from_std(context.settings.pull_overlap).unwrap_or(Duration::seconds(120));
+    let overlap = overlap(context);
     let mut pull = Pull {
         ledger,
         shape: Arc::new(shape),
@@ -113,7 +126,7 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -
     };
     pull.read_all()?;
     pull.verify()?;
-    pull.finish(started, resumed)
+    pull.finish(resumed)
 }
 
 /// Marks the entity type as in progress; new fingerprints first, where their version or field list changed.
@@ -186,87 +199,72 @@ fn choose_pass(context: &Context, mode: Mode, memory: &Memory) -> Pass {
     };
     match (mode, memory.last_sync) {
         (Mode::Incremental, Some(last)) if memory.last_full.is_some_and(fresh) => {
-            Pass::Since(last - Duration::from_std(settings.pull_overlap).unwrap_or_default())
+            Pass::Since(last - overlap(context))
         }
         _ => Pass::Full,
     }
 }
 
 impl Pull<'_> {
-    fn finish(self, started: Instant, resumed: bool) -> Result<Outcome> {
-        let Pull {
-            context,
-            pool,
-            ledger,
-            state,
-            counts,
-            deleted,
-            hidden,
-            lines,
-            mut unshown,
-            mut warnings,
-            requests,
-            ..
-        } = self;
-        let key = &context.key;
-        let memo = pool.source().memo();
-        yielding(|| ledger.scan_local())?;
-        let (count, linked) = yielding(|| {
-            connector::mark_ok(&key.org, key.connector, &memo)?;
-            // the last pages may have come within the interval in which progress is not written
-            runs::progress(key, "matching", state.processed, state.processed, "")?;
-            let linked = ledger.link()?;
-            for list in &state.sweeps {
-                // windows from before a crash may be hours older than the others
-                let found = ledger.unshown(list, resumed || state.moved.contains(list))?;
-                unshown.remove(list);
-                unshown.extend(found.map(|rows| (list.clone(), rows)));
-            }
-            ledger.clear_windows()?;
-            let pulled = Pulled {
-                server_time: state.server_time,
-                full: state.full,
-                hidden,
-                lines: lines.as_ref(),
-                unshown: &unshown,
-            };
-            let count = runs::remember(key, ledger.entity, &pulled)?;
-            if counts.inserted + counts.updated + deleted + linked > 0 {
-                runs::drop_previews(key, ledger.entity)?;
-            }
-            Ok((count, linked))
-        })?;
-        let changed = counts.inserted + counts.updated + deleted;
-        if changed >= ANALYZE_FROM && changed * 10 >= count.unsigned_abs() {
+    fn finish(mut self, resumed: bool) -> Result<Summary> {
+        yielding(|| self.ledger.scan_local())?;
+        let (records, linked) = yielding(|| self.conclude(resumed))?;
+        let changed = self.counts.inserted + self.counts.updated + self.deleted;
+        if changed >= ANALYZE_FROM && changed * 10 >= records.unsigned_abs() {
             short(runs::analyze)?;
         }
-        if hidden > 0 {
-            warnings.insert(format!(
-                "{hidden} {} are no longer visible to the connector's user, but not proven deleted (record rules, \
-                 companies, access rights): they are kept as they were.",
-                ledger.entity.name()
+        if self.hidden > 0 {
+            self.warnings.insert(format!(
+                "{} {} are no longer visible to the connector's user, but not proven deleted (record rules, companies, \
+                 access rights): they are kept as they were.",
+                self.hidden,
+                self.ledger.entity.name()
             ));
         }
-        let result = json!({
-            "syncId": key.sync_id,
-            "syncType": key.sync_type,
-            "entityType": ledger.entity.name(),
-            "status": "success",
-            "pass": if state.full { "full" } else { "incremental" },
-            "resumed": resumed,
-            "records": count,
-            "inserted": counts.inserted,
-            "updated": counts.updated,
-            "unchanged": counts.unchanged,
-            "deleted": deleted,
-            "linked": linked,
-            "requests": requests,
-            "warnings": warnings,
-            "durationMs": started.elapsed().as_millis() as u64,
-        });
-        Ok(Outcome {
-            result,
-            count: changed,
+        Ok(Summary {
+            full: self.state.full,
+            resumed,
+            resumed_late: resumed && Utc::now() - self.state.server_time > overlap(self.context),
+            records,
+            counts: self.counts,
+            deleted: self.deleted,
+            linked,
+            requests: self.requests,
+            warnings: self.warnings,
         })
     }
+
+    /// Matches, and remembers how far it came, in one transaction: the number of records, and of those that were linked.
+    fn conclude(&self, resumed: bool) -> Result<(i64, u64)> {
+        let (key, state, ledger) = (&self.context.key, &self.state, &self.ledger);
+        connector::mark_ok(&key.org, key.connector, &self.pool.source().memo())?;
+        // the last pages may have come within the interval in which progress is not written
+        runs::progress(key, "matching", state.processed, state.processed, "")?;
+        let linked = ledger.link()?;
+        let mut unshown = self.unshown.clone();
+        for list in &state.sweeps {
+            // windows from before a crash may be hours older than the others
+            let found = ledger.unshown(list, resumed || state.moved.contains(list))?;
+            unshown.remove(list);
+            unshown.extend(found.map(|rows| (list.clone(), rows)));
+        }
+        ledger.clear_windows()?;
+        let pulled = Pulled {
+            server_time: state.server_time,
+            full: state.full,
+            hidden: self.hidden,
+            lines: self.lines.as_ref(),
+            unshown: &unshown,
+        };
+        let records = runs::remember(key, ledger.entity, &pulled)?;
+        if self.counts.inserted + self.counts.updated + self.deleted + linked > 0 {
+            runs::drop_previews(key, ledger.entity)?;
+        }
+        Ok((records, linked))
+    }
+}
+
+/// How much of the past every incremental pass reads again.
+fn overlap(context: &Context) -> Duration {
+    Duration::from_std(context.settings.pull_overlap).unwrap_or(Duration::seconds(120))
 }

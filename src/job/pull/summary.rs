@@ -1,0 +1,65 @@
+//! What a pull came to, and how it is told.
+
+use super::super::Outcome;
+use crate::store::ledger::Counts;
+use crate::store::run::RunKey;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use sync_engine::core::EntityType;
+
+pub(super) struct Summary {
+    pub full: bool,
+    pub resumed: bool,
+    /// It took up what another pull had begun longer ago than the overlap that every pass reads again.
+    pub resumed_late: bool,
+    /// That the remote has.
+    pub records: i64,
+    pub counts: Counts,
+    pub deleted: u64,
+    pub linked: u64,
+    pub requests: u64,
+    pub warnings: BTreeSet<String>,
+}
+
+impl Summary {
+    /// Adds what a second pass brought.
+    pub fn follow(&mut self, second: Summary) {
+        self.records = second.records;
+        self.counts += second.counts;
+        self.deleted += second.deleted;
+        self.linked += second.linked;
+        self.requests += second.requests;
+        self.warnings.extend(second.warnings);
+    }
+
+    /// The run's result, as `sync_pull` returns it.
+    pub fn outcome(self, key: &RunKey, entity: EntityType, took: Duration) -> Outcome {
+        let Counts {
+            inserted,
+            updated,
+            unchanged,
+        } = self.counts;
+        let result = json!({
+            "syncId": key.sync_id,
+            "syncType": key.sync_type,
+            "entityType": entity.name(),
+            "status": "success",
+            "pass": if self.full { "full" } else { "incremental" },
+            "resumed": self.resumed,
+            "records": self.records,
+            "inserted": inserted,
+            "updated": updated,
+            "unchanged": unchanged,
+            "deleted": self.deleted,
+            "linked": self.linked,
+            "requests": self.requests,
+            "warnings": self.warnings,
+            "durationMs": took.as_millis() as u64,
+        });
+        Outcome {
+            result,
+            count: inserted + updated + self.deleted,
+        }
+    }
+}
