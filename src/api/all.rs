@@ -38,7 +38,7 @@ fn all(sync_type: &str, mode: Mode) -> Result<Value> {
     let (begun, started_at) = (Instant::now(), chrono::Utc::now());
     // asked of a worker, as every other question about the connector: a look at its table would hold locks on it for
     // as long as the pulls take
-    let known = worker::run_patiently(sync_type, &Job::Entities, None)?;
+    let known = worker::run_patiently(sync_type, Job::Entities, None)?;
     let known: Vec<EntityType> =
         serde_json::from_value(known).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     let entities: Vec<EntityType> = EntityType::IN_ORDER

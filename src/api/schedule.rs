@@ -6,7 +6,7 @@
 use crate::report::raise;
 use crate::settings::Settings;
 use crate::store::run as runs;
-use crate::worker::{self, Finished, Job, List, ListMode, Mode, Order};
+use crate::worker::{self, Call, Finished, Job, List, ListMode, Mode, Order};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde::Deserialize;
@@ -54,27 +54,30 @@ fn scheduled() -> Result<Value> {
     let due = worker::run_for(String::new(), "", Job::Due)?;
     let due: Due = serde_json::from_value(due).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     let limit = Settings::current().schedule_time_limit;
-    let lists = due.lists.iter().map(|list| Order {
-        org: list.org_id.clone(),
-        sync_type: String::new(),
-        job: Job::List(List {
+    let order = |org: &str, sync_type: &str, job| -> Result<Order> {
+        Ok(Order {
+            call: Call::new(org.to_owned(), sync_type, job)?,
+            time_limit: Some(limit + GRACE),
+        })
+    };
+    let lists = due.lists.iter().map(|list| {
+        let job = Job::List(List {
             mode: ListMode::Scheduled,
             ids: None,
             entity: None,
             time_limit: Some(limit),
-        }),
-        time_limit: Some(limit + GRACE),
+        });
+        order(&list.org_id, "", job)
     });
-    let pulls = due.pulls.iter().map(|pull| Order {
-        org: pull.org_id.clone(),
-        sync_type: pull.sync_type.clone(),
-        job: Job::Pull {
+    let pulls = due.pulls.iter().map(|pull| {
+        let job = Job::Pull {
             entity: pull.entity_type,
             mode: Mode::Incremental,
-        },
-        time_limit: Some(limit + GRACE),
+        };
+        order(&pull.org_id, &pull.sync_type, job)
     });
-    let mut finished = worker::run_orders(lists.chain(pulls).collect(), usize::MAX);
+    let orders = lists.chain(pulls).collect::<Result<_>>()?;
+    let mut finished = worker::run_orders(orders, usize::MAX);
     let pulled = finished.split_off(due.lists.len());
     Ok(report(&due, &finished, &pulled, begun))
 }

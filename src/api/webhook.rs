@@ -12,7 +12,8 @@ use sync_engine::error::{Code, Error, Result};
 /// Longest body, and longest headers.
 const LONGEST_BODY: usize = 2 * 1024 * 1024;
 const LONGEST_HEADERS: usize = 64 * 1024;
-/// How long to wait for a place among the workers: the sender waits as well, and gives up after some seconds.
+/// How long to wait for a place among the workers, and for other runs: the sender waits as well, and gives up after some
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `sync_ingest_webhook(sync_type, headers jsonb, body bytea) → jsonb`
@@ -40,9 +41,16 @@ fn ingest(sync_type: &str, headers: Value, body: &[u8]) -> Result<Value> {
         Error::new(Code::Invalid, "the webhook's body is not UTF-8")
             .hint("Pass the request's body byte by byte as it came.")
     })?;
-    let job = Job::Webhook {
-        headers,
+    let job = |is_last| Job::Webhook {
+        headers: headers.clone(),
         body: body.to_owned(),
+        is_last,
     };
-    worker::run_patiently(sync_type, &job, Some(PATIENCE))
+    match worker::run_patiently(sync_type, job(false), Some(PATIENCE)) {
+        // refusals turn webhooks off: what can't be read now is noted for the next pull
+        Err(error) if error.code == Code::LocalLimit => {
+            worker::run_patiently(sync_type, job(true), Some(PATIENCE))
+        }
+        done => done,
+    }
 }

@@ -8,13 +8,14 @@ mod preview;
 mod probe;
 mod pull;
 mod schedule;
+mod turn;
 mod webhook;
 
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::run::{self as runs, RunKey};
-use crate::worker::transaction::{short, waiting};
-use crate::worker::{Job, Mode, Request};
+use crate::worker::transaction::short;
+use crate::worker::{Answer, Job, Mode, Request};
 use pool::Pool;
 use serde_json::Value;
 use sync_engine::core::seal::{SealKey, Sealed};
@@ -22,6 +23,7 @@ use sync_engine::core::{Backoff, EntityType};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::http::Retry;
 use sync_engine::source::{self, ConnectorKind};
+use turn::Turn;
 
 /// What every job works with.
 struct Context<'a> {
@@ -50,16 +52,15 @@ struct Outcome {
 
 /// Carries out a request: rights, limits, claim, work, end. Every step is a short transaction of its own, so
 /// that no HTTP request is ever made inside one.
-pub fn run(request: &Request) -> Result<Value> {
+pub fn run(request: &Request) -> Result<Answer> {
     match &request.job {
         Job::List(list) => list::run(request, list),
-        Job::Due => schedule::run(request),
+        Job::Due => schedule::run(request).map(Answer::Done),
         _ => run_on_connector(request),
     }
 }
 
-fn run_on_connector(request: &Request) -> Result<Value> {
-    let requested_at = short(runs::now)?;
+fn run_on_connector(request: &Request) -> Result<Answer> {
     let connector = short(|| {
         connector::require(&request.org, request.role, "operate")?;
         connector::find(&request.org, &request.sync_type)
@@ -72,27 +73,47 @@ fn run_on_connector(request: &Request) -> Result<Value> {
     }
     if let Job::Entities = request.job {
         let names = connector.kind.parse::<ConnectorKind>()?.entities();
-        return Ok(names.iter().map(|entity| entity.name()).collect());
+        let names = names.iter().map(|entity| entity.name()).collect();
+        return Ok(Answer::Done(names));
     }
     let key = key_of(request, &connector);
-    if let Job::Webhook { headers, body } = &request.job {
-        return webhook::run(Context::new(request, connector, key), headers, body);
+    if let Job::Webhook {
+        headers,
+        body,
+        is_last,
+    } = &request.job
+    {
+        let context = Context::new(request, connector, key);
+        return webhook::run(context, headers, body, *is_last);
     }
-    let waited = waiting(|| runs::lock(&key, request.caller))?;
-    if waited && matches!(request.job, Job::Pull { .. } | Job::Preview { .. }) {
-        let needs_full = matches!(request.job, Job::Pull { mode: Mode::Full, .. });
-        // another run was busy with the same records: what it found is what this one would find
-        if let Some(mut shared) = short(|| runs::finished_since(&key, &requested_at, needs_full))? {
-            if let Some(result) = shared.as_object_mut() {
-                result.insert("shared".to_owned(), Value::Bool(true));
-            }
-            return Ok(shared);
-        }
+    let has_places = match turn::take(request, &key.lock_name())? {
+        Turn::Ours { has_places } => has_places,
+        Turn::Behind(lock) => return Ok(Answer::Behind(lock)),
+    };
+    if let Some(shared) = found_meanwhile(request, &key)? {
+        return Ok(Answer::Done(shared));
     }
     let context = Context::new(request, connector, key);
-    short(|| claim(&context))?;
+    short(|| claim(&context, has_places))?;
     let outcome = perform(&context);
-    close(&context, outcome)
+    close(&context, outcome).map(Answer::Done)
+}
+
+/// What another run has found at the same records, while this call waited: it is what this one would find.
+fn found_meanwhile(request: &Request, key: &RunKey) -> Result<Option<Value>> {
+    let needs_full = match request.job {
+        Job::Pull { mode, .. } => mode == Mode::Full,
+        Job::Preview { .. } => false,
+        _ => return Ok(None),
+    };
+    let Some(since) = &request.waited_since else {
+        return Ok(None);
+    };
+    let mut found = short(|| runs::finished_since(key, since, needs_full))?;
+    if let Some(result) = found.as_mut().and_then(Value::as_object_mut) {
+        result.insert("shared".to_owned(), Value::Bool(true));
+    }
+    Ok(found)
 }
 
 fn key_of(request: &Request, connector: &Connector) -> RunKey {
@@ -117,7 +138,7 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
 }
 
 /// The local limits, then the run's own row.
-fn claim(context: &Context) -> Result<()> {
+fn claim(context: &Context, has_places: bool) -> Result<()> {
     let Context { settings, key, .. } = context;
     if key.kind == "preview" {
         let (recent, seconds) = runs::recent_previews(&key.org)?;
@@ -129,7 +150,9 @@ fn claim(context: &Context) -> Result<()> {
             return Err(runs::limit(message, seconds));
         }
     }
-    take_places(settings, &key.org)?;
+    if !has_places {
+        take_places(settings, &key.org)?;
+    }
     runs::begin(key)
 }
 

@@ -5,6 +5,7 @@ use super::{claim, close, opener, unseal, Context, Outcome};
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::{connector, run as runs, webhook as store};
 use crate::worker::transaction::short;
+use crate::worker::Answer;
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;
@@ -14,28 +15,27 @@ use sync_engine::source::{At, ConnectorKind, Content, Source, Task};
 
 /// Requests that reading a record takes at most, retries apart.
 const REQUESTS: u32 = 2;
-/// Requests per second where the connector's settings say nothing.
-const DEFAULT_RATE: f64 = 20.0;
 /// Longest wait for the token bucket: the sender waits, too.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Carries out a webhook's request.
-pub fn run(mut context: Context, headers: &Value, body: &str) -> Result<Value> {
+pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> Result<Answer> {
     let kind: ConnectorKind = context.connector.kind.parse()?;
     let credentials = unseal(&context.key.org, context.settings, &context.connector)?;
-    match webhook::read(kind, &credentials, headers, body)? {
-        Notice::Ping { webhook } => Ok(json!({ "status": "ping", "webhookId": webhook })),
-        Notice::Ignored { topic } => Ok(json!({ "status": "ignored", "topic": topic })),
+    let told = match webhook::read(kind, &credentials, headers, body)? {
+        Notice::Ping { webhook } => json!({ "status": "ping", "webhookId": webhook }),
+        Notice::Ignored { topic } => json!({ "status": "ignored", "topic": topic }),
         Notice::Hint {
             topic,
             entities,
             external_id,
-        } => note_hint(&context, &topic, entities, &external_id),
+        } => note_hint(&context, &topic, entities, &external_id)?,
         Notice::Changed(change) => {
             context.key.entity = Some(change.entity);
-            pull(&context, &change)
+            return pull(&context, &change, is_last);
         }
-    }
+    };
+    Ok(Answer::Done(told))
 }
 
 /// The remote has not committed yet what it tells us of: reading at once would find the record as it was.
@@ -57,27 +57,33 @@ fn note_hint(context: &Context, topic: &str, entities: &[EntityType], id: &str) 
     Ok(json!({ "status": status, "topic": topic, "entityTypes": names, "externalId": id }))
 }
 
-fn pull(context: &Context, change: &Change) -> Result<Value> {
+fn pull(context: &Context, change: &Change, is_last: bool) -> Result<Answer> {
+    // The sender won't wait for the end of a long pull. Which records that one has still to read nobody knows, so it is the
+    // next one that counts.
+    let note = || {
+        short(|| store::remember(&context.key, change, "noted"))?;
+        Ok(Answer::Done(told(change, "noted")))
+    };
     if short(|| store::is_seen(&context.key, change))? {
-        return Ok(told(change, "duplicate"));
+        return Ok(Answer::Done(told(change, "duplicate")));
     }
-    // With a lock timeout: the sender won't wait for the end of a long pull. Which records that one has still to read
-    // nobody knows, so it is the next one that counts.
-    match short(|| runs::lock(&context.key, context.request.caller)) {
-        Ok(_) => {}
-        Err(error) if error.code == Code::Locked => {
-            short(|| store::remember(&context.key, change, "noted"))?;
-            return Ok(told(change, "noted"));
-        }
+    match short(|| runs::lock_or_number(&context.key.lock_name(), context.request.caller)) {
+        Ok(None) => {}
+        Ok(Some(lock)) if !is_last => return Ok(Answer::Behind(lock)),
+        Ok(Some(_)) => return note(),
+        Err(error) if error.code == Code::Locked => return note(),
         Err(error) => return Err(error),
     }
     // a twin of this delivery may have been at it meanwhile
     if short(|| store::is_seen(&context.key, change))? {
-        return Ok(told(change, "duplicate"));
+        return Ok(Answer::Done(told(change, "duplicate")));
     }
-    short(|| claim(context))?;
+    match short(|| claim(context, false)) {
+        Err(error) if is_last && error.code == Code::LocalLimit => return note(),
+        claimed => claimed?,
+    }
     let outcome = read(context, change);
-    close(context, outcome)
+    close(context, outcome).map(Answer::Done)
 }
 
 fn told(change: &Change, status: &str) -> Value {
@@ -168,8 +174,7 @@ fn write(
 }
 
 fn wait_for_tokens(context: &Context, pool: &Pool) -> Result<()> {
-    let set = context.connector.settings.get("requests_per_second");
-    let rate = set.and_then(Value::as_f64).unwrap_or(DEFAULT_RATE);
+    let rate = context.connector.rate();
     let begun = Instant::now();
     loop {
         let lease =

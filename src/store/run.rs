@@ -34,7 +34,8 @@ impl RunKey {
         self.entity.map(EntityType::name)
     }
 
-    fn lock_name(&self) -> String {
+    /// The lock that lets one run at a time work on a connector's entity type.
+    pub fn lock_name(&self) -> String {
         format!(
             "sync_ext:run:{}:{}:{}",
             self.org,
@@ -44,17 +45,11 @@ impl RunKey {
     }
 }
 
-/// Waits for, and takes, the lock that lets one run at a time work on a connector's entity type. Held by the
-/// session, so that it spans the run's transactions and ends with the process. Returns whether it had to wait. The caller,
-/// who waits for this process, must not have it: Postgres can't see that deadlock.
-pub fn lock(key: &RunKey, caller: i32) -> Result<bool> {
-    lock_by_name(&key.lock_name(), caller)
-}
-
-/// The same for a lock of any name.
-pub fn lock_by_name(name: &str, caller: i32) -> Result<bool> {
+/// Takes the lock if nobody has it: None then, else its number. Held by the session, so that it spans the run's transactions
+/// and ends with the process. The caller, who waits for this process or for that lock, must not have it.
+pub fn lock_or_number(name: &str, caller: i32) -> Result<Option<i64>> {
     if try_lock(name)? {
-        return Ok(false);
+        return Ok(None);
     }
     if row(HELD_BY, &[name.into(), caller.into()])? {
         return Err(Error::new(
@@ -63,8 +58,12 @@ pub fn lock_by_name(name: &str, caller: i32) -> Result<bool> {
         )
         .hint("Commit it first: it has bound, mapped, undone or repaired what this call is to work on."));
     }
-    run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.into()])?;
-    Ok(true)
+    row("SELECT to_json(hashtextextended($1, 0))::text", &[name.into()]).map(Some)
+}
+
+/// Waits for the lock, behind those who came before.
+pub fn lock(name: &str) -> Result<()> {
+    run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.into()])
 }
 
 /// Whether process `$2` has the lock of that name, whose number stands in two halves.

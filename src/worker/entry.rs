@@ -1,11 +1,11 @@
 //! Where a background worker begins.
 
 use super::mailbox::Mailbox;
-use super::{transaction, Reply, Request};
+use super::{transaction, turn, Reply, Request};
 use crate::job;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
-use sync_engine::error::{Code, Error, Result};
+use sync_engine::error::{Code, Error};
 
 extern "C-unwind" {
     /// Postgres' own SIGTERM handler: the wait that is interrupted raises FATAL. The raw symbol, since
@@ -18,6 +18,7 @@ extern "C-unwind" {
 #[no_mangle]
 pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     handle_sigterm();
+    turn::this_is_a_worker();
     let database = BackgroundWorker::get_extra().parse::<u32>().unwrap_or_default();
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     write_and_see();
@@ -25,17 +26,14 @@ pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     let Some(mailbox) = Mailbox::attach(argument.value() as u32) else {
         return;
     };
-    let reply = match work(&mailbox) {
-        Ok(value) => Reply::Done(value),
-        Err(error) => Reply::Failed(error),
-    };
+    let reply = work(&mailbox);
     let fits = serde_json::to_vec(&reply).is_ok_and(|bytes| mailbox.put_reply(&bytes));
     if !fits {
         log!("sync_ext: the reply of a worker did not fit its mailbox");
     }
 }
 
-fn work(mailbox: &Mailbox) -> Result<serde_json::Value> {
+fn work(mailbox: &Mailbox) -> Reply {
     let request: Request = serde_json::from_slice(&mailbox.request())
         .map_err(|e| Error::new(Code::Internal, format!("the worker can't read its request: {e}")))?;
     transaction::use_extension_schema()?;

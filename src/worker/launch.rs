@@ -1,12 +1,12 @@
-//! The caller's side: start a worker, wait for it in an interruptible way, take its reply.
+//! The caller's side: start a worker, wait for it in an interruptible way, take its answer.
 
+use super::call::Call;
 use super::mailbox::Mailbox;
-use super::{Job, Reply, Request};
+use super::{Answer, Reply, Request};
 use crate::settings::Settings;
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::prelude::*;
 use pgrx::PgMemoryContexts;
-use serde_json::Value;
 use std::cell::Cell;
 use std::time::Duration;
 use sync_engine::error::{Code, Error, Result};
@@ -19,19 +19,6 @@ thread_local! {
     static EXIT_HOOK_SET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Carries out `job` in a background worker and returns its result. Waits interruptibly: cancel, timeout and
-/// termination end the worker too.
-pub fn run(sync_type: &str, job: Job) -> Result<Value> {
-    run_for(organisation()?, sync_type, job)
-}
-
-/// The same for an organisation that need not be the session's: whether it is granted, the worker looks up.
-pub fn run_for(org: String, sync_type: &str, job: Job) -> Result<Value> {
-    let running = Running::start(org, sync_type, job)?;
-    running.worker.wait();
-    running.reply()
-}
-
 /// A job under way in a worker of its own, which ends when this is dropped.
 pub struct Running {
     worker: Worker,
@@ -39,17 +26,18 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(org: String, sync_type: &str, job: Job) -> Result<Self> {
-        refuse_old_snapshots()?;
+    pub fn start(call: &Call) -> Result<Self> {
         let request = Request {
             sync_id: new_id(),
-            org,
+            org: call.org.clone(),
             role: caller().to_u32(),
             caller: my_pid(),
             user_id: setting(c"app.current_user_id"),
-            sync_type: sync_type.to_owned(),
+            sync_type: call.sync_type.clone(),
             settings: Settings::current(),
-            job,
+            waited_since: call.waited_since(),
+            was_behind: call.was_behind(),
+            job: call.job.clone(),
         };
         let bytes = serde_json::to_vec(&request).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
         let mailbox = Mailbox::create(&bytes)?;
@@ -57,22 +45,25 @@ impl Running {
         Ok(Running { worker, mailbox })
     }
 
-    /// Whether the worker has ended.
+    /// Waits until the worker has ended.
+    pub fn wait(&self) {
+        self.worker.wait();
+    }
+
     pub fn is_over(&self) -> bool {
         self.worker.is_over()
     }
 
     /// What it answered, once it has ended.
-    pub fn reply(self) -> Result<Value> {
-        match serde_json::from_slice(&self.mailbox.reply()) {
-            Ok(Reply::Done(value)) => Ok(value),
-            Ok(Reply::Failed(error)) => Err(error),
-            Err(_) => Err(
+    pub fn answer(self) -> Result<Answer> {
+        let reply: Result<Reply, _> = serde_json::from_slice(&self.mailbox.reply());
+        reply.unwrap_or_else(|_| {
+            Err(
                 Error::new(Code::Internal, "the background worker ended before it was done")
                     .detail("It was terminated, or it failed in a way that only the server log tells.")
                     .hint("The next call goes on from the last checkpoint."),
-            ),
-        }
+            )
+        })
     }
 }
 
@@ -93,7 +84,7 @@ pub fn pause(timeout: Duration) {
 }
 
 /// What a worker commits is invisible to a transaction that keeps its first snapshot.
-fn refuse_old_snapshots() -> Result<()> {
+pub fn refuse_old_snapshots() -> Result<()> {
     // SAFETY: reads a backend-local variable.
     if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
         return Err(Error::new(

@@ -2,9 +2,10 @@
 //!
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
-//! another role's rights in `identity`.
-//! Several workers of one call are in `together`.
+//! another role's rights in `identity`, locks of the caller's own in `turn`.
+//! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
+mod call;
 mod entry;
 pub mod identity;
 pub mod latch;
@@ -12,16 +13,18 @@ mod launch;
 mod mailbox;
 mod together;
 pub mod transaction;
+mod turn;
 
-pub use launch::{caller, organisation, run, run_for, set_organisation};
-pub use together::{run_orders, run_patiently, run_together, Finished, Order};
+pub use call::{run, run_for, run_patiently, Call};
+pub use launch::{caller, organisation, set_organisation};
+pub use together::{run_orders, run_together, Finished, Order};
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 use sync_engine::core::EntityType;
-use sync_engine::error::Error;
+use sync_engine::error::Result;
 
 /// What a worker is asked to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,8 +36,12 @@ pub enum Job {
     Probe,
     /// `sync_pull`
     Pull { entity: EntityType, mode: Mode },
-    /// `sync_ingest_webhook`
-    Webhook { headers: Value, body: String },
+    /// `sync_ingest_webhook`; the last attempt is content with a note where others are in the way
+    Webhook {
+        headers: Value,
+        body: String,
+        is_last: bool,
+    },
     /// `sync_apply`
     Apply {
         entity: EntityType,
@@ -115,12 +122,19 @@ pub struct Request {
     pub user_id: Option<String>,
     pub sync_type: String,
     pub settings: Settings,
+    /// When the call was made, where it had to wait for others meanwhile.
+    pub waited_since: Option<String>,
+    /// An earlier worker of this call has answered [`Answer::Behind`].
+    pub was_behind: bool,
     pub job: Job,
 }
 
 /// What a worker answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply {
+pub enum Answer {
     Done(Value),
-    Failed(Error),
+    /// Nothing was done: another run has this lock.
+    Behind(i64),
 }
+
+pub type Reply = Result<Answer>;

@@ -1,7 +1,8 @@
 //! Several jobs of one call, each in a worker of its own: a few at a time, with repetitions, interruptible as a whole.
 
-use super::launch::{organisation, pause, run, Running};
-use super::Job;
+use super::call::{Begun, Call, PLACE, TURN};
+use super::launch::{organisation, pause};
+use super::{Answer, Job};
 use crate::settings::Settings;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -11,8 +12,6 @@ use sync_engine::error::{Code, Error, Result};
 
 /// Longest wait that a remote may ask for before a repetition.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// First and longest wait for a place among the workers.
-const PLACE: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// How a job ended.
 pub struct Finished {
@@ -23,11 +22,9 @@ pub struct Finished {
     pub took: Duration,
 }
 
-/// A job for an organisation.
+/// A call for [`run_orders`].
 pub struct Order {
-    pub org: String,
-    pub sync_type: String,
-    pub job: Job,
+    pub call: Call,
     /// How long it may take, waiting for a place included. One with a limit is begun once, and ended then.
     pub time_limit: Option<Duration>,
 }
@@ -38,7 +35,7 @@ struct Errand {
     number: usize,
     order: Order,
     attempts: u32,
-    /// How often there was no place for it.
+    /// How often there was no place for it, or others were in the way.
     refusals: u32,
     begun: Option<Instant>,
     /// Not before then.
@@ -51,7 +48,7 @@ struct Errands {
     retries: u32,
     backoff: Backoff,
     waiting: VecDeque<Errand>,
-    running: Vec<(Errand, Running)>,
+    running: Vec<(Errand, Begun)>,
     /// All places are taken: when to look again, and how often we have.
     full: Option<(Instant, u32)>,
     finished: Vec<(usize, Finished)>,
@@ -61,14 +58,14 @@ struct Errands {
 /// way that passes is repeated; none stands in another's way. Returns how each ended, in the order of `jobs`.
 pub fn run_together(sync_type: &str, jobs: Vec<Job>, at_most: usize) -> Result<Vec<Finished>> {
     let org = organisation()?;
-    let order = |job| Order {
-        org: org.clone(),
-        sync_type: sync_type.to_owned(),
-        job,
-        time_limit: None,
+    let order = |job| -> Result<Order> {
+        Ok(Order {
+            call: Call::new(org.clone(), sync_type, job)?,
+            time_limit: None,
+        })
     };
     let runs_per_org = Settings::current().max_runs_per_org.unsigned_abs() as usize;
-    let orders = jobs.into_iter().map(order).collect();
+    let orders = jobs.into_iter().map(order).collect::<Result<_>>()?;
     Ok(run_orders(orders, at_most.min(runs_per_org)))
 }
 
@@ -108,21 +105,6 @@ pub fn run_orders(orders: Vec<Order>, at_most: usize) -> Vec<Finished> {
         .collect()
 }
 
-/// The same for one job that is not repeated: waits for a place, at most that long where a time is given.
-pub fn run_patiently(sync_type: &str, job: &Job, patience: Option<Duration>) -> Result<Value> {
-    let begun = Instant::now();
-    let mut tries = 0;
-    loop {
-        match run(sync_type, job.clone()) {
-            Err(error) if error.code == Code::LocalLimit && patience.is_none_or(|p| begun.elapsed() < p) => {
-                pause(PLACE.ceiling(tries));
-                tries += 1;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
 impl Errands {
     fn are_left(&self) -> bool {
         !self.waiting.is_empty() || !self.running.is_empty()
@@ -138,7 +120,7 @@ impl Errands {
         !due && !self
             .running
             .iter()
-            .any(|(errand, running)| running.is_over() || errand.is_overdue(now))
+            .any(|(errand, begun)| begun.is_over() || errand.is_overdue(now))
     }
 
     fn start_due(&mut self) {
@@ -152,34 +134,38 @@ impl Errands {
                 return;
             };
             errand.begun.get_or_insert(now);
-            let Order {
-                org, sync_type, job, ..
-            } = &errand.order;
-            match Running::start(org.clone(), sync_type, job.clone()) {
-                Ok(running) => self.running.push((errand, running)),
+            match errand.order.call.try_begin() {
+                Ok(Some(begun)) => self.running.push((errand, begun)),
+                Ok(None) => self.try_later(errand, TURN, out_of_time()),
                 Err(error) => self.ended(errand, Err(error)),
             }
         }
     }
 
     fn collect(&mut self) {
-        while let Some(at) = self.running.iter().position(|(_, running)| running.is_over()) {
-            let (errand, running) = self.running.swap_remove(at);
-            self.ended(errand, running.reply());
+        while let Some(at) = self.running.iter().position(|(_, begun)| begun.is_over()) {
+            let (mut errand, begun) = self.running.swap_remove(at);
+            match begun.answer() {
+                Ok(Answer::Done(value)) => self.ended(errand, Ok(value)),
+                Ok(Answer::Behind(lock)) => {
+                    errand.order.call.is_behind(lock);
+                    self.try_later(errand, TURN, out_of_time());
+                }
+                Err(error) => self.ended(errand, Err(error)),
+            }
         }
         let now = Instant::now();
         while let Some(at) = self.running.iter().position(|(errand, _)| errand.is_overdue(now)) {
             // dropping it ends the worker
             let (errand, _) = self.running.swap_remove(at);
-            let error = Error::new(Code::TimedOut, "it was not done within its time, and was ended");
-            self.finish(errand, Err(error));
+            self.finish(errand, Err(out_of_time()));
         }
     }
 
     fn ended(&mut self, mut errand: Errand, outcome: Result<Value>) {
         match outcome {
             Err(error) if error.code == Code::LocalLimit && errand.order.time_limit.is_some() => {
-                self.try_later(errand, error);
+                self.try_later(errand, PLACE, error);
             }
             Err(error) if error.code == Code::LocalLimit => self.wait_for_place(errand),
             outcome => {
@@ -207,13 +193,13 @@ impl Errands {
         self.waiting.push_front(errand);
     }
 
-    /// It may be this organisation alone that has no place: the others go on.
-    fn try_later(&mut self, mut errand: Errand, error: Error) {
+    /// It may be this organisation alone that has no place, or others are at the same records: the other errands go on.
+    fn try_later(&mut self, mut errand: Errand, waits: Backoff, error: Error) {
         let now = Instant::now();
         if errand.is_overdue(now) {
             return self.finish(errand, Err(error));
         }
-        errand.due = now + PLACE.ceiling(errand.refusals);
+        errand.due = now + waits.ceiling(errand.refusals);
         errand.refusals += 1;
         self.waiting.push_back(errand);
     }
@@ -262,6 +248,10 @@ impl Errand {
     fn is_overdue(&self, now: Instant) -> bool {
         self.end().is_some_and(|end| end <= now)
     }
+}
+
+fn out_of_time() -> Error {
+    Error::new(Code::TimedOut, "it was not done within its time, and was ended")
 }
 
 /// Failures of the remote that may be gone a moment later; what is wrong with the call, the key, the address or the

@@ -74,3 +74,4 @@ mod worker_cancel;
 mod worker_limits;
 mod worker_shop;
 mod worker_storm;
+mod worker_waits;

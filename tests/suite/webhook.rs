@@ -8,7 +8,7 @@ use sync_sandbox::Version;
 
 use crate::shop::{small, Shop};
 
-const SECRET: &str = "hook-s3cret";
+pub const SECRET: &str = "hook-s3cret";
 
 /// A shop whose webhooks are known, with all customers and products in the ledger and the local tables.
 pub fn hooked(version: Version) -> Shop {

@@ -1,6 +1,6 @@
 //! However a call ends early, its worker ends too, and the next call works.
 
-use sync_ext_tests::{wait_until, TestDb};
+use sync_ext_tests::TestDb;
 
 use crate::worker_shop::*;
 
@@ -130,7 +130,8 @@ fn a_second_caller_waits_for_the_first_and_can_be_cancelled_alone() {
     let shop = ConnectedShop::new(&db);
     let first = shop.hanging_pull();
     let second = Call::start(shop.client(), CUSTOMERS);
-    wait_for_workers(&db, 2);
+    wait_for_callers(&db, 1);
+    assert_eq!(workers(&db), 1);
     second.token.cancel_query(postgres::NoTls).unwrap();
     refused(second.finish(), "57014");
     wait_for_workers(&db, 1);
@@ -145,9 +146,7 @@ fn two_callers_share_one_reading_of_the_shop() {
     let shop = ConnectedShop::new(&db);
     let first = shop.hanging_pull();
     let second = Call::start(shop.client(), CUSTOMERS);
-    wait_until(PATIENCE, || {
-        db.psql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'sync_ext worker' AND wait_event = 'advisory' AND datname = current_database()") == "1"
-    });
+    wait_for_callers(&db, 1);
     shop.recover();
     assert!(!first.finish().unwrap().contains("shared"));
     assert!(second.finish().unwrap().contains("\"shared\": true"));

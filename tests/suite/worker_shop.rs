@@ -159,6 +159,20 @@ pub fn wait_for_workers(db: &TestDb, number: i64) {
     wait_until(PATIENCE, || workers(db) == number);
 }
 
+/// Sessions of a database that wait for the turn of others: those who call, or workers.
+#[track_caller]
+pub fn waiting(observer: &mut Client, backend_type: &str) -> i64 {
+    let count = "SELECT count(*) FROM pg_stat_activity
+                 WHERE wait_event = 'advisory' AND backend_type = $1 AND datname = current_database()";
+    observer.query_one(count, &[&backend_type]).unwrap().get(0)
+}
+
+#[track_caller]
+pub fn wait_for_callers(db: &TestDb, number: i64) {
+    let mut observer = db.client();
+    wait_until(PATIENCE, || waiting(&mut observer, "client backend") == number);
+}
+
 /// The server came through: it is the same process, and logged no crash since `mark`.
 #[track_caller]
 pub fn assert_no_crash(db: &TestDb, mark: u64) {

@@ -18,13 +18,14 @@ mod write;
 use super::crew::Crew;
 use super::pool::Fetched;
 use super::take_places;
+use super::turn::{self, Turn};
 use crate::settings::Settings;
 use crate::store::connector;
 use crate::store::ledger::{Ledger, Shape};
 use crate::store::list::{self as store, Item, Outcome, Selection};
 use crate::store::run::{self as runs, RunKey};
-use crate::worker::transaction::{short, waiting};
-use crate::worker::{List, ListMode, Request};
+use crate::worker::transaction::short;
+use crate::worker::{Answer, List, ListMode, Request};
 use read::{Known, Question, Read, Wanted};
 use remote::Remotes;
 use serde_json::{json, Map, Value};
@@ -75,22 +76,32 @@ struct Run<'a> {
 }
 
 /// Carries out a request for lists.
-pub fn run(request: &Request, list: &List) -> Result<Value> {
+pub fn run(request: &Request, list: &List) -> Result<Answer> {
     let begun = Instant::now();
     short(|| connector::require(&request.org, request.role, "operate"))?;
     let lock = format!("sync_ext:lists:{}", request.org);
-    if list.mode == ListMode::Scheduled {
+    let has_places = if list.mode == ListMode::Scheduled {
         // whoever is at it does what is due
         if !short(|| runs::try_lock(&lock))? {
-            return Ok(json!({ "status": "busy" }));
+            return Ok(Answer::Done(json!({ "status": "busy" })));
         }
+        false
     } else {
-        waiting(|| runs::lock_by_name(&lock, request.caller))?;
-    }
+        match turn::take(request, &lock)? {
+            Turn::Ours { has_places } => has_places,
+            Turn::Behind(lock) => return Ok(Answer::Behind(lock)),
+        }
+    };
+    carry_out(request, list, begun, has_places).map(Answer::Done)
+}
+
+fn carry_out(request: &Request, list: &List, begun: Instant, has_places: bool) -> Result<Value> {
     let key = key_of(request, list.mode);
     let selection = short(|| select(request, list))?;
     let total = short(|| {
-        take_places(&request.settings, &key.org)?;
+        if !has_places {
+            take_places(&request.settings, &key.org)?;
+        }
         runs::begin(&key)?;
         let total = store::count(&key.org, &selection)?;
         store::begin_progress(&key, list.entity.map_or("all", EntityType::name), total)?;
