@@ -92,6 +92,11 @@ DECLARE
     c integration_connector := sync_connector_of(org, sync_type);
     e sync_entity;
 BEGIN
+    -- a list run writes to what it has opened, and notes in the ledger and the list what came of it, until it ends
+    IF NOT pg_try_advisory_xact_lock(hashtextextended(format('sync_ext:opened:%s:%s', org, c.name), 0)) THEN
+        RAISE EXCEPTION 'a run of the sync list is at "%"', c.name USING ERRCODE = '55006',
+            HINT = 'Try again when it has ended; sync_workers shows it.';
+    END IF;
     -- in the order in which connecting locks them: what a run or the app writes meanwhile would stay behind, in a ledger of
     -- nobody's
     FOR e IN SELECT * FROM sync_entity x WHERE sync_kind_fields(c.kind, x.name) IS NOT NULL ORDER BY x.number LOOP

@@ -7,7 +7,7 @@ use sync_sandbox::{Fault, Rule, Version, When};
 
 use crate::bound::{connect, text, Bound};
 use crate::shop::Shop;
-use crate::worker_shop::PATIENCE;
+use crate::worker_shop::{Call, PATIENCE};
 
 const CONTACTS: &str = "CREATE TABLE crm.contacts (id int PRIMARY KEY, mail text);
     SELECT sync_bind('customers', 'contacts', '{\"email\": \"mail\"}', '{id}')";
@@ -89,4 +89,50 @@ fn a_pull_under_way_keeps_its_connector() {
     shop.sql.batch_execute(disconnect).unwrap();
     assert_eq!(text(&mut shop.root, ORPHANS), "0");
     assert_eq!(text(&mut shop.root, "SELECT count(*) FROM sync_sweep"), "0");
+}
+
+/// What it writes to a remote that is gone would be noted in a ledger of nobody's, and as the target of an item that may be
+/// written to another shop of that name.
+#[test]
+fn a_list_run_under_way_keeps_the_connectors_that_it_has_opened() {
+    let mut shop = Shop::new(Version::V11);
+    let id = shop.listed("customers")[0].to_string();
+    let item = "INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'woocommerce', $1)";
+    shop.sql.execute(item, &[&id]).unwrap();
+    let path = "/wp-json/wc/v3/customers";
+    shop.sandbox.fault(Rule::new(path, When::Next(1), Fault::Hang));
+    let role = shop.db.role("operate", shop.org);
+    let run = Call::start(shop.db.connect_as(&role, shop.org), "SELECT sync_full()");
+    wait_until(PATIENCE, || shop.sandbox.stats().running == 1);
+    let removed = shop.sql.batch_execute("SELECT sync_disconnect('woocommerce')");
+    shop.sandbox.release();
+    let told = run.finish().unwrap();
+    assert_eq!(text(&mut shop.root, ORPHANS), "0", "{told}");
+    assert_eq!(sqlstate(removed), "55006");
+    assert!(told.contains("\"status\": \"completed\""), "{told}");
+    shop.sql
+        .batch_execute("SELECT sync_disconnect('woocommerce')")
+        .unwrap();
+    assert_eq!(text(&mut shop.root, ORPHANS), "0");
+}
+
+#[test]
+fn a_list_run_behind_a_removal_finds_no_connector() {
+    let mut shop = Shop::new(Version::V11);
+    let id = shop.listed("customers")[0].to_string();
+    let item = "INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'woocommerce', $1) RETURNING id::text";
+    let item: String = shop.sql.query_one(item, &[&id]).unwrap().get(0);
+    shop.sql
+        .batch_execute("BEGIN; SELECT sync_disconnect('woocommerce')")
+        .unwrap();
+    let role = shop.db.role("operate", shop.org);
+    let run = Call::start(shop.db.connect_as(&role, shop.org), "SELECT sync_full()");
+    wait_until(PATIENCE, || text(&mut shop.root, WAITING) != "0");
+    shop.sql.batch_execute("COMMIT").unwrap();
+    let told = run.finish().unwrap();
+    assert!(told.contains("woocommerce"), "{told}");
+    assert_eq!(text(&mut shop.root, ORPHANS), "0", "{told}");
+    let status = format!("SELECT last_sync_status FROM sync_list WHERE id = '{item}'");
+    assert_eq!(text(&mut shop.root, &status), "failed");
+    assert_eq!(shop.sandbox.stats().running, 0);
 }

@@ -172,6 +172,7 @@ impl Remote {
 }
 
 fn open(name: &str, org: &str, settings: &Settings, crew: &Crew<Done>) -> Result<Remote> {
+    short(|| connector::keep(org, name))?;
     let connector = short(|| connector::find(org, name))?;
     if !connector.is_active {
         return Err(Error::new(
