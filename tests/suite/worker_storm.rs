@@ -1,7 +1,5 @@
 //! Many calls that end early, one after the other: nothing may be left of them.
 
-use std::time::Duration;
-
 use postgres::NoTls;
 use sync_ext_tests::{wait_until, Server, TestDb};
 
@@ -24,6 +22,37 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
+/// A worker among the server's processes: sessions see it only later.
+fn worker_process(server: &Server) -> Option<String> {
+    let pid = server.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let is_worker = |child: &&str| {
+        std::fs::read_to_string(format!("/proc/{child}/cmdline"))
+            .is_ok_and(|title| title.starts_with("postgres: sync_ext worker"))
+    };
+    children.split_whitespace().find(is_worker).map(str::to_owned)
+}
+
+/// Moments in the life of a call, by what can be seen of it.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Called,
+    WorkerForked,
+    WorkerConnected,
+    ShopAsked,
+    RunEntered,
+    Over,
+}
+
+const MOMENTS: [Moment; 6] = [
+    Moment::Called,
+    Moment::WorkerForked,
+    Moment::WorkerConnected,
+    Moment::ShopAsked,
+    Moment::RunEntered,
+    Moment::Over,
+];
+
 #[test]
 fn forty_random_endings_leave_no_worker_no_memory_and_no_crash() {
     // of its own: other tests' segments would be counted
@@ -34,9 +63,16 @@ fn forty_random_endings_leave_no_worker_no_memory_and_no_crash() {
     let before = segments(&server);
     let mark = server.log_mark();
     let mut state = 0x5eed;
+    let mut observer = db.client();
+    let mut runs = || -> i64 {
+        let count = "SELECT count(*) FROM sync_run";
+        observer.query_one(count, &[]).unwrap().get(0)
+    };
     for round in 0..40 {
-        let (moment, way) = (random(&mut state) % 60, random(&mut state) % 4);
-        if round % 3 == 0 {
+        let moment = MOMENTS[random(&mut state) as usize % MOMENTS.len()];
+        let way = random(&mut state) % 4;
+        let hangs = round % 3 == 0;
+        if hangs {
             shop.hang();
         }
         let statement = match random(&mut state) % 3 {
@@ -44,9 +80,19 @@ fn forty_random_endings_leave_no_worker_no_memory_and_no_crash() {
             1 => "SELECT sync_pull('woocommerce', 'customers', 'full')",
             _ => "SELECT sync_pull('woocommerce', 'products', 'full')",
         };
+        let (runs_before, asked_before) = (runs(), shop.sandbox.stats().requests);
         let call = Call::start(shop.client(), statement);
-        // the moment itself is what is random; nothing is asserted on it
-        std::thread::sleep(Duration::from_millis(moment));
+        wait_until(PATIENCE, || {
+            let has_come = match moment {
+                Moment::Called => true,
+                Moment::WorkerForked => worker_process(&server).is_some(),
+                Moment::WorkerConnected => workers(&db) > 0,
+                Moment::RunEntered => runs() > runs_before,
+                Moment::Over if !hangs => false,
+                Moment::ShopAsked | Moment::Over => shop.sandbox.stats().requests > asked_before,
+            };
+            has_come || call.is_over()
+        });
         match way {
             0 => call.token.cancel_query(NoTls).unwrap(),
             1 => drop(db.psql(&format!("SELECT pg_terminate_backend({})", call.pid))),
@@ -61,17 +107,6 @@ fn forty_random_endings_leave_no_worker_no_memory_and_no_crash() {
     wait_until(PATIENCE, || segments(&server) <= before);
     assert_no_crash(&db, mark);
     shop.assert_nothing_lost();
-}
-
-/// A worker among the server's processes: sessions see it only later.
-fn worker_process(server: &Server) -> Option<String> {
-    let pid = server.pid();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let is_worker = |child: &&str| {
-        std::fs::read_to_string(format!("/proc/{child}/cmdline"))
-            .is_ok_and(|title| title.starts_with("postgres: sync_ext worker"))
-    };
-    children.split_whitespace().find(is_worker).map(str::to_owned)
 }
 
 #[test]

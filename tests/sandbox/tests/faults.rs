@@ -109,23 +109,41 @@ fn connections_break_as_told() {
     assert_eq!(again.get(LIST).status, 200);
 }
 
+/// Waits until the sandbox has so many requests in the works.
+fn wait_for_running(sandbox: &Sandbox, number: u64) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while sandbox.stats().running != number {
+        assert!(Instant::now() < end, "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
-fn slow_and_hanging_replies_come_late() {
+fn a_slow_reply_lets_others_go_before_and_comes_in_the_end() {
     let (sandbox, mut client) = start();
-    set(&sandbox, When::Next(1), Fault::Slow { ms: 120 });
-    let begin = Instant::now();
-    assert_eq!(client.get(LIST).status, 200);
-    assert!(begin.elapsed() >= Duration::from_millis(120));
-    sandbox.clear_faults(None);
+    set(&sandbox, When::Next(1), Fault::Slow { ms: 3_600_000 });
+    client.send("GET", LIST, &[basic("rw")], &[]);
+    wait_for_running(&sandbox, 1);
+    let mut other = connect(&sandbox);
+    assert_eq!(other.get(LIST).status, 200);
+    assert_eq!(sandbox.stats().running, 1);
+    set(&sandbox, When::Next(1), Fault::Slow { ms: 20 });
+    assert_eq!(other.get(LIST).status, 200);
+    // nor does one keep the sandbox from stopping
+    drop(sandbox);
+    assert!(client.read(true).is_err());
+}
+
+#[test]
+fn a_hanging_reply_comes_when_it_is_released() {
+    let (sandbox, mut client) = start();
     set(&sandbox, When::Next(2), Fault::Hang);
     client.send("GET", LIST, &[basic("rw")], &[]);
     let mut other = connect(&sandbox);
     other.send("GET", LIST, &[basic("rw")], &[]);
-    while sandbox.stats().running < 2 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_running(&sandbox, 2);
     drop(other);
-    std::thread::sleep(Duration::from_millis(30));
+    wait_for_running(&sandbox, 1);
     sandbox.release();
     assert_eq!(client.read(true).unwrap().status, 200);
     assert_eq!(sandbox.stats().max_running, 2);
@@ -136,9 +154,7 @@ fn a_sandbox_stops_though_requests_hang() {
     let (sandbox, mut client) = start();
     set(&sandbox, When::All, Fault::Hang);
     client.send("GET", LIST, &[basic("rw")], &[]);
-    while sandbox.stats().running == 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_running(&sandbox, 1);
     drop(sandbox);
     assert!(client.read(true).is_err());
 }

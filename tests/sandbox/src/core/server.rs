@@ -72,6 +72,15 @@ impl Hub {
         !self.stopping()
     }
 
+    /// Waits that long; false when the server stops before.
+    pub fn pause(&self, time: Duration) -> bool {
+        let (lock, signal) = &self.released;
+        let count = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = signal.wait_timeout_while(count, time, |_| !self.stopping());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        !self.stopping()
+    }
+
     /// Forgets a connection, so that dropping the caller's handle closes it.
     pub fn forget(&self, id: u64) {
         self.connections

@@ -121,7 +121,7 @@ impl Connection<'_> {
         match &fault {
             Some(Fault::Reset) => return self.reset(),
             Some(Fault::Hang) if !hub.hang(&self.tcp) => return Ok(false),
-            Some(Fault::Slow { ms }) => std::thread::sleep(Duration::from_millis(*ms)),
+            Some(Fault::Slow { ms }) if !hub.pause(Duration::from_millis(*ms)) => return Ok(false),
             _ => {}
         }
         let reply = match &fault {
