@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod http;
+mod json;
 pub mod kind;
 mod odoo;
 mod ranges;

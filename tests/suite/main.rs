@@ -53,6 +53,7 @@ mod pull;
 mod pull_changes;
 mod pull_moving;
 mod pull_resume;
+mod pull_text;
 mod pull_torn;
 mod pull_unshown;
 mod readme;

@@ -16,6 +16,7 @@ pub use retry::{http_date, Retry};
 
 use crate::error::{Code, Error, Result};
 use crate::source::address::{AllowList, Guard, GuardedResolver};
+use crate::source::json;
 use chrono::{DateTime, Utc};
 use fault::Fault;
 use reqwest::blocking::{Client as Inner, Request, Response as Raw};
@@ -299,7 +300,7 @@ impl Client {
         let status = raw.status().as_u16();
         let headers = raw.headers().clone();
         let (body, cut) = self.read(raw, deadline)?;
-        let parsed = serde_json::from_slice(&body);
+        let parsed = json::parse(&body);
         let cut = cut || matches!(&parsed, Err(e) if e.is_eof() && !body.is_empty());
         let json = parsed.ok().filter(|_| !cut);
         let body = if json.is_some() { Vec::new() } else { body };

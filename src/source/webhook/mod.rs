@@ -8,7 +8,7 @@ mod woocommerce;
 mod tests;
 
 use super::kind::Fields;
-use super::ConnectorKind;
+use super::{json, ConnectorKind};
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use serde_json::Value;
@@ -101,7 +101,7 @@ impl Headers {
 
 /// The body as a JSON object.
 fn object(body: &str) -> Result<Value> {
-    serde_json::from_str::<Value>(body)
+    json::parse(body.as_bytes())
         .ok()
         .filter(Value::is_object)
         .ok_or_else(|| {

@@ -43,6 +43,8 @@ pub enum Fault {
         #[serde(default = "found")]
         status: u16,
     },
+    /// The body with other bytes in the place of a text: what no JSON writer would write.
+    Replace { text: String, bytes: Vec<u8> },
     /// A wrong `X-WP-Total`.
     WrongTotal { total: u64 },
     /// Sets a header, adds a second one of that name, or removes it (no value).
@@ -216,6 +218,7 @@ pub fn transform(fault: &Fault, mut reply: Response) -> Response {
         }
         Fault::CutJson { bytes } => reply.body.truncate(*bytes),
         Fault::EmptyBody => reply.body.clear(),
+        Fault::Replace { text, bytes } => replace(&mut reply.body, text.as_bytes(), bytes),
         Fault::Redirect { to, status } => {
             reply = Response::new(*status, HTML, Vec::new());
             reply.header("Location", to);
@@ -238,6 +241,17 @@ pub fn transform(fault: &Fault, mut reply: Response) -> Response {
         Fault::CutBody { .. } | Fault::Trickle { .. } => {}
     }
     reply
+}
+
+fn replace(body: &mut Vec<u8>, text: &[u8], bytes: &[u8]) {
+    let mut from = 0;
+    if text.is_empty() {
+        return;
+    }
+    while let Some(at) = body[from..].windows(text.len()).position(|part| part == text) {
+        body.splice(from + at..from + at + text.len(), bytes.iter().copied());
+        from += at + bytes.len();
+    }
 }
 
 const FATAL: &str = r#"{"code":"internal_server_error","message":"<p>There has been a critical error on this website.<\/p>","data":{"status":500,"error":{"type":1,"message":"Uncaught Error: Call to undefined function no_such_function() in \/var\/www\/html\/wp-content\/plugins\/other\/other.php:10","file":"\/var\/www\/html\/wp-content\/plugins\/other\/other.php","line":10}},"additional_errors":[]}"#;
