@@ -181,11 +181,12 @@ fn perform(context: &Context) -> Result<Outcome> {
         opener(&context.key.org, context.settings, &context.connector)?,
     )?;
     match context.request.job {
-        Job::Probe | Job::Entities | Job::Webhook { .. } | Job::Apply { .. } | Job::List(_) | Job::Due => {
-            probe::run(context, &mut pool)
-        }
+        Job::Probe => probe::run(context, &mut pool),
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
         Job::Preview { entity } => preview::run(context, &mut pool, entity),
+        Job::Entities | Job::Webhook { .. } | Job::Apply { .. } | Job::List(_) | Job::Due => {
+            Err(Error::new(Code::Internal, "this job is not carried out here"))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{row, row_kept, run, run_kept};
 use chrono::{DateTime, Utc};
+use pgrx::datum::DatumWithOid;
 use serde::Deserialize;
 use std::ops::AddAssign;
 use sync_engine::core::{
@@ -104,8 +105,14 @@ impl Row {
 }
 
 impl Ledger {
-    fn entity_no(&self) -> i16 {
-        self.entity as i16
+    /// The arguments of a statement: `$1` to `$3` say which part of the ledger, then what else it takes.
+    fn args<'a, const N: usize>(&'a self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
+        let part = [
+            self.org.as_str().into(),
+            self.connector.into(),
+            (self.entity as i16).into(),
+        ];
+        part.into_iter().chain(more).collect()
     }
 
     /// Writes the remote side of some pages, set-based; rows that stayed as they were are not touched. Those of a first
@@ -130,10 +137,7 @@ impl Ledger {
         let optional = |field: fn(&Row) -> Option<&str>| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         row_kept(
             "SELECT row_to_json(c)::text FROM sync_upsert_remote($1::uuid, $2, $3, $4, $5, $6, $7::uuid[], $8::timestamptz[], $9, $10) c",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
+            &self.args([
                 required(|r| &r.external_id).into(),
                 optional(|r| r.parent_id.as_deref()).into(),
                 optional(|r| r.match_key.as_deref()).into(),
@@ -141,7 +145,7 @@ impl Ledger {
                 optional(|r| r.modified_at.as_deref()).into(),
                 required(|r| &r.json).into(),
                 none_held.into(),
-            ],
+]),
         )
     }
 
@@ -160,10 +164,7 @@ impl Ledger {
              ON CONFLICT (org_id, connector, entity, list, position)
              DO UPDATE SET keyset = excluded.keyset, is_end = excluded.is_end, total = excluded.total,
                            unshown = excluded.unshown, ids = excluded.ids",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
+            &self.args([
                 list.into(),
                 (position as i64).into(),
                 keyset.into(),
@@ -171,7 +172,7 @@ impl Ledger {
                 told.total.map(|t| t as i64).into(),
                 (told.unshown as i64).into(),
                 ids.into(),
-            ],
+]),
         )
     }
 
@@ -182,13 +183,7 @@ impl Ledger {
         }
         run(
             "SELECT sync_sweep_childless($1::uuid, $2, $3, $4, $5)",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                list_prefix.into(),
-                parents.to_vec().into(),
-            ],
+            &self.args([list_prefix.into(), parents.to_vec().into()]),
         )
     }
 
@@ -196,11 +191,7 @@ impl Ledger {
     pub fn clear_windows(&self) -> Result<()> {
         run(
             "DELETE FROM sync_sweep WHERE org_id = $1::uuid AND connector = $2 AND entity = $3",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )
     }
 
@@ -218,15 +209,12 @@ impl Ledger {
         row_kept(
             "SELECT coalesce(json_agg(s), '[]')::text
              FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::int[], $7::timestamptz) s",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
+            &self.args([
                 ids.into(),
                 modified.into(),
                 lines.into(),
                 recent.to_rfc3339().into(),
-            ],
+            ]),
         )
     }
 
@@ -234,12 +222,7 @@ impl Ledger {
     pub fn live_count(&self, list: &str) -> Result<u64> {
         row(
             "SELECT to_json(sync_live_count($1::uuid, $2, $3, $4))::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                list.into(),
-            ],
+            &self.args([list.into()]),
         )
     }
 
@@ -247,11 +230,7 @@ impl Ledger {
     pub fn gaps(&self) -> Result<Vec<Gap>> {
         row(
             "SELECT coalesce(json_agg(g), '[]')::text FROM sync_sweep_gaps($1::uuid, $2, $3) g",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )
     }
 
@@ -259,13 +238,7 @@ impl Ledger {
     pub fn unshown(&self, list: &str, has_moved: bool) -> Result<Option<u64>> {
         row(
             "SELECT coalesce(to_json(sync_sweep_unshown($1::uuid, $2, $3, $4, $5)), 'null')::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                list.into(),
-                has_moved.into(),
-            ],
+            &self.args([list.into(), has_moved.into()]),
         )
     }
 
@@ -274,12 +247,7 @@ impl Ledger {
         row(
             "SELECT coalesce(json_agg(s), '[]')::text FROM sync_sweep_seams($1::uuid, $2, $3, $4) s
              WHERE cardinality(s.ids) > 0",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                list.into(),
-            ],
+            &self.args([list.into()]),
         )
     }
 
@@ -290,12 +258,7 @@ impl Ledger {
                  SELECT FROM sync_sweep s
                  WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3
                    AND split_part(s.list, '@', 1) = $4 AND s.list <> $4 AND s.unshown > 0))::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                list.into(),
-            ],
+            &self.args([list.into()]),
         )
     }
 
@@ -305,12 +268,7 @@ impl Ledger {
             "SELECT to_json(count(DISTINCT i.id))::text
              FROM sync_sweep s CROSS JOIN unnest(s.ids) AS i (id)
              WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                list.into(),
-            ],
+            &self.args([list.into()]),
         )
     }
 
@@ -319,11 +277,7 @@ impl Ledger {
         row(
             "SELECT coalesce(json_agg(DISTINCT list), '[]')::text FROM sync_sweep
              WHERE org_id = $1::uuid AND connector = $2 AND entity = $3 AND strpos(list, ':') > 0",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )
     }
 
@@ -332,13 +286,7 @@ impl Ledger {
         row(
             "SELECT coalesce(json_agg(m), '[]')::text
              FROM (SELECT * FROM sync_missing($1::uuid, $2, $3, $4) LIMIT $5) m",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                lists.to_vec().into(),
-                limit.into(),
-            ],
+            &self.args([lists.to_vec().into(), limit.into()]),
         )
     }
 
@@ -346,12 +294,7 @@ impl Ledger {
     pub fn mark_gone(&self, ids: &[String]) -> Result<u64> {
         row(
             "SELECT to_json(sync_mark_gone($1::uuid, $2, $3, $4))::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-                ids.to_vec().into(),
-            ],
+            &self.args([ids.to_vec().into()]),
         )
     }
 
@@ -366,11 +309,7 @@ impl Ledger {
             "SELECT json_build_object(
                  'spec', (SELECT k.spec FROM sync_comparison k WHERE k.org_id = $1::uuid AND k.connector = $2 AND k.entity = $3),
                  'mappings', sync_mappings($1::uuid, $2, $3))::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )?;
         Ok(Shape {
             comparison: match stored.spec {
@@ -385,11 +324,7 @@ impl Ledger {
     pub fn align_fingerprints(&self) -> Result<i64> {
         row(
             "SELECT to_json(sync_refingerprint($1::uuid, $2, $3))::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )
     }
 
@@ -397,11 +332,7 @@ impl Ledger {
     pub fn scan_local(&self) -> Result<Option<i64>> {
         row(
             "SELECT coalesce(to_json(sync_scan_local($1::uuid, $2, $3)), 'null')::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )
     }
 
@@ -409,11 +340,7 @@ impl Ledger {
     pub fn link(&self) -> Result<u64> {
         row(
             "SELECT to_json(sync_match($1::uuid, $2, $3))::text",
-            &[
-                self.org.as_str().into(),
-                self.connector.into(),
-                self.entity_no().into(),
-            ],
+            &self.args([]),
         )
     }
 }

@@ -96,14 +96,23 @@ fn a_pull_under_way_keeps_its_connector() {
 #[test]
 fn a_list_run_under_way_keeps_the_connectors_that_it_has_opened() {
     let mut shop = Shop::new(Version::V11);
-    let id = shop.listed("customers")[0].to_string();
-    let item = "INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'woocommerce', $1)";
-    shop.sql.execute(item, &[&id]).unwrap();
-    let path = "/wp-json/wc/v3/customers";
-    shop.sandbox.fault(Rule::new(path, When::Next(1), Fault::Hang));
+    shop.sql
+        .batch_execute(
+            "INSERT INTO sync_products (sku, name, price) VALUES ('HERE-1', 'From here', 12.5);
+             INSERT INTO sync_list (item_type, source_platform, target_platform, source_id)
+             SELECT 'product', 'local', 'woocommerce', id::text FROM sync_products",
+        )
+        .unwrap();
+    shop.sandbox.fault(Rule {
+        method: Some("POST".into()),
+        ..Rule::new("/wp-json/wc/v3/products", When::Next(1), Fault::Hang)
+    });
     let role = shop.db.role("operate", shop.org);
     let run = Call::start(shop.db.connect_as(&role, shop.org), "SELECT sync_full()");
-    wait_until(PATIENCE, || shop.sandbox.stats().running == 1);
+    wait_until(PATIENCE, || {
+        let seen = shop.sandbox.requests();
+        seen.iter().any(|seen| seen.method == "POST")
+    });
     let removed = shop.sql.batch_execute("SELECT sync_disconnect('woocommerce')");
     shop.sandbox.release();
     let told = run.finish().unwrap();

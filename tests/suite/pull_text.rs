@@ -24,9 +24,7 @@ fn texts_that_can_t_be_read_cost_their_own_characters_alone() {
         ("Zeroes", br"Zero\u0000es", "Zeroes"),
     ];
     for ((name, bytes, read), id) in written.iter().zip(&ids) {
-        shop.change(
-            json!({ "op": "edit", "entity": "customers", "id": id, "set": { "first_name": name } }),
-        );
+        shop.change(json!({ "op": "edit", "entity": "customers", "id": id, "set": { "first_name": name } }));
         let replace = Fault::Replace {
             text: (*name).to_owned(),
             bytes: bytes.to_vec(),
@@ -37,7 +35,11 @@ fn texts_that_can_t_be_read_cost_their_own_characters_alone() {
         assert_eq!(first_name(&mut shop, *id), *read);
         // and it is the same text each time
         let again = shop.pull("customers");
-        assert_eq!((&again["inserted"], &again["updated"]), (&json!(0), &json!(0)), "{name}: {again}");
+        assert_eq!(
+            (&again["inserted"], &again["updated"]),
+            (&json!(0), &json!(0)),
+            "{name}: {again}"
+        );
         shop.sandbox.clear_faults(Some(fault));
     }
 }

@@ -146,66 +146,48 @@ impl Run<'_> {
 
     /// What is to be sent of an item.
     pub(super) fn prepare_write(&mut self, step: Step) -> Result<Next> {
-        let Step {
-            write,
-            target,
-            current,
-            ..
-        } = step;
-        let item = &write.item;
-        let (platform, entity) = (item.target_platform.clone(), item.entity);
-        let source = self.remotes.writable(&platform, entity)?.source.clone();
-        let mut fields = source.draft(entity, &write.fields, current.as_ref())?;
-        if let Some(current) = &current {
-            let there: Map<String, Value> = current
-                .data
-                .iter()
-                .filter(|(name, _)| fields.contains_key(*name))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            let changed = diff(Comparison::all(entity), &there, &fields);
-            if !self.writes_all(item) {
-                fields.retain(|name, _| changed.contains_key(name));
-            }
-            if fields.is_empty() {
-                let id = &current.external_id;
-                short(|| store::link(&self.key.org, &item.id, id))?;
-                let outcome = well(&write, Went::Unchanged, Some(id.clone()));
-                self.settle(item, Went::Unchanged, outcome);
+        let item = &step.write.item;
+        let source = self
+            .remotes
+            .writable(&item.target_platform, item.entity)?
+            .source
+            .clone();
+        let fields = self.fields_to_send(source.as_ref(), &step)?;
+        match &step.current {
+            Some(current) if fields.is_empty() => {
+                self.found_equal(&step.write, &current.external_id)?;
                 return Ok(Next::Settled);
             }
+            _ => {}
         }
-        let is_new = current.is_none();
-        let key = match is_new {
-            true => target.creation_key,
-            false => format!("{}:{}", target.creation_key, write.source.fingerprint),
-        };
-        if !self
+        let has_time = self
             .remotes
-            .take(&platform, &self.key.org, &self.crew, self.deadline)?
-        {
-            return Ok(Next::NoTime);
+            .take(&item.target_platform, &self.key.org, &self.crew, self.deadline)?;
+        Ok(match has_time {
+            true => Next::Write(Box::new(ready(step, source, fields))),
+            false => Next::NoTime,
+        })
+    }
+
+    /// What the target would take of an item; of a record that is there, what differs, unless all is wanted.
+    fn fields_to_send(&self, source: &dyn Source, step: &Step) -> Result<Map<String, Value>> {
+        let Step { write, current, .. } = step;
+        let entity = write.item.entity;
+        let mut fields = source.draft(entity, &write.fields, current.as_ref())?;
+        if let Some(current) = current.as_ref().filter(|_| !self.writes_all(&write.item)) {
+            let mut there = current.data.clone();
+            there.retain(|name, _| fields.contains_key(name));
+            let changed = diff(Comparison::all(entity), &there, &fields);
+            fields.retain(|name, _| changed.contains_key(name));
         }
-        let about = json!({
-            "operation": if is_new { "create" } else { "update" }, "target": platform, "entityType": entity.name(),
-            "source": item.source_platform, "sourceId": item.source_id,
-        });
-        let change = Change {
-            external_id: current.as_ref().map(|record| record.external_id.clone()),
-            parent_id: current.and_then(|record| record.parent_id),
-            fields,
-        };
-        Ok(Next::Write(Box::new(Ready {
-            sent: Sent {
-                is_findable: !is_new || source.known_by(entity, &write.source.record).is_some(),
-                write,
-                key,
-                is_new,
-            },
-            source,
-            change,
-            about,
-        })))
+        Ok(fields)
+    }
+
+    fn found_equal(&mut self, write: &Write, id: &str) -> Result<()> {
+        short(|| store::link(&self.key.org, &write.item.id, id))?;
+        let outcome = well(write, Went::Unchanged, Some(id.to_owned()));
+        self.settle(&write.item, Went::Unchanged, outcome);
+        Ok(())
     }
 
     /// Sends writes, after entering that they will be.
@@ -262,6 +244,43 @@ impl Run<'_> {
         let (platform, entity) = (&item.target_platform, item.entity);
         self.remotes
             .note(platform, entity, &self.key.org, requests, outcome);
+    }
+}
+
+/// A write, and what is entered of it before it is sent.
+fn ready(step: Step, source: Arc<dyn Source>, fields: Map<String, Value>) -> Ready {
+    let Step {
+        write,
+        target,
+        current,
+        ..
+    } = step;
+    let item = &write.item;
+    let is_new = current.is_none();
+    let about = json!({
+        "operation": if is_new { "create" } else { "update" }, "target": item.target_platform,
+        "entityType": item.entity.name(), "source": item.source_platform, "sourceId": item.source_id,
+    });
+    let key = match is_new {
+        true => target.creation_key,
+        false => format!("{}:{}", target.creation_key, write.source.fingerprint),
+    };
+    let change = Change {
+        external_id: current.as_ref().map(|record| record.external_id.clone()),
+        parent_id: current.and_then(|record| record.parent_id),
+        fields,
+    };
+    let is_findable = !is_new || source.known_by(item.entity, &write.source.record).is_some();
+    Ready {
+        sent: Sent {
+            is_findable,
+            write,
+            key,
+            is_new,
+        },
+        source,
+        change,
+        about,
     }
 }
 
