@@ -7,7 +7,7 @@ use sync_sandbox::{Fault, Rule, Version, When};
 
 use crate::bound::{connect, text, Bound};
 use crate::shop::Shop;
-use crate::worker_shop::{Call, PATIENCE};
+use crate::worker_shop::{waiting, Call, PATIENCE};
 
 const CONTACTS: &str = "CREATE TABLE crm.contacts (id int PRIMARY KEY, mail text);
     SELECT sync_bind('customers', 'contacts', '{\"email\": \"mail\"}', '{id}')";
@@ -136,7 +136,8 @@ fn a_list_run_behind_a_removal_finds_no_connector() {
         .unwrap();
     let role = shop.db.role("operate", shop.org);
     let run = Call::start(shop.db.connect_as(&role, shop.org), "SELECT sync_full()");
-    wait_until(PATIENCE, || text(&mut shop.root, WAITING) != "0");
+    // for the removal itself, with its item in hand: before, there would be nothing left to do
+    wait_until(PATIENCE, || waiting(&mut shop.root, "sync_ext worker") == 1);
     shop.sql.batch_execute("COMMIT").unwrap();
     let told = run.finish().unwrap();
     assert!(told.contains("woocommerce"), "{told}");
