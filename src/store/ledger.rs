@@ -320,6 +320,15 @@ impl Ledger {
         })
     }
 
+    /// The same, which stays so until the transaction ends; waits for a change of it that is not committed yet.
+    pub fn shape_held(&self) -> Result<Shape> {
+        run(
+            "SELECT FROM sync_comparison k WHERE k.org_id = $1::uuid AND k.connector = $2 AND k.entity = $3 FOR SHARE",
+            &self.args([]),
+        )?;
+        self.shape()
+    }
+
     /// Makes fingerprints anew where they were made with another version or field list.
     pub fn align_fingerprints(&self) -> Result<i64> {
         row(

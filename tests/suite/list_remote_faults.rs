@@ -4,6 +4,7 @@ use serde_json::json;
 use sync_ext_tests::wait_until;
 use sync_sandbox::{Fault, Rule, When};
 
+use crate::contract_app::text;
 use crate::list_remote::{counts, Shops};
 use crate::worker_shop::{Call, PATIENCE};
 
@@ -191,4 +192,30 @@ fn a_creation_that_was_refused_is_tried_again() {
         shops.one("SELECT state || (result ->> 'operation') FROM sync_idempotency_log"),
         "donecreate"
     );
+}
+
+#[test]
+fn what_is_read_while_the_compared_fields_change_is_read_again() {
+    let mut shops = Shops::new();
+    let id = shops.products(1)[0];
+    shops.list("products", &[id]);
+    let mut other = shops.db.connect_as(&shops.role, shops.org);
+    other
+        .batch_execute("BEGIN; SELECT sync_map('main', 'products', 'description', compared => false)")
+        .unwrap();
+    let call = Call::start(
+        shops.db.connect_as(&shops.role, shops.org),
+        "SELECT sync_delta() #>> '{errors,0,error}'",
+    );
+    let mut root = shops.db.client();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE backend_type = 'sync_ext worker' AND wait_event_type = 'Lock' AND datname = current_database()";
+    wait_until(PATIENCE, || call.is_over() || text(&mut root, waiting) == "1");
+    other.batch_execute("COMMIT").unwrap();
+    let error = call.finish().unwrap();
+    assert!(error.contains("what is compared was changed"), "{error}");
+    let wrong = "SELECT count(*) FROM sync_record r JOIN sync_comparison k USING (org_id, connector, entity)
+                 WHERE r.remote_fingerprint <> sync_fingerprint(k.spec, r.remote)";
+    assert_eq!(shops.delta()["itemsCreated"], 1);
+    assert_eq!(text(&mut root, wrong), "0");
 }

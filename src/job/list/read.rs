@@ -212,7 +212,7 @@ impl Run<'_> {
         let stored = outcome.and_then(|(fetched, shape)| {
             let ledger = self.remotes.opened(platform)?.ledger(&self.key.org, *entity);
             let counts = relaxed(|| {
-                if ledger.shape()?.comparison != shape.comparison {
+                if ledger.shape_held()?.comparison != shape.comparison {
                     return Err(Error::new(
                         Code::Locked,
                         "what is compared was changed while the record was read",
