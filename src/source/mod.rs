@@ -234,6 +234,10 @@ pub trait Source: Send + Sync {
     fn known_by(&self, _entity: EntityType, record: &Record) -> Option<String> {
         record.match_key.clone()
     }
+    /// What two records can't both have here, so that they are not written at the same time. Asks nobody.
+    fn exclusive(&self, entity: EntityType, record: &Record) -> Vec<String> {
+        self.known_by(entity, record).into_iter().collect()
+    }
     /// The records that are known by the same right now, all of them. Asked before anything is created: a creation
     /// that timed out may have happened.
     fn find(&self, entity: EntityType, _record: &Record, _meter: &Meter) -> Result<Vec<Record>> {

@@ -147,7 +147,7 @@ impl Run<'_> {
         let _ = relaxed(|| store::conclude(&self.key.org, &target.creation_key, "done", &told));
     }
 
-    /// Under what a record may be known to the target.
+    /// What no other record may have while this one is written: itself, and under what the target may know it.
     pub(super) fn identities(&self, write: &Write) -> Vec<(String, &'static str, String)> {
         let Item {
             target_platform,
@@ -157,13 +157,15 @@ impl Run<'_> {
             ..
         } = &write.item;
         let place = |what: String| (target_platform.clone(), entity.name(), what);
-        let known_by = self
-            .remotes
-            .usable(target_platform)
-            .ok()
-            .and_then(|remote| remote.source.known_by(*entity, &write.source.record));
+        let usable = self.remotes.usable(target_platform).ok();
+        let exclusive = usable.map(|remote| remote.source.exclusive(*entity, &write.source.record));
         let mut all = vec![place(format!("id {source_platform} {source_id}"))];
-        all.extend(known_by.map(|key| place(format!("key {key}"))));
+        all.extend(
+            exclusive
+                .into_iter()
+                .flatten()
+                .map(|key| place(format!("key {key}"))),
+        );
         all
     }
 }

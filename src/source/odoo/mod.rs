@@ -132,6 +132,11 @@ impl Source for Odoo {
         write::mark(entity, record).map(|mark| mark.value)
     }
 
+    fn exclusive(&self, entity: EntityType, record: &Record) -> Vec<String> {
+        let marks = write::marks(entity, record).into_iter();
+        marks.map(|mark| mark.value).collect()
+    }
+
     fn find(&self, entity: EntityType, record: &Record, meter: &Meter) -> Result<Vec<Record>> {
         self.find_like(entity, record, meter)
     }

@@ -293,6 +293,21 @@ fn products_are_known_by_sku_or_barcode_and_categories_by_name() {
 }
 
 #[test]
+fn products_with_the_same_sku_or_barcode_are_not_written_at_the_same_time() {
+    let server = taking(Erp::new(true, Vec::new()));
+    let odoo = connect(&server, Value::Null, Value::Null);
+    let exclusive = |entity, fields: Value| {
+        let record = Record::new(entity, "1", fields.as_object().unwrap().clone());
+        odoo.exclusive(entity, &record)
+    };
+    let product = json!({"sku": "M-1", "barcode": "40"});
+    assert_eq!(exclusive(EntityType::Products, product), ["M-1", "40"]);
+    assert_eq!(exclusive(EntityType::Products, json!({"barcode": "40"})), ["40"]);
+    let contact = json!({"email": "Ada@Example.com"});
+    assert_eq!(exclusive(EntityType::Customers, contact), ["ada@example.com"]);
+}
+
+#[test]
 fn of_what_is_there_only_the_given_is_changed() {
     for modern in [true, false] {
         let server = taking(erp(modern));

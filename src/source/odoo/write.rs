@@ -54,18 +54,25 @@ impl Mark {
     }
 }
 
-/// The best mark of a record. Odoo knows no slugs, but it keeps barcodes unique; a category's name counts whatever its
-/// case, as match keys have it.
+/// The best mark of a record.
 pub(super) fn mark(entity: EntityType, record: &Record) -> Option<Mark> {
+    marks(entity, record).into_iter().next()
+}
+
+/// The marks of a record, best first. Odoo knows no slugs, but it keeps barcodes unique, if by a check that doesn't see what
+/// is written at the same time; a category's name counts whatever its case, as match keys have it.
+pub(super) fn marks(entity: EntityType, record: &Record) -> Vec<Mark> {
     let of = |ours, theirs, kind| Mark::of(&record.data, ours, theirs, kind);
-    match entity {
-        EntityType::Customers => of("email", "email", Kind::Email),
-        EntityType::Products => {
-            of("sku", "default_code", Kind::Text).or_else(|| of("barcode", "barcode", Kind::Text))
-        }
-        EntityType::Categories => of("name", "name", Kind::Email),
-        _ => None,
-    }
+    let marks = match entity {
+        EntityType::Customers => [of("email", "email", Kind::Email), None],
+        EntityType::Products => [
+            of("sku", "default_code", Kind::Text),
+            of("barcode", "barcode", Kind::Text),
+        ],
+        EntityType::Categories => [of("name", "name", Kind::Email), None],
+        _ => [None, None],
+    };
+    marks.into_iter().flatten().collect()
 }
 
 impl Odoo {
