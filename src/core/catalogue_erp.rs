@@ -3,7 +3,7 @@
 use super::catalogue::{
     concat, email, flag, join, list, number, text, time, total, ASIDE, COMPANY, LINE_SKU, PARTNERS,
 };
-use super::schema::Field;
+use super::schema::{Field, Kind};
 
 pub(super) const WAREHOUSES: &[Field] = join!(
     &[text("code"), text("name")],
@@ -151,8 +151,10 @@ pub(super) const TRANSFERS: &[Field] = join!(
 );
 
 const TRANSFER_LINES: &[Field] = &[
+    text("description"),
     text("id"),
-    text("name"),
+    // the product's, as it is called when the transfer is read
+    Field::aside("name", Kind::Text),
     text("product_id"),
     number("quantity"),
     number("quantity_done"),

@@ -191,6 +191,46 @@ fn a_contact_that_is_renamed_is_no_change_of_what_names_it() {
 }
 
 #[test]
+fn a_product_that_is_renamed_is_no_change_of_its_transfers_but_a_text_of_their_own_is() {
+    for version in BOTH {
+        let mut erp = Erp::new(version);
+        erp.pull("transfers");
+        erp.fill("transfers");
+        for id in erp.ids("product.product") {
+            let renamed = json!({ "name": format!("Renamed {id}"), "default_code": format!("NEW-{id}") });
+            erp.change(edit("product.product", id, renamed));
+        }
+        // from version 19 on, a move shows what its product is called now
+        let shown = erp.record("stock.move", erp.ids("stock.move")[0])["description_picking"].to_string();
+        assert_eq!(shown.contains("Renamed"), version == Version::V19, "{shown}");
+        let pulled = erp.pull_full("transfers");
+        assert_eq!(pulled["updated"], 0, "{pulled}");
+        assert!(erp.delta("transfers").is_empty());
+
+        let described = erp.some("stock.picking", |r| r["move_ids"] != json!([]));
+        let moved = erp.record("stock.picking", described)["move_ids"][0]
+            .as_u64()
+            .unwrap();
+        erp.change(edit(
+            "stock.move",
+            moved,
+            json!({ "description_picking": "This side up" }),
+        ));
+        erp.pull("transfers");
+        let shown = erp.delta("transfers");
+        assert_eq!(
+            shown,
+            BTreeMap::from([(described.to_string(), "updated".to_owned())])
+        );
+        let record = &records(&mut erp, "transfers")[&described];
+        let lines = record["lines"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["id"] == moved.to_string()).unwrap();
+        assert_eq!(line["description"], "This side up", "{line}");
+        assert!(line["name"].is_string(), "{line}");
+    }
+}
+
+#[test]
 fn what_is_left_out_by_sync_map_does_not_come_along() {
     let (mut erp, order, customer, _) = applied();
     let before = local(&mut erp, order);

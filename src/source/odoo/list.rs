@@ -211,6 +211,8 @@ static MOVES: Model = Model {
         "picking_id",
         "name",
         "description_picking",
+        // from version 19 on, where the one above is made up from the product
+        "description_picking_manual",
         "state",
         "product_id",
         "product_uom_qty",

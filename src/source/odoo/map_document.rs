@@ -193,10 +193,11 @@ pub(super) fn transfer(row: &Value, lines: &[Value], extras: &Extras) -> Fields 
     );
     put_lines(&mut out, lines, |line| {
         let mut out = line_base(line, extras);
-        put_first(&mut out, "name", line, &["description_picking", "name"]);
+        put_first(&mut out, "name", line, &["name", "description_picking"]);
         if !out.contains_key("name") {
             put_label(&mut out, "name", &line["product_id"]);
         }
+        put(&mut out, "description", described(line));
         put_all(&mut out, line, &[("quantity", "product_uom_qty")]);
         // From version 17 on, a quantity is what is reserved until the move is done.
         if line["state"] == "done" {
@@ -208,6 +209,13 @@ pub(super) fn transfer(row: &Value, lines: &[Value], extras: &Extras) -> Fields 
     });
     put_active(&mut out, row);
     out
+}
+
+/// The text that was given to a move. From version 19 on, `description_picking` says what its product is called now where
+/// none was.
+fn described(line: &Value) -> &Value {
+    line.get("description_picking_manual")
+        .unwrap_or(&line["description_picking"])
 }
 
 /// What sales and purchases share.

@@ -219,6 +219,25 @@ fn references_are_ids_and_codes_where_there_are_codes() {
 }
 
 #[test]
+fn a_move_is_described_by_what_was_written_for_it() {
+    let described = |own: Value| {
+        let (row, mut extras) = full(EntityType::Transfers);
+        let line = &mut extras.lines.get_mut(&7).unwrap()[0];
+        if !own.is_null() {
+            // from version 19 on
+            line.as_object_mut().unwrap().remove("name");
+            line["description_picking_manual"] = own;
+        }
+        let line = record(EntityType::Transfers, &row, &extras).unwrap().data["lines"][0].clone();
+        (line["name"].clone(), line["description"].clone())
+    };
+    let made_up = json!("Desk, wide");
+    assert_eq!(described(Value::Null), (json!("Desk"), made_up.clone()));
+    assert_eq!(described(json!(false)), (made_up.clone(), Value::Null));
+    assert_eq!(described(json!("Up!")), (made_up, json!("Up!")));
+}
+
+#[test]
 fn one_sale_order_is_an_order_of_a_shop_and_a_sale_of_an_erp() {
     let (order, sale) = (sample(EntityType::Orders), sample(EntityType::Sales));
     assert_eq!(order.match_key.as_deref(), Some("S00007"));

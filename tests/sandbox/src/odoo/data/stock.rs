@@ -2,7 +2,8 @@
 
 use super::facts::{self, hash, Source};
 use super::val::SECOND;
-use super::{document, purchase, sale, Data, Id, Look, Model, Val};
+use super::{document, product, purchase, sale, Data, Id, Look, Model, Val};
+use crate::odoo::config::Version;
 
 /// Locations outside of the company's own.
 const VENDORS: Id = 4;
@@ -279,13 +280,18 @@ pub fn moves<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'a>
         |field: &'static str| picking.map_or(Val::No, |p| data.get(look, Model::Picking, p, field));
     let line = line_of(data, id);
     match field {
-        "name" => {
+        // Up to 18 a move keeps the text it was made with. From 19 on it shows the product's, as that is called now, unless
+        // it was given one of its own.
+        "description_picking_manual" => data
+            .patched(Model::Move, id, "description_picking")
+            .map_or(Val::No, Val::borrowed),
+        "name" | "description_picking" if data.version() == Version::V17 && !data.is_new(Model::Move, id) => {
+            let (model, of) = line.unwrap_or((Model::Move, id));
+            product::seeded_name(data, facts::line_template(&data.config, model, of))
+        }
+        "name" | "description_picking" => {
             let goods = data.get(look, Model::Move, id, "product_id").id();
             Val::text(goods.map_or(String::new(), |p| data.label(look, Model::Product, p)))
-        }
-        "description_picking" => {
-            let goods = data.get(look, Model::Move, id, "product_id").id();
-            goods.map_or(Val::No, |p| data.get(look, Model::Product, p, "name").owned())
         }
         "reference" => of_picking("name").owned(),
         "origin" | "company_id" | "location_id" | "location_dest_id" => of_picking(field_of(field)).owned(),

@@ -90,7 +90,13 @@ pub const PICKING: &[Field] = &[
 
 pub const MOVE: &[Field] = &[
     f("name", "Description", Char).req().v17(),
-    f("description_picking", "Description of Picking", Char),
+    f("description_picking", "Description of Picking", Char).v17(),
+    f("description_picking", "Description Of Picking", Char)
+        .live()
+        .v19(),
+    f("description_picking_manual", "Description Picking Manual", Char)
+        .ro()
+        .v19(),
     f("reference", "Reference", Char),
     f("sequence", "Sequence", Int),
     f("state", "Status", Select(MOVE_STATES)).ro(),
