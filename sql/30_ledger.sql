@@ -76,7 +76,7 @@ COMMENT ON COLUMN sync_metadata.checkpoint IS 'What an unfinished pull still has
 COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read, not only the changed ones.';
 COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s user could not see in the last pull, though they are not deleted.';
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
-COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents: another answer means that some are gone.';
+COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents, and of the contacts they name: another answer means that some are gone.';
 COMMENT ON COLUMN sync_metadata.unshown IS 'Per listing, the rows that the remote counts and does not show, as the last complete sweep found them; a listing for which that could not be told is left out.';
 
 -- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.
@@ -183,12 +183,13 @@ END
 $$;
 COMMENT ON FUNCTION sync_upsert_remote(uuid, int, smallint, text[], text[], text[], uuid[], timestamptz[], text[], boolean) IS 'Writes the remote side of one page of records, set-based; touches no row that stayed as it was. none_held: the ledger holds none or hardly any of them, so they are not looked up first.';
 
-CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, ids text[], modified timestamptz[], lines int[], recent timestamptz)
+CREATE FUNCTION sync_stale_ids(org uuid, connector_no int, entity_no smallint, ids text[], modified timestamptz[], lines int[], named text[],
+                               recent timestamptz)
     RETURNS SETOF text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT u.id
-    FROM unnest(ids, modified, lines) AS u (id, modified_at, lines)
+    FROM unnest(ids, modified, lines, named) AS u (id, modified_at, lines, named)
     LEFT JOIN LATERAL (
         SELECT h.remote_fingerprint, h.remote_modified_at, h.remote
         FROM sync_record h
@@ -200,8 +201,9 @@ AS $$
        OR u.modified_at >= recent                   -- perhaps edited twice within one second
        OR u.lines IS NOT NULL AND u.lines <> CASE jsonb_typeof(r.remote -> 'lines')
               WHEN 'array' THEN jsonb_array_length(r.remote -> 'lines') ELSE 0 END
+       OR EXISTS (SELECT FROM jsonb_each_text(u.named::jsonb) n WHERE n.value IS DISTINCT FROM r.remote ->> n.key)
 $$;
-COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], int[], timestamptz) IS 'Which of these remote records must be read in full.';
+COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], int[], text[], timestamptz) IS 'Which of these remote records must be read in full.';
 
 CREATE FUNCTION sync_live_count(org uuid, connector_no int, entity_no smallint, list text) RETURNS bigint
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp

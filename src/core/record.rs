@@ -65,6 +65,8 @@ pub struct Stub {
     pub modified_at: Option<DateTime<Utc>>,
     /// How many lines it has, where the remote told.
     pub lines: Option<usize>,
+    /// The ids of records that it names, by field; null where it names none. Where the remote told.
+    pub named: Option<Map<String, Value>>,
 }
 
 #[cfg(test)]

@@ -138,12 +138,12 @@ pub struct Plan {
     pub requests: u32,
 }
 
-/// What a remote tells of the lines of all documents of a type together.
+/// What a remote tells of the lines of all documents of a type together, and of whom they may name.
 #[derive(Debug, Clone)]
 pub struct Lines {
     /// What to give to [`Source::lines`] the next time.
     pub seal: Value,
-    /// Some are gone since the last time; which documents they belonged to shows in a sweep.
+    /// Some are gone since the last time; of which documents shows in a sweep.
     pub lost: bool,
     pub requests: u32,
 }
@@ -208,8 +208,8 @@ pub trait Source: Send + Sync {
     fn list_of(&self, entity: EntityType, _parent: Option<&str>) -> String {
         entity.name().to_owned()
     }
-    /// Whether lines were taken off documents since the last time, of which `before` is the seal. None where that shows
-    /// in the documents' own dates.
+    /// Whether lines were taken off documents since the last time, of which `before` is the seal, or contacts that they may
+    /// name are gone. None where that shows in the documents' own dates.
     fn lines(&self, _entity: EntityType, _before: Option<&Value>) -> Result<Option<Lines>> {
         Ok(None)
     }

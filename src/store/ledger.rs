@@ -206,13 +206,22 @@ impl Ledger {
             .iter()
             .map(|s| s.lines.and_then(|lines| i32::try_from(lines).ok()))
             .collect();
+        let named: Vec<Option<String>> = stubs
+            .iter()
+            .map(|s| {
+                s.named
+                    .as_ref()
+                    .and_then(|named| serde_json::to_string(named).ok())
+            })
+            .collect();
         row_kept(
             "SELECT coalesce(json_agg(s), '[]')::text
-             FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::int[], $7::timestamptz) s",
+             FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::int[], $7, $8::timestamptz) s",
             &self.args([
                 ids.into(),
                 modified.into(),
                 lines.into(),
+                named.into(),
                 recent.to_rfc3339().into(),
             ]),
         )

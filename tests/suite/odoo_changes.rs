@@ -269,6 +269,57 @@ fn lines_that_are_taken_off_show_though_no_date_tells() {
 }
 
 #[test]
+fn contacts_that_are_merged_show_on_their_documents_though_no_date_tells() {
+    const NAMING: [(&str, &[&str]); 3] = [
+        (
+            "sale.order",
+            &["partner_id", "partner_invoice_id", "partner_shipping_id"],
+        ),
+        ("purchase.order", &["partner_id"]),
+        ("stock.picking", &["partner_id"]),
+    ];
+    for version in BOTH {
+        let mut all = Linked::new(version);
+        let erp = &all.erp;
+        let alone = |id: &u64| {
+            let contact = erp.record("res.partner", *id);
+            contact["child_ids"] == json!([]) && contact["is_company"] == false
+        };
+        let buyers = erp.those("sale.order", |_| true).into_iter();
+        let mut buyers =
+            buyers.filter_map(|id| Some((id, erp.record("sale.order", id)["partner_id"][0].as_u64()?)));
+        let (order, merged) = buyers.find(|(_, contact)| alone(contact)).unwrap();
+        let (_, kept) = buyers
+            .find(|(_, contact)| *contact != merged && alone(contact))
+            .unwrap();
+        // Odoo's wizard puts another contact into whatever names it, straight in the tables
+        let dated = erp.record("sale.order", order)["write_date"].clone();
+        for (model, fields) in NAMING {
+            for field in fields {
+                for id in erp.those(model, |r| r[*field][0] == merged) {
+                    erp.change(json!({ "op": "edit", "entity": model, "id": id, "set": { *field: kept }, "bump": false }));
+                }
+            }
+        }
+        erp.change(json!({ "op": "unlink", "entity": "res.partner", "ids": [merged] }));
+        assert_eq!(erp.record("sale.order", order)["write_date"], dated);
+
+        let changed = all.assert_shown();
+        for entity in ["orders", "sales"] {
+            let shown = changed
+                .get(entity)
+                .is_some_and(|ids| ids.contains(&order.to_string()));
+            assert_eq!(
+                shown,
+                all.linked[entity].contains(&order.to_string()),
+                "{entity}: {changed:?}"
+            );
+        }
+        assert!(changed.contains_key("orders"), "{changed:?}");
+    }
+}
+
+#[test]
 fn a_delivery_shows_in_transfer_order_and_stock() {
     for version in BOTH {
         let mut all = Linked::new(version);

@@ -224,7 +224,8 @@ fn a_product_that_is_renamed_is_no_change_of_its_transfers_but_a_text_of_their_o
         );
         let record = &records(&mut erp, "transfers")[&described];
         let lines = record["lines"].as_array().unwrap();
-        let line = lines.iter().find(|line| line["id"] == moved.to_string()).unwrap();
+        let id = json!(moved.to_string());
+        let line = lines.iter().find(|line| line["id"] == id).unwrap();
         assert_eq!(line["description"], "This side up", "{line}");
         assert!(line["name"].is_string(), "{line}");
     }

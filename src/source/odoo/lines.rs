@@ -1,7 +1,8 @@
-//! Lines that were taken off documents. Odoo leaves no trace of what is deleted, and a line that adds nothing to the
-//! document's amounts (a section, a note, a present; a move of a transfer that is still a draft) goes without its document's
-//! `write_date` changing: seen with versions 17 and 19. So the lines are counted, up to an id: where there are fewer than
-//! the last time, a sweep compares how many each document has.
+//! What documents lost without their `write_date` changing: seen with versions 17 and 19. Odoo leaves no trace of what is
+//! deleted. A line that adds nothing to the document's amounts (a section, a note, a present; a move of a transfer that is
+//! still a draft) just goes. A contact that is merged into another one, or deleted where that is allowed, is replaced in the
+//! tables behind the documents' back. So lines and contacts are counted, up to an id: where there are fewer than the last
+//! time, a sweep compares how many lines each document has, and whom it names.
 
 use super::api::Args;
 use super::list::{self, List};
@@ -13,11 +14,20 @@ use crate::source::Lines;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
-/// So many lines have an id up to this one.
+/// So many rows have an id up to this one.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seal {
+struct Rows {
     until: u64,
     count: u64,
+}
+
+/// What was there.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seal {
+    #[serde(flatten)]
+    lines: Rows,
+    /// None where the connector's user may not read them.
+    contacts: Option<Rows>,
 }
 
 impl Odoo {
@@ -32,21 +42,35 @@ impl Odoo {
             return Ok(None);
         };
         let before = before.and_then(|seal| Seal::deserialize(seal).ok());
-        let lost = match before {
-            // More of them can be there than before: of transactions that began earlier, and may hide one that is gone.
-            Some(seal) => self.count_lines(model.name, seal.until, meter)? != seal.count,
-            None => true,
+        let (lines_before, contacts_before) = before.map_or((None, None), |b| (Some(b.lines), b.contacts));
+        let (lines, lost_lines) = self.watch(model.name, lines_before, meter)?;
+        let contacts = list::model(EntityType::Customers).name;
+        let (contacts, lost_contacts) = match self.watch(contacts, contacts_before, meter) {
+            Ok((rows, lost)) => (Some(rows), lost),
+            Err(error) if error.code == Code::RemoteAuth => (None, false),
+            Err(error) => return Err(error),
         };
-        let until = self.greatest_id(model.name, &[], meter)?;
-        let count = self.count_lines(model.name, until, meter)?;
         Ok(Some(Lines {
-            seal: json!(Seal { until, count }),
-            lost,
+            seal: json!(Seal { lines, contacts }),
+            lost: lost_lines || lost_contacts,
             requests: meter.requests(),
         }))
     }
 
-    fn count_lines(&self, model: &'static str, until: u64, meter: &Meter) -> Result<u64> {
+    /// How many rows of a model there are, and whether some are gone.
+    fn watch(&self, model: &'static str, before: Option<Rows>, meter: &Meter) -> Result<(Rows, bool)> {
+        let until = self.greatest_id(model, &[], meter)?;
+        let count = self.count_rows(model, until, meter)?;
+        let lost = match before {
+            Some(before) if before.until == until => count != before.count,
+            // More of them can be there than before: of transactions that began earlier, and may hide one that is gone.
+            Some(before) => self.count_rows(model, before.until, meter)? != before.count,
+            None => true,
+        };
+        Ok((Rows { until, count }, lost))
+    }
+
+    fn count_rows(&self, model: &'static str, until: u64, meter: &Meter) -> Result<u64> {
         let mut args = Args::new();
         args.insert("domain".to_owned(), json!([["id", "<=", until]]));
         let answer = self.api.call(model, "search_count", args, meter)?;
@@ -54,14 +78,17 @@ impl Odoo {
         count.ok_or_else(|| Error::new(Code::Nonsense, format!("Odoo can't count {model}")))
     }
 
-    /// The fields of bare ids: the date, and the ids of lines.
+    /// The fields of bare ids: the date, and of documents the ids of lines and contacts.
     pub(super) fn fields_of_stubs(&self, list: &List, meter: &Meter) -> Result<Vec<String>> {
         let mut fields = vec!["write_date".to_owned()];
-        if let List::Records(entity) = list {
-            if let Some(name) = list::line_ids(*entity) {
-                let known = self.known.fields(&self.api, list.model(), meter)?;
-                fields.extend(known.contains_key(name).then(|| name.to_owned()));
-            }
+        let List::Records(entity) = list else {
+            return Ok(fields);
+        };
+        if let Some(lines) = list::line_ids(*entity) {
+            let known = self.known.fields(&self.api, list.model(), meter)?;
+            let contacts = list::contacts(*entity).iter().map(|(_, theirs)| *theirs);
+            let there = contacts.chain([lines]).filter(|name| known.contains_key(*name));
+            fields.extend(there.map(str::to_owned));
         }
         Ok(fields)
     }
@@ -74,21 +101,31 @@ mod tests {
     use super::*;
     use crate::source::{At, Content, Source, Task};
 
-    fn sales(lines: &[u64]) -> Erp {
-        let order = json!({"id": 1, "name": "S1", "order_line": lines, "write_date": "2026-01-01 00:00:00"});
+    /// An order with these lines, and contacts.
+    fn sales(lines: &[u64], contacts: &[u64]) -> Erp {
+        let order = json!({"id": 1, "name": "S1", "order_line": lines, "write_date": "2026-01-01 00:00:00",
+            "partner_id": [8, "Ada"], "partner_invoice_id": false});
         let line = |id: &u64| json!({"id": id, "order_id": [1, "S1"]});
         let tables = vec![
             Table::new("sale.order", vec![order]),
             Table::new("sale.order.line", lines.iter().map(line).collect()),
+            Table::new(
+                "res.partner",
+                contacts.iter().map(|id| json!({ "id": id })).collect(),
+            ),
         ];
         Erp::new(true, tables)
     }
 
     fn watch(lines: &[u64], before: Option<&Value>) -> (Value, bool) {
-        let server = sales(lines).start();
+        watch_both(lines, &[8, 9], before)
+    }
+
+    fn watch_both(lines: &[u64], contacts: &[u64], before: Option<&Value>) -> (Value, bool) {
+        let server = sales(lines, contacts).start();
         let odoo = connect(&server, Value::Null, Value::Null);
         let told = odoo.lines(EntityType::Sales, before).unwrap().unwrap();
-        assert!((2..=4).contains(&told.requests), "{}", told.requests);
+        assert!((4..=7).contains(&told.requests), "{}", told.requests);
         (told.seal, told.lost)
     }
 
@@ -107,8 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_tells_how_many_lines_there_are() {
-        let server = sales(&[4, 5]).start();
+    fn contacts_that_are_gone_are_noticed_too() {
+        let (seal, _) = watch_both(&[1], &[8, 9], None);
+        assert!(!watch_both(&[1], &[8, 9], Some(&seal)).1);
+        assert!(!watch_both(&[1], &[8, 9, 10], Some(&seal)).1);
+        assert!(watch_both(&[1], &[8], Some(&seal)).1);
+        assert!(watch_both(&[1], &[9, 10], Some(&seal)).1);
+        // as it was noted before contacts were counted
+        assert!(watch_both(&[1], &[8], Some(&json!({"until": 1, "count": 1}))).1);
+    }
+
+    #[test]
+    fn a_sweep_tells_how_many_lines_there_are_and_whom_a_document_names() {
+        let server = sales(&[4, 5], &[]).start();
         let odoo = connect(&server, Value::Null, Value::Null);
         let task = Task {
             list: "sales".to_owned(),
@@ -121,6 +169,8 @@ mod tests {
         };
         let batch = odoo.fetch(EntityType::Sales, &task).unwrap();
         assert_eq!(batch.stubs[0].lines, Some(2));
+        let named = json!({ "partner_external_id": "8", "invoice_partner_external_id": null });
+        assert_eq!(batch.stubs[0].named, named.as_object().cloned());
         assert!(odoo.lines(EntityType::Categories, None).unwrap().is_none());
     }
 }

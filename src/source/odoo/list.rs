@@ -246,6 +246,18 @@ pub(super) fn lines(entity: EntityType) -> Option<(&'static Model, &'static str)
     }
 }
 
+/// The fields in which a document of that type names contacts: ours, and the model's.
+pub(super) fn contacts(entity: EntityType) -> &'static [(&'static str, &'static str)] {
+    const INVOICE: (&str, &str) = ("invoice_partner_external_id", "partner_invoice_id");
+    const SHIPPING: (&str, &str) = ("shipping_partner_external_id", "partner_shipping_id");
+    match entity {
+        EntityType::Orders => &[("customer_external_id", "partner_id"), INVOICE, SHIPPING],
+        EntityType::Sales => &[("partner_external_id", "partner_id"), INVOICE, SHIPPING],
+        EntityType::Purchases | EntityType::Transfers => &[("partner_external_id", "partner_id")],
+        _ => &[],
+    }
+}
+
 /// The field in which a document of that type holds the ids of its lines.
 pub(super) fn line_ids(entity: EntityType) -> Option<&'static str> {
     match entity {

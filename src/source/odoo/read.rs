@@ -150,8 +150,7 @@ impl Odoo {
         let mut batch = Batch::default();
         match content {
             Content::Ids => {
-                let lines = list::line_ids(entity);
-                batch.stubs = rows.iter().map(|row| stub(row, lines)).collect::<Result<_>>()?;
+                batch.stubs = rows.iter().map(|row| stub(row, entity)).collect::<Result<_>>()?;
             }
             Content::Full => {
                 let extras = self.extras(entity, rows, meter)?;
@@ -310,13 +309,22 @@ pub(super) fn last_id(rows: &[Value], after: u64) -> Result<u64> {
     Ok(last)
 }
 
-fn stub(row: &Value, lines: Option<&str>) -> Result<Stub> {
-    let lines = lines.and_then(|name| row[name].as_array());
+fn stub(row: &Value, entity: EntityType) -> Result<Stub> {
+    let lines = list::line_ids(entity).and_then(|name| row[name].as_array());
+    let named = list::contacts(entity)
+        .iter()
+        .filter_map(|(ours, theirs)| Some(((*ours).to_owned(), external(row.get(theirs)?))));
     Ok(Stub {
+        named: Some(named.collect()),
         external_id: map::required_id(row)?.to_string(),
         modified_at: time(&row["write_date"]),
         lines: lines.map(Vec::len),
     })
+}
+
+/// The id that a reference holds, as records have it.
+fn external(named: &Value) -> Value {
+    reference(named).map_or(Value::Null, |id| json!(id.to_string()))
 }
 
 fn ended(total: u64) -> Batch {

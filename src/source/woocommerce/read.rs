@@ -305,6 +305,7 @@ fn none(list: &List) -> Result<Batch> {
 
 fn stub(row: &Value) -> Result<Stub> {
     Ok(Stub {
+        named: None,
         external_id: map::required_id(row)?,
         modified_at: map::gmt(&row["date_modified_gmt"]),
         lines: None,
