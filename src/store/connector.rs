@@ -75,7 +75,8 @@ pub struct Known {
     pub kind: String,
     /// What `source::validate` called it.
     pub system: String,
-    /// It has never answered: no id of its records is known.
+    /// It has never answered, as far as is known, and no id of its records is: a list run that was killed says nothing of
+    /// what it wrote, but for what was entered before.
     pub is_untried: bool,
 }
 
@@ -88,7 +89,14 @@ pub fn new_id() -> Result<String> {
 pub fn known(org: &str, name: &str) -> Result<Option<Known>> {
     row(
         "SELECT (SELECT row_to_json(c)::text FROM
-            (SELECT id, kind, system, last_ok_at IS NULL AS is_untried FROM integration_connector WHERE org_id = $1::uuid AND name = $2 FOR UPDATE) c)",
+            (SELECT i.id, i.kind, i.system,
+                    i.last_ok_at IS NULL
+                    AND NOT EXISTS (SELECT FROM sync_record r
+                                    WHERE r.org_id = i.org_id AND r.connector = i.number AND r.external_id IS NOT NULL)
+                    AND NOT EXISTS (SELECT FROM sync_idempotency_log w
+                                    WHERE w.org_id = i.org_id AND i.name IN (w.result ->> 'source', w.result ->> 'target'))
+                        AS is_untried
+             FROM integration_connector i WHERE i.org_id = $1::uuid AND i.name = $2 FOR UPDATE) c)",
         &[org.into(), name.into()],
     )
 }

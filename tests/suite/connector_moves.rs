@@ -66,6 +66,28 @@ fn an_odoo_database_is_a_system_of_its_own() {
     connect(&mut erp, "lab").unwrap();
 }
 
+/// A run notes at its end which connectors have answered; one that is killed doesn't come to it.
+#[test]
+fn a_shop_that_was_written_to_has_been_used_though_it_is_not_noted_that_it_answered() {
+    let mut shops = Shops::new();
+    let ids = shops.products(1);
+    shops.list("products", &ids);
+    assert_eq!(shops.delta()["itemsCreated"], 1);
+    let elsewhere = connect_as("outlet", &shops.main.url(), "");
+    for forgotten in [
+        "",
+        "DELETE FROM sync_record WHERE external_id IS NOT NULL",
+        "DELETE FROM sync_idempotency_log",
+    ] {
+        shops.db.psql(&format!(
+            "UPDATE integration_connector SET last_ok_at = NULL; {forgotten}"
+        ));
+        let is_known = forgotten != "DELETE FROM sync_idempotency_log";
+        let told = shops.sql.batch_execute(&elsewhere);
+        assert_eq!(told.is_err(), is_known, "{forgotten}: {told:?}");
+    }
+}
+
 #[test]
 fn items_of_a_removed_shop_are_written_anew_to_the_next_one() {
     let mut shops = Shops::new();

@@ -94,6 +94,14 @@ fn who_waits_for_the_first_goes_on_when_that_is_cancelled() {
     assert!(told.contains("success") && !told.contains("\"shared\""), "{told}");
 }
 
+/// A transaction of the app that is at the customers.
+fn mapping(shop: &ConnectedShop) -> Client {
+    let mut app = shop.client();
+    app.batch_execute("BEGIN; SELECT sync_map('woocommerce', 'customers', 'phone', compared => false)")
+        .unwrap();
+    app
+}
+
 /// `lock_timeout` is meant for rows and tables; a pull may take its time.
 #[test]
 fn a_lock_timeout_of_the_session_does_not_end_the_wait() {
@@ -120,9 +128,7 @@ fn a_lock_timeout_of_the_session_does_not_end_the_wait() {
 fn behind_a_transaction_of_the_app_a_call_waits_without_a_worker() {
     let db = TestDb::new();
     let shop = ConnectedShop::new(&db);
-    let mut app = shop.client();
-    app.batch_execute("BEGIN; SELECT sync_map('woocommerce', 'customers', 'phone', compared => false)")
-        .unwrap();
+    let mut app = mapping(&shop);
     let call = Call::start(shop.client(), CUSTOMERS);
     wait_for_callers(&db, 1);
     wait_for_workers(&db, 0);
@@ -136,9 +142,7 @@ fn behind_a_transaction_of_the_app_a_call_waits_without_a_worker() {
 fn behind_a_caller_who_waits_for_this_transaction_the_deadlock_is_told() {
     let db = TestDb::new();
     let shop = ConnectedShop::new(&db);
-    let mut app = shop.client();
-    app.batch_execute("BEGIN; SELECT sync_map('woocommerce', 'customers', 'phone', compared => false)")
-        .unwrap();
+    let mut app = mapping(&shop);
     let call = Call::start(shop.client(), CUSTOMERS);
     wait_for_callers(&db, 1);
     let told = refused(app.batch_execute(CUSTOMERS), "55P03");
