@@ -25,6 +25,8 @@ mod tests;
 #[cfg(test)]
 mod tests_access;
 #[cfg(test)]
+mod tests_known;
+#[cfg(test)]
 mod tests_write;
 
 use super::address::place;
