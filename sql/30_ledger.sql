@@ -58,7 +58,7 @@ CREATE TABLE sync_metadata (
     data_type text NOT NULL,
     last_sync_timestamp timestamptz,
     last_sync_count bigint NOT NULL DEFAULT 0,
-    sync_status text NOT NULL DEFAULT 'pending' CHECK (sync_status IN ('pending', 'in_progress', 'success', 'failed')),
+    sync_status text NOT NULL DEFAULT 'pending' CHECK (sync_status IN ('pending', 'in_progress', 'success', 'partial', 'failed')),
     error_message text,
     checkpoint jsonb,
     last_full_at timestamptz,
@@ -66,6 +66,7 @@ CREATE TABLE sync_metadata (
     fingerprint_spec text,
     lines_seal jsonb,
     unshown jsonb NOT NULL DEFAULT '{}',
+    unreadable jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, sync_type, data_type)
@@ -77,6 +78,8 @@ COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read
 COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s user could not see in the last pull, though they are not deleted.';
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
 COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents, and of the contacts they name: another answer means that some are gone.';
+COMMENT ON COLUMN sync_metadata.unreadable IS 'Records that the last pull met and could not read, by id: {id: {list, reason}}. They are kept as they were, and the next pull asks for them again.';
+COMMENT ON COLUMN sync_metadata.sync_status IS 'pending, in_progress, success, partial (complete but for records that could not be read) or failed.';
 COMMENT ON COLUMN sync_metadata.unshown IS 'Per listing, the rows that the remote counts and does not show, as the last complete sweep found them; a listing for which that could not be told is left out.';
 
 -- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.

@@ -17,7 +17,8 @@ SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
        m.checkpoint IS NOT NULL AS resumable,
        run.pid,
        (SELECT count(*) FROM sync_webhook_delivery w
-        WHERE w.org_id = c.org_id AND w.connector = c.number AND w.entity = e.number AND w.status = 'noted') AS hints
+        WHERE w.org_id = c.org_id AND w.connector = c.number AND w.entity = e.number AND w.status = 'noted') AS hints,
+       (SELECT count(*) FROM jsonb_object_keys(m.unreadable)) AS unreadable
 FROM integration_connector c
 CROSS JOIN LATERAL unnest(sync_kind_entities(c.kind)) WITH ORDINALITY AS t (entity_type, place)
 JOIN sync_entity e ON e.name = t.entity_type
@@ -37,13 +38,14 @@ CROSS JOIN LATERAL (
 WHERE c.org_id = (SELECT sync_current_org())
 ORDER BY c.name, t.place;
 COMMENT ON VIEW sync_state IS 'Every entity type of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
-COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success or failed.';
+COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success, partial (all was read but single records, see unreadable) or failed.';
 COMMENT ON COLUMN sync_state.last_sync_at IS 'The remote''s clock when the last complete pull began: what changed until then has been read.';
 COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';
 COMMENT ON COLUMN sync_state.records IS 'Records that the last complete pull left in the ledger.';
 COMMENT ON COLUMN sync_state.new IS 'Open changes, as compute_delta lists them.';
 COMMENT ON COLUMN sync_state.resumable IS 'The next pull goes on from a checkpoint.';
 COMMENT ON COLUMN sync_state.hints IS 'Records that webhooks have named and no pull has read yet.';
+COMMENT ON COLUMN sync_state.unreadable IS 'Records that the last pull met and could not read: they are kept as they were. sync_health names them.';
 COMMENT ON COLUMN sync_state.pid IS 'The worker that is at it.';
 
 -- What is no longer under way must not say so. The join on updated_at leaves alone what a new run has taken up
@@ -112,7 +114,7 @@ BEGIN
     WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = ANY (wanted || 'all'::text);
     UPDATE sync_metadata m
     SET sync_status = 'pending', last_sync_timestamp = NULL, last_sync_count = 0, error_message = NULL,
-        checkpoint = NULL, last_full_at = NULL, updated_at = now()
+        checkpoint = NULL, last_full_at = NULL, unreadable = '{}', updated_at = now()
     WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = ANY (wanted);
     RETURN jsonb_build_object('syncType', c.name, 'entityType', coalesce(asked, 'all'), 'entityTypes', to_jsonb(wanted),
                               'status', 'pending');
@@ -140,11 +142,16 @@ BEGIN
                'syncType', s.sync_type, 'entityType', s.entity_type, 'status', s.status,
                'lastSync', s.last_sync_at, 'lastFull', s.last_full_at, 'nextFull', s.next_full_at,
                'records', s.records, 'error', s.error, 'resumable', s.resumable, 'hints', s.hints,
+               'unreadable', jsonb_build_object('count', s.unreadable, 'records', (
+                   SELECT coalesce(jsonb_agg(jsonb_build_object('id', u.key, 'reason', u.value -> 'reason')), '[]')
+                   FROM (SELECT * FROM jsonb_each(m.unreadable) LIMIT 20) u)),
                'changes', jsonb_build_object('new', s.new, 'updated', s.updated, 'deleted', s.deleted,
                                              'ambiguous', s.ambiguous))), '[]'),
-           count(*) FILTER (WHERE s.status IN ('failed', 'interrupted'))
+           count(*) FILTER (WHERE s.status IN ('failed', 'interrupted', 'partial'))
     INTO types, ill
-    FROM sync_state s WHERE s.org_id = org;
+    FROM sync_state s
+    LEFT JOIN sync_metadata m ON m.org_id = s.org_id AND m.sync_type = s.sync_type AND m.data_type = s.entity_type
+    WHERE s.org_id = org;
 
     RETURN jsonb_build_object(
         'status', CASE WHEN unhealthy + ill = 0 THEN 'ok' ELSE 'degraded' END,

@@ -51,7 +51,9 @@ fn all(sync_type: &str, mode: Mode) -> Result<Value> {
     });
     let finished = worker::run_together(sync_type, jobs.collect(), AT_ONCE)?;
     let failed = finished.iter().filter(|one| one.outcome.is_err()).count();
+    let is_partial = |pulled: &Value| pulled["status"] == "partial";
     let status = match failed {
+        0 if finished.iter().flat_map(|one| &one.outcome).any(is_partial) => "partial",
         0 => "completed",
         n if n == entities.len() => "failed",
         _ => "partial",

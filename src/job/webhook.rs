@@ -128,7 +128,7 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
     result["syncId"] = context.key.sync_id.as_str().into();
     result["syncType"] = context.key.sync_type.as_str().into();
     result["durationMs"] = (started.elapsed().as_millis() as u64).into();
-    let count = u64::from(!matches!(effect, "unchanged" | "absent"));
+    let count = u64::from(!matches!(effect, "unchanged" | "absent" | "unreadable"));
     Ok(Outcome { result, count })
 }
 
@@ -152,6 +152,7 @@ fn write(
         (Counts { inserted: 1.., .. }, _) => "inserted",
         (Counts { updated: 1.., .. }, _) => "updated",
         (Counts { unchanged: 1.., .. }, _) => "unchanged",
+        _ if !fetched.batch.unreadable.is_empty() => "unreadable",
         // it is there, only not for us
         (_, true) if !fetched.batch.hidden.is_empty() => "unchanged",
         (_, true) => {
@@ -160,7 +161,7 @@ fn write(
         }
         (_, false) => "absent",
     };
-    if !matches!(effect, "unchanged" | "absent") {
+    if !matches!(effect, "unchanged" | "absent" | "unreadable") {
         let old = before.and_then(|held| held.match_key);
         let keys: Vec<String> = rows
             .iter()

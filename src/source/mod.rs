@@ -48,7 +48,8 @@ pub enum At {
     /// order. Where it comes back full, the rest of the range follows from it. Nothing can slip between two
     /// such pages, so they need no overlap to prove it.
     Range { after: u64, until: Option<u64> },
-    /// These records by id; ids that don't come back are gone (or never were), unless they are `hidden`.
+    /// These records by id; ids that don't come back are gone (or never were), unless they are `hidden`
+    /// or `unreadable`.
     Ids(Vec<String>),
 }
 
@@ -82,6 +83,15 @@ pub struct Task {
     pub at: At,
 }
 
+/// A record that is there, and that can't be taken: the remote fails when it is to show it, or shows something that is no
+/// such record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub id: String,
+    /// For people, without secrets.
+    pub reason: String,
+}
+
 /// What a task brought.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -103,6 +113,8 @@ pub struct Batch {
     /// Of the ids asked for: those that exist, or can't be proven gone, but that the connector's user may not
     /// see. They are no deletions.
     pub hidden: Vec<String>,
+    /// Records that were met and can't be read: no deletions either. They stay as they were.
+    pub unreadable: Vec<Unreadable>,
     /// Things that whoever reads the pull's result should know.
     pub warnings: Vec<String>,
     /// The remote's clock when it answered (HTTP Date).

@@ -297,6 +297,16 @@ pub struct Memory {
     /// Rows that the remote counts and doesn't show, by listing; one for which that isn't known is left out.
     #[serde(default)]
     pub unshown: BTreeMap<String, u64>,
+    /// Records that the last pull could not read, by id.
+    #[serde(default)]
+    pub unreadable: BTreeMap<String, Unread>,
+}
+
+/// A record that could not be read: in which listing, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unread {
+    pub list: String,
+    pub reason: String,
 }
 
 /// Reads the memory of an entity type and marks it as in progress.
@@ -308,7 +318,7 @@ pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
          DO UPDATE SET sync_status = 'in_progress', error_message = NULL, updated_at = now()
          RETURNING json_build_object('last_sync', m.last_sync_timestamp, 'last_full', m.last_full_at,
                                      'hidden', m.hidden_count, 'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec,
-                                     'lines', m.lines_seal, 'unshown', m.unshown)::text",
+                                     'lines', m.lines_seal, 'unshown', m.unshown, 'unreadable', m.unreadable)::text",
         &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
     )
 }
@@ -335,15 +345,16 @@ pub struct Pulled<'a> {
     pub hidden: u64,
     pub lines: Option<&'a Value>,
     pub unshown: &'a BTreeMap<String, u64>,
+    pub unreadable: &'a BTreeMap<String, Unread>,
 }
 
 /// A complete pull: where the next one takes up.
 pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64> {
     row(
         "UPDATE sync_metadata m
-         SET sync_status = 'success', checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
+         SET sync_status = CASE WHEN $11::jsonb = '{}' THEN 'success' ELSE 'partial' END, checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
-             hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb,
+             hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb, unreadable = $11::jsonb,
              last_sync_count = (SELECT count(*) FROM sync_record r
                                 WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
                                   AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
@@ -361,6 +372,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
             (pulled.hidden as i64).into(),
             pulled.lines.map(Value::to_string).into(),
             serde_json::to_string(pulled.unshown).map_err(internal)?.into(),
+            serde_json::to_string(pulled.unreadable).map_err(internal)?.into(),
         ],
     )
 }

@@ -55,6 +55,7 @@ mod pull_moving;
 mod pull_resume;
 mod pull_text;
 mod pull_torn;
+mod pull_unreadable;
 mod pull_unshown;
 mod readme;
 mod round_trip;

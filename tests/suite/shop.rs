@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use postgres::Error;
 use serde_json::{json, Value};
-use sync_sandbox::{Config, Sandbox, Version};
+use sync_sandbox::{Config, Fault, ListFault, Rule, Sandbox, Version, When};
 
 use crate::connected::{self, assert_same, Connected, Facts};
 
@@ -102,6 +102,17 @@ impl Shop {
             self.former.extend(&ids);
         }
         Ok(ids)
+    }
+
+    /// What a plugin, a host or a cache does from now on to all lists of an entity.
+    pub fn lie(&mut self, entity: &str, fault: ListFault) -> u64 {
+        let route = match entity {
+            "categories" => "products/categories",
+            other => other,
+        };
+        let path = format!("/wp-json/wc/v3/{route}");
+        self.sandbox
+            .fault(Rule::new(&path, When::All, Fault::List(fault)))
     }
 
     /// The product of a variation. Old shops don't tell.

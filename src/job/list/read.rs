@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sync_engine::core::{fingerprint, match_key, Comparison, EntityType, Record};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::{At, Content, Task};
+use sync_engine::source::{At, Content, Task, Unreadable};
 
 /// Ids in one question.
 const IDS_PER_TASK: usize = 100;
@@ -223,10 +223,14 @@ impl Run<'_> {
             if counts.inserted + counts.updated > 0 {
                 self.touched.insert((platform.clone(), *entity));
             }
-            Ok(fetched.rows)
+            Ok(fetched)
         });
         match stored {
-            Ok(rows) => {
+            Ok(Fetched { rows, batch }) => {
+                for Unreadable { id, reason } in batch.unreadable {
+                    let why = Error::new(Code::Nonsense, "the record can't be read").detail(reason);
+                    read.insert((platform.clone(), *entity, id), Err(why));
+                }
                 for row in &rows {
                     let place = (platform.clone(), *entity, row.external_id.clone());
                     read.insert(place, Known::of(*entity, row));

@@ -10,6 +10,7 @@
 mod read;
 mod state;
 mod summary;
+mod unreadable;
 mod verify;
 
 use super::pool::Pool;
@@ -175,8 +176,13 @@ fn begin(
         processed: 0,
         moved: BTreeSet::new(),
         ends: BTreeMap::new(),
+        unreadable: BTreeMap::new(),
     };
     state.stack.push(plan.tasks);
+    if !state.full {
+        // their dates may be as they were when they could be read last
+        state.stack.push(unreadable::again(&memory.unreadable));
+    }
     short(|| {
         ledger.clear_windows()?;
         connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
@@ -221,7 +227,16 @@ impl Pull<'_> {
                 self.ledger.entity.name()
             ));
         }
+        if !self.state.unreadable.is_empty() {
+            self.warnings.insert(format!(
+                "{} {} could not be read, and are kept as they were: {}.",
+                self.state.unreadable.len(),
+                self.ledger.entity.name(),
+                unreadable::told(&self.state.unreadable)
+            ));
+        }
         Ok(Summary {
+            unreadable: self.state.unreadable.len(),
             full: self.state.full,
             resumed,
             resumed_late: resumed && Utc::now() - self.state.server_time > overlap(self.context),
@@ -255,6 +270,7 @@ impl Pull<'_> {
             hidden: self.hidden,
             lines: self.lines.as_ref(),
             unshown: &unshown,
+            unreadable: &state.unreadable,
         };
         let records = runs::remember(key, ledger.entity, &pulled)?;
         if self.counts.inserted + self.counts.updated + self.deleted + linked > 0 {

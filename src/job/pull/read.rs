@@ -149,7 +149,7 @@ impl Pull<'_> {
         let mut accounted = self.state.clone();
         for (task, fetched) in &mut results {
             goes_on(&mut accounted, task, fetched).map_err(|error| self.start_over(error))?;
-            self.account(&mut accounted, task, fetched);
+            self.account(&mut accounted, task, fetched)?;
         }
         let is_due = self.saved.is_none_or(|at| at.elapsed() >= SAVE_EVERY);
         let (counts, next) = yielding(|| {
@@ -176,7 +176,7 @@ impl Pull<'_> {
     }
 
     /// What a result changes in the checkpoint.
-    fn account(&mut self, next: &mut State, task: &Task, fetched: &mut Fetched) {
+    fn account(&mut self, next: &mut State, task: &Task, fetched: &mut Fetched) -> Result<()> {
         next.stack.done(task);
         if let At::Ids(_) = task.at {
             let hidden = std::mem::take(&mut fetched.batch.hidden);
@@ -192,6 +192,9 @@ impl Pull<'_> {
         self.count_progress(next, task, &fetched.batch, ids(fetched).count());
         self.warnings.extend(fetched.batch.warnings.drain(..));
         next.stack.push(std::mem::take(&mut fetched.batch.more));
+        let unreadable = fetched.batch.unreadable.clone();
+        let read = fetched.rows.iter().map(|row| row.external_id.as_str());
+        next.note_unreadable(&task.list, unreadable, read)
     }
 
     /// What a result proves, and which of its records must be read in full.
@@ -264,10 +267,12 @@ fn goes_on(next: &mut State, task: &Task, fetched: &Fetched) -> Result<()> {
     Ok(())
 }
 
-/// The records that a result is about.
+/// The records that a result is about; what could not be read is one that was met.
 fn ids(fetched: &Fetched) -> impl Iterator<Item = &str> {
-    let rows = fetched.rows.iter().map(|row| row.external_id.as_str());
-    rows.chain(fetched.batch.stubs.iter().map(|stub| stub.external_id.as_str()))
+    let rows = fetched.rows.iter().map(|row| &row.external_id);
+    let unread = fetched.batch.unreadable.iter().map(|unread| &unread.id);
+    let stubs = fetched.batch.stubs.iter().map(|stub| &stub.external_id);
+    unread.chain(rows).chain(stubs).map(String::as_str)
 }
 
 /// Requests from the connector's token bucket, or how long to wait for them. A remote that asked for a longer pause

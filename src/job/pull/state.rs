@@ -1,5 +1,6 @@
 //! What an unfinished pull remembers: its checkpoint.
 
+use crate::store::run::Unread;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,9 @@ pub(super) struct State {
     /// window key.
     #[serde(default)]
     pub ends: BTreeMap<String, (u64, String, u32)>,
+    /// Records that could not be read, by id.
+    #[serde(default)]
+    pub unreadable: BTreeMap<String, Unread>,
 }
 
 impl State {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use sync_engine::core::EntityType;
 
 pub(super) struct Summary {
+    /// Records that could not be read.
+    pub unreadable: usize,
     pub full: bool,
     pub resumed: bool,
     /// It took up what another pull had begun longer ago than the overlap that every pass reads again.
@@ -25,6 +27,7 @@ pub(super) struct Summary {
 impl Summary {
     /// Adds what a second pass brought.
     pub fn follow(&mut self, second: Summary) {
+        self.unreadable = second.unreadable;
         self.records = second.records;
         self.counts += second.counts;
         self.deleted += second.deleted;
@@ -44,7 +47,7 @@ impl Summary {
             "syncId": key.sync_id,
             "syncType": key.sync_type,
             "entityType": entity.name(),
-            "status": "success",
+            "status": if self.unreadable == 0 { "success" } else { "partial" },
             "pass": if self.full { "full" } else { "incremental" },
             "resumed": self.resumed,
             "records": self.records,
@@ -52,6 +55,7 @@ impl Summary {
             "updated": updated,
             "unchanged": unchanged,
             "deleted": self.deleted,
+            "unreadable": self.unreadable,
             "linked": self.linked,
             "requests": self.requests,
             "warnings": self.warnings,

@@ -193,7 +193,7 @@ mod tests {
         use super::super::list::List;
         let time = "2026-01-01T00:00:00";
         let times = json!({"date_created_gmt": time, "date_modified_gmt": time, "date_paid_gmt": time,
-            "date_completed_gmt": time, "date_on_sale_from_gmt": time, "date_on_sale_to_gmt": time});
+            "date_completed_gmt": time, "date_on_sale_from_gmt": time, "date_on_sale_to_gmt": time, "meta_data": []});
         let with = |mut more: Value| {
             more.as_object_mut()
                 .unwrap()
@@ -212,7 +212,7 @@ mod tests {
             &with(json!({
             "status": "publish", "virtual": true, "downloadable": true, "manage_stock": true, "parent_id": 3,
             "dimensions": {"length": "1", "width": "2", "height": "3"},
-            "categories": [{"id": 1}], "tags": [{"name": "t"}], "images": [{"src": "https://x/y.png"}],
+            "categories": [{"id": 1}], "tags": [{"name": "t"}], "images": [{"src": "https://x/y.png"}], "image": null,
             "attributes": [{"id": 1, "name": "Color", "options": ["red"]}]})),
         );
         check(EntityType::Products, &map::product(&row).unwrap());

@@ -1,8 +1,10 @@
 //! The shop's listings: their routes, and the fields that are read of each.
 
-use crate::core::EntityType;
+use super::map;
+use crate::core::{EntityType, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::Content;
+use serde_json::Value;
 
 const IDS: &str = "id,date_modified_gmt";
 const CUSTOMER: &str = "id,email,first_name,last_name,role,username,billing,shipping,date_created_gmt,date_modified_gmt,meta_data";
@@ -86,6 +88,25 @@ impl List {
             (Content::Full, List::Orders) => ORDER,
             (Content::Full, List::Categories) => CATEGORY,
         }
+    }
+
+    /// The record of a row.
+    pub fn record(&self, row: &Value) -> Result<Record> {
+        match self {
+            List::Customers => map::customer(row),
+            List::Products => map::product(row),
+            List::Orders => map::order(row),
+            List::Categories => map::category(row),
+            List::Variations | List::VariationsIn(_) => map::variation(row, None),
+            List::VariationsOf(parent) => map::variation(row, Some(parent)),
+        }
+    }
+
+    pub fn holds_variations(&self) -> bool {
+        matches!(
+            self,
+            List::Variations | List::VariationsOf(_) | List::VariationsIn(_)
+        )
     }
 
     /// Whether it can say what changed after a time. Others would ignore the question.

@@ -4,7 +4,7 @@ pub(super) use super::map_order::order;
 pub(super) use super::map_product::{product, variation};
 pub(super) use super::value::{gmt, reference};
 
-use super::value::{put, put_address, put_all, put_custom, put_reference, put_time, Fields};
+use super::value::{object, put, put_all, put_custom, put_part, put_reference, put_time, text, Fields};
 use crate::core::{EntityType, Record};
 use crate::error::{Code, Error, Result};
 use serde_json::{json, Value};
@@ -51,10 +51,16 @@ pub(super) fn required_id(row: &Value) -> Result<String> {
 }
 
 /// What all entity types with dates share.
-pub(super) fn put_common(out: &mut Fields, row: &Value) {
-    put_time(out, "created_at", &row["date_created_gmt"]);
-    put_time(out, "modified_at", &row["date_modified_gmt"]);
-    put_custom(out, &row["meta_data"]);
+pub(super) fn put_common(out: &mut Fields, row: &Value) -> Result<()> {
+    put_time(out, "created_at", &row["date_created_gmt"])?;
+    put_time(out, "modified_at", &row["date_modified_gmt"])?;
+    put_custom(out, row)
+}
+
+/// Both addresses.
+pub(super) fn put_addresses(out: &mut Fields, row: &Value) -> Result<()> {
+    put_part(out, "billing_", object(row, "billing")?, ADDRESS)?;
+    put_part(out, "shipping_", object(row, "shipping")?, SHIPPING)
 }
 
 /// A customer.
@@ -65,19 +71,14 @@ pub(super) fn customer(row: &Value) -> Result<Record> {
         &mut out,
         row,
         &["email", "first_name", "last_name", "role", "username"],
-    );
-    let name = |part: &str| row[part].as_str().unwrap_or_default().trim().to_owned();
-    put(
-        &mut out,
-        "name",
-        &json!(format!("{} {}", name("first_name"), name("last_name")).trim()),
-    );
-    put(&mut out, "company", &row["billing"]["company"]);
-    put(&mut out, "phone", &row["billing"]["phone"]);
-    put_address(&mut out, "billing", &row["billing"], ADDRESS);
-    put_address(&mut out, "shipping", &row["shipping"], SHIPPING);
+    )?;
+    let name = |part: &str| text(part, &row[part]);
+    let name = format!("{} {}", name("first_name")?, name("last_name")?);
+    put(&mut out, "name", &json!(name.trim()))?;
+    put_part(&mut out, "", object(row, "billing")?, &["company", "phone"])?;
+    put_addresses(&mut out, row)?;
     out.insert("is_active".to_owned(), Value::Bool(true));
-    put_common(&mut out, row);
+    put_common(&mut out, row)?;
     Ok(Record::new(EntityType::Customers, id, out))
 }
 
@@ -89,9 +90,9 @@ pub(super) fn category(row: &Value) -> Result<Record> {
         &mut out,
         row,
         &["name", "slug", "description", "display", "menu_order"],
-    );
-    put_reference(&mut out, "parent_external_id", &row["parent"]);
-    put(&mut out, "image_url", &row["image"]["src"]);
+    )?;
+    put_reference(&mut out, "parent_external_id", &row["parent"])?;
+    put(&mut out, "image_url", &object(row, "image")?["src"])?;
     Ok(Record::new(EntityType::Categories, id, out))
 }
 

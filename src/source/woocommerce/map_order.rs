@@ -1,7 +1,7 @@
 //! Orders in canonical form.
 
-use super::map::{put_common, required_id, ADDRESS, SHIPPING};
-use super::value::{elements, put, put_address, put_all, put_list, put_reference, put_time, Fields};
+use super::map::{put_addresses, put_common, required_id};
+use super::value::{object, objects, put, put_all, put_list, put_reference, put_time, Fields};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
 use serde_json::Value;
@@ -66,28 +66,28 @@ const PARTS: &[(&str, &str, &[&str], &[&str])] = &[
 pub(super) fn order(row: &Value) -> Result<Record> {
     let id = required_id(row)?;
     let mut out = Fields::new();
-    put_all(&mut out, row, SAME);
+    put_all(&mut out, row, SAME)?;
     // A guest has the id 0.
-    put_reference(&mut out, "customer_external_id", &row["customer_id"]);
-    put(&mut out, "customer_email", &row["billing"]["email"]);
-    put_address(&mut out, "billing", &row["billing"], ADDRESS);
-    put_address(&mut out, "shipping", &row["shipping"], SHIPPING);
-    put_time(&mut out, "ordered_at", &row["date_created_gmt"]);
-    put_time(&mut out, "paid_at", &row["date_paid_gmt"]);
-    put_time(&mut out, "completed_at", &row["date_completed_gmt"]);
+    put_reference(&mut out, "customer_external_id", &row["customer_id"])?;
+    put(&mut out, "customer_email", &object(row, "billing")?["email"])?;
+    put_addresses(&mut out, row)?;
+    put_time(&mut out, "ordered_at", &row["date_created_gmt"])?;
+    put_time(&mut out, "paid_at", &row["date_paid_gmt"])?;
+    put_time(&mut out, "completed_at", &row["date_completed_gmt"])?;
     for (theirs, ours, same, references) in PARTS {
-        let items = elements(&row[*theirs]).map(|item| part(item, same, references));
-        put_list(&mut out, ours, items.collect());
+        let items = objects(row, theirs)?.into_iter();
+        let items = items.map(|item| part(item, same, references));
+        put_list(&mut out, ours, items.collect::<Result<_>>()?);
     }
-    put_common(&mut out, row);
+    put_common(&mut out, row)?;
     Ok(Record::new(EntityType::Orders, id, out))
 }
 
-fn part(item: &Value, same: &[&str], references: &[&str]) -> Value {
+fn part(item: &Value, same: &[&str], references: &[&str]) -> Result<Value> {
     let mut out = Fields::new();
-    put_all(&mut out, item, same);
+    put_all(&mut out, item, same)?;
     for name in references {
-        put_reference(&mut out, name, &item[*name]);
+        put_reference(&mut out, name, &item[*name])?;
     }
-    Value::Object(out)
+    Ok(Value::Object(out))
 }

@@ -205,3 +205,128 @@ fn a_record_without_an_id_is_nonsense() {
         }
     }
 }
+
+/// A row of each kind with all that is taken from it.
+fn whole(kind: &str) -> Value {
+    let address = json!({"first_name": "A", "city": "Ulm"});
+    match kind {
+        "customer" => {
+            json!({"id": 1, "email": "a@x.example", "first_name": "A", "last_name": "B", "role": "customer",
+            "username": "a", "billing": address, "shipping": address, "date_created_gmt": "2026-01-01T00:00:00",
+            "date_modified_gmt": null, "meta_data": [{"key": "k", "value": {"any": [1]}}]})
+        }
+        "product" => {
+            json!({"id": 1, "sku": "S", "name": "N", "type": "simple", "status": "publish", "slug": "n",
+            "price": "1", "regular_price": "1", "sale_price": "", "stock_quantity": null, "manage_stock": false,
+            "weight": "", "virtual": false, "date_on_sale_from_gmt": null, "dimensions": {"length": "", "width": "2"},
+            "categories": [{"id": 4}], "tags": [{"name": "t"}], "images": [{"src": "https://x/y.png"}],
+            "attributes": [{"id": 0, "name": "Fit", "options": ["slim"]}], "meta_data": []})
+        }
+        "order" => json!({"id": 1, "number": "1", "status": "pending", "currency": "EUR", "total": "1.00",
+            "prices_include_tax": true, "customer_id": 0, "billing": address, "shipping": address,
+            "date_created_gmt": "2026-01-01T00:00:00", "date_paid_gmt": null,
+            "line_items": [{"id": 1, "name": "x", "quantity": 2, "product_id": 3, "sku": null}],
+            "shipping_lines": [{"id": 2, "total": "4.00"}], "fee_lines": [{"id": 3, "total": "1.00"}],
+            "coupon_lines": [{"id": 4, "code": "c"}], "tax_lines": [{"id": 5, "label": "VAT"}],
+            "refunds": [{"id": 6, "reason": "", "total": "-1.00"}], "meta_data": []}),
+        _ => json!({"id": 1, "name": "N", "slug": "n", "parent": 0, "description": "", "display": "default",
+            "menu_order": 0, "image": null}),
+    }
+}
+
+const MAPS: [(&str, fn(&Value) -> Result<Record>); 4] = [
+    ("customer", customer),
+    ("product", product),
+    ("order", order),
+    ("category", category),
+];
+
+#[test]
+fn lists_that_php_sends_as_objects_are_their_values_in_the_order_of_their_places() {
+    for (kind, map) in MAPS {
+        let row = whole(kind);
+        for (name, value) in row.as_object().unwrap() {
+            let Some(items) = value.as_array() else { continue };
+            let mut row = row.clone();
+            let more: Vec<Value> = (0..12).flat_map(|_| items.clone()).collect();
+            row[name] = json!(more);
+            let list = map(&row).unwrap();
+            // 9 comes before 10, not as texts are ordered
+            let places = more
+                .iter()
+                .enumerate()
+                .map(|(n, item)| ((n + 3).to_string(), item.clone()));
+            row[name] = Value::Object(places.collect());
+            assert_eq!(map(&row).unwrap().data, list.data, "{kind} {name}");
+        }
+    }
+}
+
+/// A value of the wrong JSON type never becomes empty: it makes the record one that can't be read.
+#[test]
+fn values_of_another_json_type_are_refused() {
+    let single = [json!({"a": 1}), json!([1])];
+    let lists = [
+        json!("x"),
+        json!(5),
+        json!(true),
+        json!(false),
+        json!(null),
+        json!(["x"]),
+        json!([[]]),
+    ];
+    let objects = [json!("x"), json!(5), json!(true), json!([1])];
+    for (kind, map) in MAPS {
+        let row = whole(kind);
+        map(&row).unwrap();
+        for (name, value) in row.as_object().unwrap() {
+            let wrong = match value {
+                Value::Array(_) => &lists[..],
+                Value::Object(_) => &objects[..],
+                // an image that is missing is null
+                _ if name == "image" => &objects[..],
+                _ => &single[..],
+            };
+            for wrong in wrong {
+                let mut row = row.clone();
+                row[name] = wrong.clone();
+                let refused = map(&row).expect_err(name);
+                assert_eq!(refused.code, Code::Nonsense, "{kind} {name}");
+            }
+            let parts: &[Value] = value.as_array().map_or(&[], Vec::as_slice);
+            for field in parts
+                .iter()
+                .filter_map(Value::as_object)
+                .flat_map(|part| part.keys())
+            {
+                let mut row = row.clone();
+                row[name][0][field] = json!({"a": 1});
+                let is_free = field == "value" || matches!((name.as_str(), field.as_str()), ("meta_data", _));
+                let is_list = field == "options";
+                assert_eq!(map(&row).is_err(), !is_free && !is_list, "{kind} {name} {field}");
+            }
+        }
+    }
+}
+
+/// Texts, numbers, true and false stand for one another in PHP, and an empty array may have been an object.
+#[test]
+fn what_php_takes_for_the_same_is_taken() {
+    let mut row = whole("order");
+    row["number"] = json!(1);
+    row["total"] = json!(1.5);
+    row["customer_id"] = json!("7");
+    row["date_paid_gmt"] = json!(false);
+    row["shipping"] = json!([]);
+    let record = order(&row).unwrap();
+    assert_eq!(
+        (&record.data["number"], &record.data["customer_external_id"]),
+        (&json!(1), &json!("7"))
+    );
+    assert!(!record.data.contains_key("paid_at") && !record.data.contains_key("shipping_city"));
+    let mut row = whole("category");
+    for missing in [json!(null), json!(false), json!(""), json!([])] {
+        row["image"] = missing;
+        assert!(!category(&row).unwrap().data.contains_key("image_url"));
+    }
+}

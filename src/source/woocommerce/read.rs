@@ -7,7 +7,7 @@ use super::WooCommerce;
 use crate::core::{EntityType, Record, Stub};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Meter, Response};
-use crate::source::{At, Batch, Content, Task};
+use crate::source::{At, Batch, Content, Task, Unreadable};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 
@@ -88,6 +88,7 @@ impl WooCommerce {
             all.server_time = all.server_time.or(batch.server_time);
             all.records.extend(batch.records);
             all.stubs.extend(batch.stubs);
+            all.unreadable.extend(batch.unreadable);
             all.more.extend(batch.more);
             all.childless.extend(batch.childless);
         }
@@ -212,7 +213,9 @@ impl WooCommerce {
         };
         match task.content {
             Content::Ids => batch.stubs = page.rows.iter().map(stub).collect::<Result<_>>()?,
-            Content::Full => batch.records = self.records(list, &page.rows, meter)?,
+            Content::Full => {
+                (batch.records, batch.unreadable) = self.records(list, &page.rows, meter)?;
+            }
         }
         if *list == List::Products {
             match self.lists_all_variations(meter)? {
@@ -223,20 +226,31 @@ impl WooCommerce {
         Ok(batch)
     }
 
-    pub(super) fn records(&self, list: &List, rows: &[Value], meter: &Meter) -> Result<Vec<Record>> {
-        let map = |map: fn(&Value) -> Result<Record>| rows.iter().map(map).collect::<Result<Vec<_>>>();
-        match list {
-            List::Customers => map(map::customer),
-            List::Products => self.with_currency(map(map::product)?, meter),
-            List::Orders => map(map::order),
-            List::Categories => map(map::category),
-            List::Variations | List::VariationsIn(_) => {
-                self.with_currency(self.variations(None, rows, meter)?, meter)
-            }
-            List::VariationsOf(parent) => {
-                self.with_currency(self.variations(Some(parent), rows, meter)?, meter)
+    /// The records of rows, and those that are none: of one, a part has another form than such parts have.
+    pub(super) fn records(
+        &self,
+        list: &List,
+        rows: &[Value],
+        meter: &Meter,
+    ) -> Result<(Vec<Record>, Vec<Unreadable>)> {
+        let (mut records, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            let id = map::required_id(row)?;
+            match list.record(row) {
+                Ok(record) => records.push(record),
+                Err(error) => unreadable.push(Unreadable {
+                    id,
+                    reason: error.message,
+                }),
             }
         }
+        if list.holds_variations() {
+            self.tell_inherited(&mut records, meter)?;
+        }
+        if list.holds_variations() || *list == List::Products {
+            records = self.with_currency(records, meter)?;
+        }
+        Ok((records, unreadable))
     }
 
     /// Where variations are listed per product: what to read for these products.

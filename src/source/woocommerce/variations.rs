@@ -36,32 +36,22 @@ impl WooCommerce {
         }
     }
 
-    /// The records of variations. A variation without a SKU shows its parent's; that is no key to
-    /// match it by.
-    pub(super) fn variations(
-        &self,
-        parent: Option<&str>,
-        rows: &[Value],
-        meter: &Meter,
-    ) -> Result<Vec<Record>> {
-        let mut records = rows
-            .iter()
-            .map(|row| map::variation(row, parent))
-            .collect::<Result<Vec<_>>>()?;
+    /// A variation without a SKU shows its parent's; that is no key to match it by.
+    pub(super) fn tell_inherited(&self, records: &mut [Record], meter: &Meter) -> Result<()> {
         let parents: BTreeSet<String> = records
             .iter()
             .filter(|r| r.match_key.is_some())
             .filter_map(|r| r.parent_id.clone())
             .collect();
         let skus = self.parent_skus(parents, meter)?;
-        for record in &mut records {
+        for record in records {
             let parents = record.parent_id.as_ref().and_then(|id| skus.get(id));
             if parents.is_some_and(|sku| Some(sku.as_str()) == record.data.get("sku").and_then(Value::as_str))
             {
                 record.match_key = None;
             }
         }
-        Ok(records)
+        Ok(())
     }
 
     fn parent_skus(&self, parents: BTreeSet<String>, meter: &Meter) -> Result<HashMap<String, String>> {

@@ -7,7 +7,7 @@ use super::{map, WooCommerce};
 use crate::core::{EntityType, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Meter, Response};
-use crate::source::{Change, Content, Written};
+use crate::source::{Change, Content, Unreadable, Written};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ impl WooCommerce {
         // A question by SKU finds variations as well.
         let (variations, others): (Vec<Value>, Vec<Value>) =
             page.rows.into_iter().partition(|row| row["type"] == "variation");
-        let mut records = self.records(&list, &others, meter)?;
-        records.extend(self.variations(None, &variations, meter)?);
+        let mut records = self.all_readable(&list, &others, meter)?;
+        records.extend(self.all_readable(&List::Variations, &variations, meter)?);
         records.retain(|record| has_key(entity, record, key));
         Ok(records)
     }
@@ -56,9 +56,22 @@ impl WooCommerce {
         Ok(Written {
             external_id: map::required_id(&row)?,
             record: self
-                .records(&list, &[row], meter)
+                .all_readable(&list, &[row], meter)
                 .and_then(|written| written.into_iter().next().ok_or_else(nothing)),
         })
+    }
+
+    /// The records of rows, all of them.
+    fn all_readable(&self, list: &List, rows: &[Value], meter: &Meter) -> Result<Vec<Record>> {
+        let (records, unreadable) = self.records(list, rows, meter)?;
+        match unreadable.into_iter().next() {
+            Some(Unreadable { id, reason }) => Err(Error::new(
+                Code::Nonsense,
+                format!("the shop's record {id} can't be read"),
+            )
+            .detail(reason)),
+            None => Ok(records),
+        }
     }
 
     fn refusal(&self, entity: EntityType, change: &Change, response: &Response) -> Error {

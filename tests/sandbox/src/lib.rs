@@ -12,6 +12,7 @@ mod sandbox;
 pub mod woocommerce;
 
 pub use crate::core::faults::{Fault, Rule, When};
+pub use crate::core::list_faults::ListFault;
 pub use crate::core::schedule::Plan;
 pub use crate::core::stats::{Seen, Stats};
 pub use crate::core::{Setup, System};

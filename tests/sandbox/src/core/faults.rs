@@ -1,10 +1,12 @@
 //! Faults: what a rule does to the replies of the requests it matches.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::http::{Request, Response};
+use super::list_faults::{self, ListFault};
 
 /// One way to misbehave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ pub enum Fault {
         #[serde(default)]
         duplicate: bool,
     },
+    /// What plugins, hosts and caches do to lists; see there.
+    List(ListFault),
     /// An error of the system's own kind: the name and message of an exception.
     Error { name: String, message: String },
     /// Any reply.
@@ -143,6 +147,8 @@ struct Active {
 /// All rules in force.
 #[derive(Default)]
 pub struct Faults {
+    /// What a cache has kept, by what it knows of the question.
+    cached: Mutex<HashMap<String, Response>>,
     rules: Mutex<(u64, Vec<Active>)>,
 }
 
@@ -156,8 +162,26 @@ impl Faults {
         id
     }
 
+    /// The reply to a request that a fault is for; `handle` is the system's own answer.
+    pub fn reply(&self, fault: &Fault, request: &Request, handle: impl Fn(&Request) -> Response) -> Response {
+        let Fault::List(ListFault::Cache { ignores }) = fault else {
+            return transform(fault, request, handle(request));
+        };
+        let key = list_faults::cache_key(request, ignores);
+        let kept = |faults: &Self| {
+            let cached = faults.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            cached.get(&key).cloned()
+        };
+        kept(self).unwrap_or_else(|| {
+            let reply = handle(request);
+            let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+            cached.entry(key).or_insert(reply).clone()
+        })
+    }
+
     /// Removes one rule, or all.
     pub fn clear(&self, id: Option<u64>) {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         rules.1.retain(|r| id.is_some_and(|id| r.id != id));
     }
@@ -191,18 +215,19 @@ fn matches(rule: &Rule, request: &Request) -> bool {
             .is_none_or(|q| request.query.contains(q.as_str()))
 }
 
-const JSON: &str = "application/json; charset=UTF-8";
-const HTML: &str = "text/html; charset=UTF-8";
+pub(super) const JSON: &str = "application/json; charset=UTF-8";
+pub(super) const HTML: &str = "text/html; charset=UTF-8";
 
 /// What a fault turns a reply into; faults of the connection are handled where bytes are sent.
-pub fn transform(fault: &Fault, mut reply: Response) -> Response {
+pub fn transform(fault: &Fault, request: &Request, mut reply: Response) -> Response {
     match fault {
+        Fault::List(fault) => return list_faults::transform(fault, request, reply),
         Fault::TooManyRequests { retry_after } => {
             let body = br#"{"code":"too_many_requests","message":"Slow down.","data":{"status":429}}"#;
             reply = Response::new(429, JSON, body.to_vec());
             reply.replace("Retry-After", retry_after.clone());
         }
-        Fault::PhpFatal => reply = Response::new(500, JSON, FATAL.into()),
+        Fault::PhpFatal => reply = fatal(),
         Fault::Maintenance { html } => {
             let (kind, body) = if *html {
                 (HTML, MAINTENANCE_HTML)
@@ -241,6 +266,11 @@ pub fn transform(fault: &Fault, mut reply: Response) -> Response {
         Fault::CutBody { .. } | Fault::Trickle { .. } => {}
     }
     reply
+}
+
+/// What WordPress says of a PHP fatal error.
+pub(super) fn fatal() -> Response {
+    Response::new(500, JSON, FATAL.into())
 }
 
 fn replace(body: &mut Vec<u8>, text: &[u8], bytes: &[u8]) {

@@ -6,6 +6,7 @@ pub mod dice;
 pub mod faults;
 pub mod http;
 pub mod json;
+pub mod list_faults;
 pub mod schedule;
 pub mod server;
 pub mod stats;

@@ -126,8 +126,12 @@ impl Connection<'_> {
         }
         let reply = match &fault {
             Some(Fault::Error { name, message }) => hub.system.failure(request, name, message),
-            Some(fault) if fault.turns_away() => transform(fault, Response::new(503, "", Vec::new())),
-            Some(fault) => transform(fault, hub.system.handle(request)),
+            Some(fault) if fault.turns_away() => {
+                transform(fault, request, Response::new(503, "", Vec::new()))
+            }
+            Some(fault) => hub
+                .faults
+                .reply(fault, request, |request| hub.system.handle(request)),
             None => hub.system.handle(request),
         };
         for op in after {

@@ -81,6 +81,10 @@ pub enum Mutation {
     Hide { entity: String, ids: Vec<Id> },
     /// Mends them.
     Show { entity: String, ids: Vec<Id> },
+    /// Keeps records out of all lists, and out of their totals (a plugin for languages); asked for alone they answer.
+    Unlist { entity: String, ids: Vec<Id> },
+    /// Lets them back in.
+    Relist { entity: String, ids: Vec<Id> },
     /// Sets `date_modified` alone; null where there is no `at`.
     Modified {
         entity: String,
@@ -207,18 +211,33 @@ fn quiet(data: &mut Data, mutation: Mutation, now: i64) -> Result<Vec<Id>, Strin
             let made = made.map_err(|e| e.message)?;
             Ok(made["id"].as_u64().map(|id| id as Id).into_iter().collect())
         }
-        Mutation::Hide { entity, ids } => hidden(data, &entity, ids, true),
-        Mutation::Show { entity, ids } => hidden(data, &entity, ids, false),
+        Mutation::Hide { entity, ids } => each(data, &entity, ids, |data, kind, id| {
+            data.set_hidden(kind, id, true)
+        }),
+        Mutation::Show { entity, ids } => each(data, &entity, ids, |data, kind, id| {
+            data.set_hidden(kind, id, false)
+        }),
+        Mutation::Unlist { entity, ids } => each(data, &entity, ids, |data, kind, id| {
+            data.set_unlisted(kind, id, true)
+        }),
+        Mutation::Relist { entity, ids } => each(data, &entity, ids, |data, kind, id| {
+            data.set_unlisted(kind, id, false)
+        }),
         Mutation::RefundDelete { id } => delete(data, Kind::Refunds, id, now).map(|id| vec![id]),
         other => Err(format!("cannot be applied: {other:?}")),
     }
 }
 
-fn hidden(data: &mut Data, entity: &str, ids: Vec<Id>, hidden: bool) -> Result<Vec<Id>, String> {
+fn each(
+    data: &mut Data,
+    entity: &str,
+    ids: Vec<Id>,
+    set: fn(&mut Data, Kind, Id),
+) -> Result<Vec<Id>, String> {
     let kind = Kind::parse(entity)?;
     for id in &ids {
         there(data, kind, *id)?;
-        data.set_hidden(kind, *id, hidden);
+        set(data, kind, *id);
     }
     Ok(ids)
 }

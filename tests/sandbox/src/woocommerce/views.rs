@@ -126,6 +126,7 @@ fn matches(data: &Data, kind: Kind, id: Id, filter: &Filter) -> bool {
         }
     };
     state
+        && !data.is_unlisted(kind, id)
         && filter.bounds.iter().all(|b| within(data, kind, id, *b))
         && !filter.exclude.contains(&id)
         && filter.customer.is_none_or(|c| data.customer(id) == c)

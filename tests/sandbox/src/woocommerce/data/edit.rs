@@ -84,6 +84,11 @@ impl Data {
         self.change(kind, id).hidden = hidden;
     }
 
+    /// Keeps a record out of all lists, or lets it back in.
+    pub fn set_unlisted(&mut self, kind: Kind, id: Id, unlisted: bool) {
+        self.change(kind, id).unlisted = unlisted;
+    }
+
     /// Sets the status or role.
     pub fn set_state(&mut self, kind: Kind, id: Id, state: &str) {
         self.change(kind, id).state = Some(state.into());

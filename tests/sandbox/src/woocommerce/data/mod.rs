@@ -75,6 +75,8 @@ pub struct Over {
     pub state: Option<String>,
     /// Counted, but not shown.
     pub hidden: bool,
+    /// In no list, and not counted; by its id it answers.
+    pub unlisted: bool,
     /// Top-level fields that replace the computed ones.
     pub patch: Map<String, Value>,
 }
@@ -150,6 +152,11 @@ impl Data {
     /// Whether a record is counted and not shown.
     pub fn is_hidden(&self, kind: Kind, id: Id) -> bool {
         self.over(kind, id).is_some_and(|over| over.hidden)
+    }
+
+    /// Whether a plugin keeps a record out of all lists.
+    pub fn is_unlisted(&self, kind: Kind, id: Id) -> bool {
+        self.over(kind, id).is_some_and(|over| over.unlisted)
     }
 
     pub fn over(&self, kind: Kind, id: Id) -> Option<&Over> {
