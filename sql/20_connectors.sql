@@ -109,6 +109,7 @@ BEGIN
     DELETE FROM sync_preview_item i WHERE i.org_id = org AND i.connector = c.number;
     DELETE FROM sync_comparison k WHERE k.org_id = org AND k.connector = c.number;
     PERFORM sync_retrack(org, x.number) FROM sync_entity x WHERE sync_kind_fields(c.kind, x.name) IS NOT NULL;
+    PERFORM sync_rename_documents(org, x, c.name, sync_removed_name(c)) FROM sync_entity x;
     DELETE FROM sync_field_map f WHERE f.org_id = org AND f.connector = c.number;
     DELETE FROM sync_metadata m WHERE m.org_id = org AND m.sync_type = c.name;
     DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name;
@@ -125,4 +126,4 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it; what they were written to there is forgotten. Local tables stay as they are.';
+COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it; what they were written to there is forgotten. Local tables stay as they are; documents that came from there are marked as a removed system''s, which gets them back when it is connected again.';

@@ -4,18 +4,20 @@ CREATE TABLE sync_entity (
     number smallint PRIMARY KEY,
     name text NOT NULL UNIQUE,
     singular text NOT NULL UNIQUE,
-    local_table text NOT NULL
+    local_table text NOT NULL,
+    is_document boolean NOT NULL
 );
 INSERT INTO sync_entity VALUES
-    (1, 'customers', 'customer', 'sync_customers'),
-    (2, 'products', 'product', 'sync_products'),
-    (3, 'orders', 'order', 'sync_orders'),
-    (4, 'categories', 'category', 'sync_categories'),
-    (5, 'warehouses', 'warehouse', 'sync_warehouses'),
-    (6, 'purchases', 'purchase', 'sync_purchases'),
-    (7, 'sales', 'sale', 'sync_sales'),
-    (8, 'transfers', 'transfer', 'sync_transfers');
+    (1, 'customers', 'customer', 'sync_customers', false),
+    (2, 'products', 'product', 'sync_products', false),
+    (3, 'orders', 'order', 'sync_orders', true),
+    (4, 'categories', 'category', 'sync_categories', false),
+    (5, 'warehouses', 'warehouse', 'sync_warehouses', false),
+    (6, 'purchases', 'purchase', 'sync_purchases', true),
+    (7, 'sales', 'sale', 'sync_sales', true),
+    (8, 'transfers', 'transfer', 'sync_transfers', true);
 COMMENT ON TABLE sync_entity IS 'Entity types by number, name and built-in local table.';
+COMMENT ON COLUMN sync_entity.is_document IS 'Known by a number, which means something in one system only: rows of one connector are never matched with records of another.';
 
 CREATE FUNCTION sync_entity_of(entity_type text) RETURNS sync_entity
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -183,6 +185,7 @@ CREATE TABLE sync_orders (
     coupon_lines jsonb,
     tax_lines jsonb,
     refunds jsonb,
+    sync_type text,
     custom jsonb,
     modified_at timestamptz,
     created_at timestamptz DEFAULT now(),
@@ -190,6 +193,7 @@ CREATE TABLE sync_orders (
     PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE sync_orders IS 'Built-in local table of orders with their lines and refunds, used where the app has none of its own.';
+COMMENT ON COLUMN sync_orders.sync_type IS 'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. NULL: matched by its number with whichever connector has it first.';
 
 CREATE TABLE sync_categories (
     org_id uuid NOT NULL DEFAULT sync_current_org(),

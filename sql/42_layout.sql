@@ -134,7 +134,7 @@ COMMENT ON FUNCTION sync_column_text(text, oid, text) IS 'SQL for the text of a 
 
 CREATE TYPE sync_layout_sql AS (id int, entity smallint, names text, row_texts text, match_names text, match_texts text[], row_json text,
                                 key_text text, key_match text, org text, org_match text, live text, is_plain boolean);
-COMMENT ON TYPE sync_layout_sql IS 'Pieces of SQL that the functions of a layout are made of; n is a row of its relation. match_texts: best first. is_plain: no column''s text depends on a setting of the session.';
+COMMENT ON TYPE sync_layout_sql IS 'Pieces of SQL that the functions of a layout are made of; n is a row of its relation. match_texts: best first, and last, of a document, the connector that it came from. is_plain: no column''s text depends on a setting of the session.';
 
 CREATE FUNCTION sync_layout_pieces(layout_id int) RETURNS sync_layout_sql
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -152,7 +152,8 @@ BEGIN
     FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'field';
     SELECT string_agg(c.field, ',' ORDER BY m.place), array_agg(sync_column_text(c.column_name, c.type, c.kind) ORDER BY m.place)
     INTO s.match_names, s.match_texts
-    FROM sync_entity e, unnest(sync_match_fields(e.name)) WITH ORDINALITY m (field, place), sync_layout_column c
+    FROM sync_entity e, sync_layout_column c,
+         unnest(sync_match_fields(e.name) || CASE WHEN e.is_document THEN '{sync_type}'::text[] END) WITH ORDINALITY m (field, place)
     WHERE e.number = s.entity AND c.layout = layout_id AND c.purpose = 'field' AND c.field = m.field;
     SELECT bool_and(sync_base_type(c.type) < 16384
                     AND sync_base_type(c.type) NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'float4'::regtype, 'float8'::regtype))
@@ -296,7 +297,7 @@ BEGIN
     FROM sync_layout l
     JOIN sync_entity e ON e.number = l.entity
     CROSS JOIN LATERAL (
-        SELECT 'field' AS purpose, f.position, f.field, f.kind, f.field AS column_name FROM sync_fields(e.name) f WHERE f.compared OR f.field = 'custom'
+        SELECT 'field' AS purpose, f.position, f.field, f.kind, f.field AS column_name FROM sync_fields(e.name) f WHERE f.compared OR f.field IN ('custom', 'sync_type')
         UNION ALL VALUES ('key', 0, NULL, NULL, 'id'), ('org', 0, NULL, NULL, 'org_id')) x
     JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = x.column_name;
     PERFORM sync_generate_readers(l.id) FROM sync_layout l;

@@ -41,9 +41,11 @@ AS $$
         EXCEPT
         SELECT m.field FROM sync_field_map m
         WHERE m.org_id = org AND m.connector = c.number AND m.entity = e.number AND NOT m.compared)
-    SELECT e.name || ':' || coalesce(string_agg(field, ',' ORDER BY field COLLATE "C"), '') FROM chosen
+    SELECT e.name || ':' || coalesce(string_agg(field, ',' ORDER BY field COLLATE "C"), '')
+           || CASE WHEN e.is_document AND 'sync_type' IN (SELECT h.field FROM held h) THEN ':' || md5(c.name) ELSE '' END
+    FROM chosen
 $$;
-COMMENT ON FUNCTION sync_compute_spec(uuid, integration_connector, sync_entity, int) IS 'What a connector''s records of an entity type are compared by.';
+COMMENT ON FUNCTION sync_compute_spec(uuid, integration_connector, sync_entity, int) IS 'What a connector''s records of an entity type are compared by; of documents with whose they are, where the relation says so.';
 
 -- The caller keeps others from writing the relation where that matters (sync_lock_local): who writes next has the new function.
 CREATE FUNCTION sync_retrack(org uuid, entity_no smallint) RETURNS void
@@ -224,6 +226,7 @@ BEGIN
     SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
     FOR e IN SELECT * FROM sync_entity ORDER BY number LOOP
         PERFORM sync_lock_local(sync_layout_of(org, e.number)) WHERE sync_kind_fields(c.kind, e.name) IS NOT NULL;
+        PERFORM sync_rename_documents(org, e, sync_removed_name(c), c.name);
         IF sync_compare(org, c, e) THEN
             total := total + sync_reconcile(org, connector_no, e.number);
         END IF;

@@ -1,8 +1,76 @@
--- Matching: which remote record is which local row.
+-- Matching: which remote record is which local row, and what it means that several connectors have one.
+
+CREATE FUNCTION sync_is_held(r sync_record) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN EXISTS (SELECT FROM sync_record o
+                   WHERE o.local_id = r.local_id AND o.org_id = r.org_id AND o.entity = r.entity AND o.connector <> r.connector
+                     AND o.external_id IS NOT NULL AND o.remote_fingerprint IS NOT NULL);
+COMMENT ON FUNCTION sync_is_held(sync_record) IS 'Whether another connector has a record that is linked to the same local row: such a row is never deleted.';
+
+-- A record that is gone from one system takes its link along, and not the row: another system still has it.
+CREATE FUNCTION sync_let_go(org uuid, ids bigint[]) RETURNS bigint[]
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH released AS (
+        UPDATE sync_record r
+        SET external_id = NULL, parent_id = NULL, match_key = NULL, remote = NULL, remote_modified_at = NULL, agreed_fingerprint = NULL
+        WHERE r.org_id = org AND r.id = ANY (ids) AND r.change = 'deleted' AND sync_is_held(r)
+        RETURNING r.id)
+    SELECT coalesce(array_agg(id), '{}') FROM released
+$$;
+COMMENT ON FUNCTION sync_let_go(uuid, bigint[]) IS 'Ends the links of deleted records whose local rows another connector has as well; returns their rows of the ledger.';
+
+CREATE FUNCTION sync_is_shared(org uuid, connector_no int, entity_no smallint) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM sync_comparison k WHERE k.org_id = org AND k.entity = entity_no AND k.connector <> connector_no)
+$$;
+COMMENT ON FUNCTION sync_is_shared(uuid, int, smallint) IS 'Whether other connectors of the organisation have the same local rows in their ledgers.';
+
+-- Two systems that differ on a row that they share turn it back and forth, apply by apply.
+CREATE FUNCTION sync_shared_with(org uuid, connector_no int, entity_no smallint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF NOT sync_is_shared(org, connector_no, entity_no) THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT jsonb_object_agg(x.name, x.n)
+        FROM (SELECT i.name, count(*) AS n
+              FROM sync_record r
+              CROSS JOIN LATERAL (
+                  SELECT o.connector FROM sync_record o
+                  WHERE o.local_id = r.local_id AND o.org_id = org AND o.entity = entity_no AND o.connector <> connector_no
+                    AND o.external_id IS NOT NULL AND o.remote_fingerprint IS DISTINCT FROM r.remote_fingerprint AND o.remote_fingerprint IS NOT NULL
+                  OFFSET 0) o
+              JOIN integration_connector i ON i.org_id = org AND i.number = o.connector
+              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.change = 'updated'
+              GROUP BY i.name) x);
+END
+$$;
+COMMENT ON FUNCTION sync_shared_with(uuid, int, smallint) IS 'Of the updated records of a connector, how many have a local row that another connector holds differently: {its name: count}; NULL where none has.';
+
+CREATE FUNCTION sync_removed_name(c integration_connector) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN c.system || ' (removed)';
+COMMENT ON FUNCTION sync_removed_name(integration_connector) IS 'What documents of a connector carry as sync_type once it is removed: its system, as another one may get its name.';
+
+CREATE FUNCTION sync_rename_documents(org uuid, e sync_entity, old_name text, new_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF e.is_document THEN
+        EXECUTE format('UPDATE @extschema@.%I SET sync_type = $3 WHERE org_id = $1 AND sync_type = $2', e.local_table) USING org, old_name, new_name;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_rename_documents(uuid, sync_entity, text, text) IS 'Says of a connector''s documents in a built-in table that they are another one''s.';
 
 -- Links what has one of these match keys once on each side. Where a key is not unique nothing is guessed:
 -- the remote records that a local row might be are marked ambiguous, and listed. A variation that only
--- inherited its product's SKU doesn't make that SKU ambiguous.
+-- inherited its product's SKU doesn't make that SKU ambiguous. A document that another connector is linked with is no
+-- candidate: two shops number their orders alike.
 --
 -- The planner settings: the ledger is read by index whatever an earlier, larger call made the plan look like, while
 -- the two sets of candidates are hashed (the tracking triggers, which call this, turn that off), never compared each with
@@ -16,6 +84,8 @@ DECLARE
     remote_rows bigint[];
     local_rows bigint[];
     ambiguous_rows bigint[];
+    candidates text[];
+    taken text[];
     linked bigint := 0;
 BEGIN
     -- Two who link the same records at once do so one after the other: what is read below is then what the first has left.
@@ -23,6 +93,16 @@ BEGIN
     WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
       AND r.match_key = ANY (keys) AND r.local_id IS NULL
     ORDER BY r.id FOR NO KEY UPDATE;
+    -- so do two connectors that are after the same documents
+    IF (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no) AND sync_is_shared(org, connector_no, entity_no) THEN
+        candidates := ARRAY(SELECT r.local_id FROM sync_record r
+                            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+                              AND r.local_match_key = ANY (keys) AND r.external_id IS NULL);
+        PERFORM FROM sync_record r WHERE r.local_id = ANY (candidates) AND r.org_id = org AND r.entity = entity_no ORDER BY r.id FOR NO KEY UPDATE;
+        taken := ARRAY(SELECT r.local_id FROM sync_record r
+                       WHERE r.local_id = ANY (candidates) AND r.org_id = org AND r.entity = entity_no
+                         AND r.connector <> connector_no AND r.external_id IS NOT NULL);
+    END IF;
 
     WITH remote AS (
         SELECT r.id, r.match_key AS key, r.local_id IS NULL AS is_open,
@@ -39,7 +119,8 @@ BEGIN
                count(*) OVER (PARTITION BY r.local_match_key) AS n
         FROM sync_record r
         WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-          AND r.local_match_key = ANY (keys) AND r.local_id IS NOT NULL)
+          AND r.local_match_key = ANY (keys) AND r.local_id IS NOT NULL
+          AND NOT EXISTS (SELECT FROM unnest(taken) t (id) WHERE t.id = r.local_id))
     SELECT array_agg(r.id) FILTER (WHERE r.n = 1 AND l.n = 1),
            array_agg(l.id) FILTER (WHERE r.n = 1 AND l.n = 1),
            array_agg(r.id) FILTER (WHERE r.n > 1 OR l.n > 1)
@@ -71,7 +152,7 @@ BEGIN
     RETURN linked;
 END
 $$;
-COMMENT ON FUNCTION sync_match_keys(uuid, int, smallint, text[]) IS 'Links remote records to local rows by these match keys where a key is unique on both sides; marks the ambiguous ones. Returns the number linked.';
+COMMENT ON FUNCTION sync_match_keys(uuid, int, smallint, text[]) IS 'Links remote records to local rows by these match keys where a key is unique on both sides; marks the ambiguous ones. A document that another connector is linked with stays that one''s. Returns the number linked.';
 
 -- Starts from the local rows without a link: that set is the small one, or empty, in the usual case.
 CREATE FUNCTION sync_match(org uuid, connector_no int, entity_no smallint) RETURNS bigint
@@ -87,6 +168,10 @@ AS $$
               AND EXISTS (SELECT FROM sync_record r
                           WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
                             AND r.match_key = l.local_match_key AND r.local_id IS NULL)
+              AND NOT EXISTS (SELECT FROM sync_entity e, sync_record o
+                              WHERE e.number = entity_no AND e.is_document
+                                AND o.local_id = l.local_id AND o.org_id = org AND o.entity = entity_no
+                                AND o.connector <> connector_no AND o.external_id IS NOT NULL)
             UNION ALL
             SELECT r.match_key
             FROM sync_record r

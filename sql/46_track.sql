@@ -100,13 +100,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_track_comparisons(sync_layout_sql) IS 'SQL that joins a row n with the comparisons of its organisation''s connectors; of a shared relation, also where there are none.';
 
--- A key in its usual spelling is its own normal form: only another spelling has to be normalised.
+-- A key in its usual spelling is its own normal form: only another spelling has to be normalised. Of a document that came
+-- from some connector, that has to be looked at too.
 CREATE FUNCTION sync_track_key_kept(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT coalesce(format('(r.local_match_key = h.match_1 COLLATE "C" OR r.local_match_key IS NOT DISTINCT FROM sync_row_match_key(h.spec, %L, ARRAY[%s]))',
-                           s.match_names, string_agg('h.match_' || t.place, ', ' ORDER BY t.place)),
-                    'r.local_match_key IS NULL')
+    SELECT CASE WHEN count(*) = 0 THEN 'r.local_match_key IS NULL'
+                ELSE format('(r.local_match_key = h.match_1 COLLATE "C"%s OR r.local_match_key IS NOT DISTINCT FROM sync_row_match_key(h.spec, %L, ARRAY[%s]))',
+                            CASE WHEN s.match_names ~ ',sync_type$' THEN format(' AND h.match_%s IS NULL', count(*)) END,
+                            s.match_names, string_agg('h.match_' || t.place, ', ' ORDER BY t.place)) END
     FROM unnest(s.match_texts) WITH ORDINALITY t (text, place)
 $$;
 COMMENT ON FUNCTION sync_track_key_kept(sync_layout_sql) IS 'SQL for whether the new image h of a row r of the ledger has the match key that the ledger holds.';

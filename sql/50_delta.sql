@@ -63,7 +63,7 @@ BEGIN
             SELECT r.id, 'deleted', NULL, r.local_id, r.local_match_key, NULL
             FROM sync_record r
             WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL
-              AND mirror AND (class IS NULL OR class = 'deleted')
+              AND mirror AND NOT sync_is_held(r) AND (class IS NULL OR class = 'deleted')
             ORDER BY 2, 1
             LIMIT row_limit)
         SELECT d.change, d.external_id, d.local_id, d.key,
@@ -100,7 +100,8 @@ BEGIN
     SELECT count(*) INTO n FROM sync_record r
     WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.change = class;
     IF class = 'deleted' AND c.settings ->> 'deleted_scope' = 'all' THEN
-        n := n + sync_unlinked_count(org, c.number, e.number);
+        n := n + (SELECT count(*) FROM sync_record r
+                  WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL AND NOT sync_is_held(r));
     END IF;
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                'externalId', d.external_id,
@@ -141,7 +142,8 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'new', sync_delta_class(org, c, e, 'new', sample),
-        'updated', sync_delta_class(org, c, e, 'updated', sample),
+        'updated', sync_delta_class(org, c, e, 'updated', sample)
+                   || jsonb_strip_nulls(jsonb_build_object('sharedWith', sync_shared_with(org, c.number, e.number))),
         'deleted', deleted,
         'ambiguous', sync_delta_class(org, c, e, 'ambiguous', sample));
 END
@@ -211,7 +213,7 @@ BEGIN
     RETURN preview || '{"cacheHit": false}';
 END
 $$;
-COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta}.';
+COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta}; updated.sharedWith: {connector: count} where others hold such rows otherwise.';
 
 CREATE FUNCTION sync_detect(sync_type text, entity_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp

@@ -52,10 +52,10 @@ CREATE TABLE sync_preview_item (
 CREATE INDEX sync_preview_item_expiry ON sync_preview_item (expires_at);
 COMMENT ON TABLE sync_preview_item IS 'The records of a preview and the state of both sides that it was made of, a thousand to a row.';
 
--- deleted_scope = 'all': local rows that were never linked count as deletions
+-- deleted_scope = 'all': local rows that were never linked count as deletions, unless another connector has them
 CREATE FUNCTION sync_pending_change(r sync_record, mirror boolean) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    RETURN CASE WHEN mirror AND r.external_id IS NULL THEN 'deleted' ELSE r.change END;
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN NOT mirror OR r.external_id IS NOT NULL THEN r.change WHEN NOT sync_is_held(r) THEN 'deleted' END;
 COMMENT ON FUNCTION sync_pending_change(sync_record, boolean) IS 'What an apply would do for a row of the ledger.';
 
 CREATE FUNCTION sync_record_state(r sync_record) RETURNS uuid
@@ -80,7 +80,7 @@ BEGIN
     FROM (SELECT r.id, sync_record_state(r) AS state, (row_number() OVER (ORDER BY r.id) - 1) / 1000 AS part
           FROM sync_record r
           WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
-            AND (r.change IN ('new', 'updated', 'deleted') OR sync_is_mirror(c) AND r.external_id IS NULL)) x
+            AND (r.change IN ('new', 'updated', 'deleted') OR sync_is_mirror(c) AND r.external_id IS NULL AND NOT sync_is_held(r))) x
     GROUP BY x.part;
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
@@ -126,7 +126,8 @@ BEGIN
     END IF;
     RETURN (SELECT jsonb_object_agg(class, (SELECT count(*) FROM sync_record r
                                             WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
-                                              AND (r.change = class OR class = 'deleted' AND sync_is_mirror(c) AND r.external_id IS NULL)))
+                                              AND (r.change = class
+                                                   OR class = 'deleted' AND sync_is_mirror(c) AND r.external_id IS NULL AND NOT sync_is_held(r))))
             FROM unnest('{new,updated,deleted}'::text[]) class);
 END
 $$;
@@ -192,7 +193,7 @@ AS $$
     SELECT ARRAY(
         SELECT split_part(f, '=', 1) FROM unnest(string_to_array(split_part(k.spec, ':', 2), ',')) f
         UNION ALL
-        SELECT unnest('{custom,created_at,modified_at}'::text[])
+        SELECT unnest('{custom,created_at,modified_at,sync_type}'::text[])
         UNION ALL
         SELECT f
         FROM integration_connector c, sync_entity e, unnest(sync_kind_carried(c.kind, e.name)) f
@@ -200,7 +201,7 @@ AS $$
           AND NOT EXISTS (SELECT FROM sync_field_map m
                           WHERE m.org_id = k.org_id AND m.connector = k.connector AND m.entity = k.entity AND m.field = f AND NOT m.compared))
 $$;
-COMMENT ON FUNCTION sync_written_fields(sync_comparison) IS 'The fields that an apply writes to a row that is there: the compared ones, and those that come along.';
+COMMENT ON FUNCTION sync_written_fields(sync_comparison) IS 'The fields that an apply writes to a row that is there: the compared ones, those that come along, and which connector a document came from.';
 
 -- One chunk, all or nothing, of rows that sync_apply_batch has locked. The ledger's row learns the new local row's key before that row is there, so that what
 -- tracks the relation finds it instead of entering another one.
@@ -211,6 +212,8 @@ AS $$
 DECLARE
     is_scanned boolean := (SELECT l.tracking = 'scan' FROM sync_layout l WHERE l.id = k.layout);
     operation text := CASE class WHEN 'new' THEN 'insert' WHEN 'updated' THEN 'update' ELSE 'delete' END;
+    came_from jsonb := (SELECT jsonb_build_object('sync_type', c.name) FROM integration_connector c, sync_entity e
+                        WHERE c.org_id = k.org_id AND c.number = k.connector AND e.number = k.entity AND e.is_document);
     fields text[];
     ids text[];
     external_ids text[];
@@ -219,7 +222,8 @@ DECLARE
     images text[];
     prints bigint[];
 BEGIN
-    SELECT array_agg(r.local_id ORDER BY r.id), array_agg(r.external_id ORDER BY r.id), array_agg(r.remote ORDER BY r.id)
+    SELECT array_agg(r.local_id ORDER BY r.id), array_agg(r.external_id ORDER BY r.id),
+           array_agg(CASE WHEN came_from IS NULL THEN r.remote ELSE r.remote || came_from END ORDER BY r.id)
     INTO ids, external_ids, records
     FROM sync_record r WHERE r.org_id = k.org_id AND r.id = ANY (chunk);
     IF class = 'new' THEN
@@ -254,8 +258,6 @@ COMMENT ON FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid) IS '
 CREATE FUNCTION sync_note_written(k sync_comparison, operation text, ids text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-DECLARE
-    entity_name text := (SELECT e.name FROM sync_entity e WHERE e.number = k.entity);
 BEGIN
     IF operation = 'delete' THEN
         PERFORM sync_drop_local(k.layout, k.org_id, ids);
@@ -265,7 +267,7 @@ BEGIN
     SET local_fingerprint = l.fingerprint,
         local_match_key = l.match_key,
         agreed_fingerprint = CASE WHEN l.fingerprint = r.remote_fingerprint THEN l.fingerprint ELSE r.agreed_fingerprint END
-    FROM (SELECT x.local_id, sync_fingerprint(k.spec, x.record) AS fingerprint, sync_match_key(entity_name, x.record) AS match_key
+    FROM (SELECT x.local_id, sync_fingerprint(k.spec, x.record) AS fingerprint, sync_match_key(k.spec, x.record) AS match_key
           FROM sync_local_records(k.layout, k.org_id, ids) x) l
     WHERE r.org_id = k.org_id AND r.connector = k.connector AND r.entity = k.entity AND r.local_id = l.local_id;
 END
@@ -335,7 +337,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_match_late(sync_comparison, bigint[]) IS 'Links those of some new records that local rows have turned up for.';
 
--- The next batch of a class after a row of the ledger: {last, done, failures, unequal}; last NULL when there is none.
+-- The next batch of a class after a row of the ledger: {last, done, failures, unequal, kept}; last NULL when there is none.
 CREATE FUNCTION sync_apply_batch(org uuid, connector_no int, entity_no smallint, class text, after bigint, upto bigint, batch int,
         preview uuid, history uuid) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -346,6 +348,7 @@ DECLARE
     c integration_connector;
     ids bigint[];
     states uuid[];
+    kept bigint[] := '{}';
     last bigint;
     outcome jsonb;
 BEGIN
@@ -386,8 +389,12 @@ BEGIN
           WHERE r.org_id = org AND r.id = ANY (ids) AND sync_pending_change(r, sync_is_mirror(c)) = class
             AND (states IS NULL OR sync_record_state(r) = states[array_position(ids, r.id)])
           ORDER BY r.id FOR UPDATE) x;
-    IF ids IS NULL THEN
-        RETURN jsonb_build_object('last', last, 'done', 0, 'failures', '[]'::jsonb);
+    IF class = 'deleted' THEN
+        kept := sync_let_go(org, ids);
+        ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT unnest(kept) ORDER BY 1);
+    END IF;
+    IF coalesce(cardinality(ids), 0) = 0 THEN
+        RETURN jsonb_build_object('last', last, 'done', 0, 'failures', '[]'::jsonb, 'kept', cardinality(kept));
     END IF;
     outcome := sync_apply_ids(k, class, ids, history);
     INSERT INTO sync_apply_failure (org_id, history_id, change, external_id, local_id, match_key, sqlstate, message, detail)
@@ -402,7 +409,7 @@ BEGIN
         items_failed = items_failed + jsonb_array_length(outcome -> 'failures')
     WHERE h.org_id = org AND h.id = history;
     RETURN jsonb_build_object(
-        'last', last, 'done', outcome -> 'done',
+        'last', last, 'done', outcome -> 'done', 'kept', cardinality(kept),
         'failures', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(f) - 'org_id' - 'id' - 'history_id' - 'created_at')), '[]')
                      FROM (SELECT * FROM sync_apply_failure x WHERE x.org_id = org AND x.history_id = history AND x.change = class
                            ORDER BY x.id DESC LIMIT jsonb_array_length(outcome -> 'failures')) f),

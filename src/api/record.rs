@@ -31,12 +31,12 @@ fn sync_row_fingerprint<'a>(comparison: &str, layout: &str, texts: Array<'a, &'a
     pgrx::Uuid::from_bytes(made.unwrap_or_else(|e| raise(e)).0)
 }
 
-/// `sync_match_key(entity_type, record jsonb) → text`; NULL where the record has none.
+/// `sync_match_key(entity_type, record jsonb) → text`; NULL where the record has none, or is a document that came from
+/// another connector than that of the comparison, which may stand for the entity type.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_match_key(entity_type: &str, record: JsonB) -> Option<String> {
-    let entity: Result<EntityType> = entity_type.parse();
-    entity
-        .and_then(|entity| Ok(engine::match_key(entity, object(&record)?)))
+    comparison(entity_type)
+        .and_then(|c| Ok(engine::match_key_by(&c, object(&record)?)))
         .unwrap_or_else(|e| raise(e))
 }
 

@@ -107,6 +107,9 @@ pub(super) const ASIDE: &[Field] = &[
     Field::aside("custom", Kind::Any),
 ];
 
+/// Which connector a document came from. Numbers of documents mean something in one system only.
+pub(super) const CAME_FROM: &[Field] = &[Field::aside(super::comparison::SYNC_TYPE, Kind::Text)];
+
 pub(super) const CUSTOMERS: &[Field] = join!(
     &[
         email("email"),
@@ -204,6 +207,7 @@ pub(super) const ORDERS: &[Field] = join!(
         list("tax_lines", TAX_LINES),
         list("refunds", &[text("id"), text("reason"), number("total")]),
     ],
+    CAME_FROM,
     ASIDE,
 );
 

@@ -1,7 +1,7 @@
 //! The field lists of what only an ERP has. Elements of lists are declared sorted by name.
 
 use super::catalogue::{
-    concat, email, flag, join, list, number, text, time, total, ASIDE, COMPANY, LINE_SKU, PARTNERS,
+    concat, email, flag, join, list, number, text, time, total, ASIDE, CAME_FROM, COMPANY, LINE_SKU, PARTNERS,
 };
 use super::schema::{Field, Kind};
 
@@ -48,6 +48,7 @@ pub(super) const PURCHASES: &[Field] = join!(
         list("lines", PURCHASE_LINES),
         flag("is_active"),
     ],
+    CAME_FROM,
     ASIDE,
 );
 
@@ -99,6 +100,7 @@ pub(super) const SALES: &[Field] = join!(
         list("lines", SALE_LINES),
         flag("is_active"),
     ],
+    CAME_FROM,
     ASIDE,
 );
 
@@ -147,6 +149,7 @@ pub(super) const TRANSFERS: &[Field] = join!(
         list("lines", TRANSFER_LINES),
         flag("is_active"),
     ],
+    CAME_FROM,
     ASIDE,
 );
 

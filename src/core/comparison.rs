@@ -1,11 +1,14 @@
 //! What two sides of a record are compared by: some of its entity type's fields, and custom ones.
 //!
 //! Written as text, it is `customers` (all compared fields) or `customers:email,name,custom.vat=number`. A custom
-//! field has its kind behind the name, as no catalogue knows it.
+//! field has its kind behind the name, as no catalogue knows it. Behind the fields of a document may stand whose
+//! documents they are, as the MD5 of the connector's name: `orders:number,status:0a1b…`. A hash, as comparisons become
+//! part of generated functions, and names are other people's.
 
 use super::entity::EntityType;
 use super::schema::{self, Kind};
 use crate::error::{Code, Error};
+use md5::{Digest, Md5};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +29,7 @@ pub struct Compared {
 pub struct Comparison {
     entity: EntityType,
     fields: Vec<Compared>,
+    owner: Option<[u8; 16]>,
 }
 
 impl Compared {
@@ -62,12 +66,25 @@ impl Comparison {
     pub fn fields(&self) -> &[Compared] {
         &self.fields
     }
+
+    /// Whether a local row that came from this connector (None: from none) can be one of its records: numbers of
+    /// documents mean something in one system only.
+    pub fn may_own(&self, sync_type: Option<&str>) -> bool {
+        match (self.owner, sync_type) {
+            (Some(owner), Some(name)) if !name.is_empty() => owner == <[u8; 16]>::from(Md5::digest(name)),
+            _ => true,
+        }
+    }
 }
+
+/// The field of a document that says which connector it came from.
+pub const SYNC_TYPE: &str = "sync_type";
 
 fn of_catalogue(entity: EntityType) -> Comparison {
     let fields = schema::compared(entity).iter();
     Comparison {
         entity,
+        owner: None,
         fields: fields
             .map(|f| Compared {
                 name: f.name.to_owned(),
@@ -125,6 +142,10 @@ impl FromStr for Comparison {
             return Ok(Self::all(text.parse()?).clone());
         };
         let entity: EntityType = entity.parse()?;
+        let (list, owner) = match list.split_once(':') {
+            Some((list, owner)) => (list, Some(hash(owner)?)),
+            None => (list, None),
+        };
         let mut fields = list
             .split(',')
             .filter(|name| !name.is_empty())
@@ -132,8 +153,24 @@ impl FromStr for Comparison {
             .collect::<Result<Vec<_>, _>>()?;
         fields.sort_by(|a, b| a.name.cmp(&b.name));
         fields.dedup_by(|a, b| a.name == b.name);
-        Ok(Comparison { entity, fields })
+        Ok(Comparison {
+            entity,
+            fields,
+            owner,
+        })
     }
+}
+
+fn hash(text: &str) -> Result<[u8; 16], Error> {
+    let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let read = u128::from_str_radix(text, 16).ok().filter(|_| digits);
+    read.map(u128::to_be_bytes).ok_or_else(|| {
+        Error::new(
+            Code::Invalid,
+            format!("\"{text}\" is no hash of a connector's name"),
+        )
+        .hint("After a second colon stands the MD5 of the name.")
+    })
 }
 
 impl fmt::Display for Comparison {
@@ -146,7 +183,10 @@ impl fmt::Display for Comparison {
                 write!(f, "={}", field.kind.name())?;
             }
         }
-        Ok(())
+        match self.owner {
+            Some(owner) => write!(f, ":{:032x}", u128::from_be_bytes(owner)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -161,6 +201,8 @@ mod tests {
             "customers:",
             "customers:email,name",
             "products:custom.vat=number,sku",
+            "orders:number:00fffb2d8a2f6c3f4c4a2f4f4b4e4d4c",
+            "orders::00fffb2d8a2f6c3f4c4a2f4f4b4e4d4c",
         ] {
             let read: Comparison = text.parse().unwrap();
             assert_eq!(read.to_string(), text);
@@ -190,10 +232,25 @@ mod tests {
             "customers:custom.=text",
             "customers:custom.a=money",
             "customers:email=text",
+            "orders:number:",
+            "orders:number:shop",
+            "orders:number:+0fffb2d8a2f6c3f4c4a2f4f4b4e4d4c",
         ] {
             let error = text.parse::<Comparison>().unwrap_err();
             assert!(error.code == Code::Invalid && error.hint.is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_document_is_its_connectors_or_nobodys() {
+        let md5_of_shop = "6a1e5eea07e0ce5c0e1e7a8f9a57a0e1";
+        let wrong: Comparison = format!("orders:number:{md5_of_shop}").parse().unwrap();
+        assert!(wrong.may_own(None) && wrong.may_own(Some("")) && !wrong.may_own(Some("outlet")));
+        let name = "a \"shop\":$track$";
+        let hash = u128::from_be_bytes(Md5::digest(name).into());
+        let own: Comparison = format!("orders:number:{hash:032x}").parse().unwrap();
+        assert!(own.may_own(Some(name)) && !own.may_own(Some("shop")));
+        assert!(Comparison::all(EntityType::Orders).may_own(Some("anybody")));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use diff::diff;
 pub use entity::EntityType;
 pub use fingerprint::{fingerprint, spec, Fingerprint};
 pub use mapping::{apply as apply_mappings, Mapping};
-pub use normalise::{match_fields, match_key, normalise, normalise_value, strip_nul};
+pub use normalise::{match_fields, match_key, match_key_by, normalise, normalise_value, strip_nul};
 pub use record::{Record, Stub};
 pub use row::Layout;
 pub use schema::{compared, field, fields, Field, Kind};

@@ -5,6 +5,7 @@
 //! The normalised form is for comparing and showing; what is written to a system is the record itself.
 
 use super::canon::{self, Canon};
+use super::comparison::{Comparison, SYNC_TYPE};
 use super::entity::EntityType;
 use super::schema::{self, Kind};
 use serde_json::{Map, Value};
@@ -30,6 +31,12 @@ pub fn match_key(entity: EntityType, record: &Map<String, Value>) -> Option<Stri
     match_fields(entity)
         .iter()
         .find_map(|name| as_match_key(canon::canon(match_kind(name), record.get(*name)?)?))
+}
+
+/// The same of a record that may have come from another connector than the one that it is compared with: then it has none.
+pub fn match_key_by(comparison: &Comparison, record: &Map<String, Value>) -> Option<String> {
+    let came_from = record.get(SYNC_TYPE).and_then(Value::as_str);
+    match_key(comparison.entity(), record).filter(|_| comparison.may_own(came_from))
 }
 
 /// A value as a match key.

@@ -2,7 +2,7 @@
 //! touches a million rows spends its time here.
 
 use super::canon::{self, Canon};
-use super::comparison::Comparison;
+use super::comparison::{Comparison, SYNC_TYPE};
 use super::fingerprint::{of_fields, Fingerprint};
 use super::normalise;
 use super::schema::Kind;
@@ -19,6 +19,8 @@ pub struct Layout {
     places: Vec<Place>,
     /// Where a match key can stand, best first.
     keys: Vec<(usize, Kind)>,
+    /// Where it stands which connector the row came from.
+    came_from: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +48,7 @@ impl Layout {
                 .iter()
                 .filter_map(|name| Some((find(name)?, normalise::match_kind(name))))
                 .collect(),
+            came_from: find(SYNC_TYPE),
             comparison,
         }
     }
@@ -69,6 +72,10 @@ impl Layout {
 
     /// What the row is matched by.
     pub fn match_key(&self, row: &[Option<Cow<'_, str>>]) -> Option<String> {
+        let came_from = self.came_from.and_then(|at| text(row, at));
+        if !self.comparison.may_own(came_from) {
+            return None;
+        }
         self.keys
             .iter()
             .find_map(|(at, kind)| normalise::as_match_key(canon::of_text(*kind, text(row, *at)?)?))
@@ -157,6 +164,21 @@ mod tests {
         let made = layout.fingerprint(&row(&[None, Some("")]));
         assert_eq!(made, fingerprint(&comparison, &Map::new()));
         assert_eq!(layout.match_key(&row(&[None, Some("x")])), None);
+    }
+
+    #[test]
+    fn a_document_of_another_connector_has_no_match_key() {
+        let comparison: Comparison = "orders:status:cc6fd4f2dc2c3a7c6ae7f2e4f4a2c4e6".parse().unwrap();
+        let layout = Layout::new(comparison, "number,status,sync_type");
+        let key = |from| layout.match_key(&row(&[Some("1001"), None, from]));
+        assert_eq!(
+            (key(None).as_deref(), key(Some("")).as_deref()),
+            (Some("1001"), Some("1001"))
+        );
+        assert_eq!(key(Some("outlet")), None);
+        let of_nobody = Layout::new("orders:status".parse().unwrap(), "number,status,sync_type");
+        let texts = row(&[Some("1001"), None, Some("outlet")]);
+        assert_eq!(of_nobody.match_key(&texts).as_deref(), Some("1001"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ struct Tally {
     done: [u64; 3],
     failed: u64,
     unequal: u64,
+    kept: u64,
     shown: Vec<Value>,
 }
 
@@ -38,6 +39,7 @@ impl Tally {
         }
         self.failed += batch.failures.len() as u64;
         self.unequal += batch.unequal;
+        self.kept += batch.kept;
         let room = SHOWN.saturating_sub(self.shown.len());
         self.shown.extend(batch.failures.into_iter().take(room));
     }
@@ -67,7 +69,7 @@ pub fn run(context: &Context, entity: EntityType, options: &ApplyOptions) -> Res
     let history = planned.history_id.as_str();
     match outcome {
         Ok(tally) => {
-            let facts = json!({ "errors": tally.shown, "unequal": tally.unequal });
+            let facts = json!({ "errors": tally.shown, "unequal": tally.unequal, "kept": tally.kept });
             short(|| {
                 apply::end(&context.key, history, tally.status(), duration, &facts)?;
                 match options.dry_run {
@@ -106,11 +108,11 @@ fn write_all(
     {
         let mut after = 0;
         loop {
-            let processed = tally.written() + tally.failed;
+            let processed = tally.written() + tally.failed + tally.kept;
             let batch = transaction(&mut || {
                 let preview = options.preview_id.as_deref();
                 let batch = apply::batch(&context.key, entity, planned, name, after, BATCH, preview)?;
-                let now = processed + batch.done + batch.failures.len() as u64;
+                let now = processed + batch.done + batch.failures.len() as u64 + batch.kept;
                 runs::progress(&context.key, "applying", total, now, name)?;
                 Ok(batch)
             })?;
@@ -145,6 +147,7 @@ fn report(
         "deleted": deleted,
         "failed": tally.failed,
         "unequal": tally.unequal,
+        "kept": tally.kept,
         "errors": fitting(tally.shown.into_iter()),
         "durationMs": duration,
     });

@@ -33,6 +33,9 @@ pub struct Batch {
     /// Written, and still not equal to the remote record.
     #[serde(default)]
     pub unequal: u64,
+    /// Gone in the remote, but another connector has them: the link ended, the row stayed.
+    #[serde(default)]
+    pub kept: u64,
 }
 
 /// Checks what is to be done and enters it into the history.

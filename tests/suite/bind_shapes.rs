@@ -50,6 +50,19 @@ fn a_table_with_many_columns_is_bound_by_all_of_its_fields() {
 }
 
 #[test]
+fn a_table_without_a_column_to_match_by_is_followed() {
+    let mut app = Bound::new(
+        "CREATE TABLE crm.names (id int PRIMARY KEY, label text);
+         SELECT sync_bind('customers', 'names', '{\"name\": \"label\"}', '{id}'); INSERT INTO names VALUES (1, 'Ada')",
+    );
+    app.run("UPDATE names SET label = 'Eve'; UPDATE names SET id = 2");
+    assert_eq!(
+        (app.local_ids(), app.drift("customers")),
+        ("2".to_owned(), String::new())
+    );
+}
+
+#[test]
 fn columns_of_citext_are_texts() {
     if !Server::has_extension("citext") {
         eprintln!("skipped: this Postgres has no citext");

@@ -109,7 +109,7 @@ pub fn connect(root: &mut Client, org: Uuid, name: &str, kind: &str) {
     root.execute(
         "WITH made AS (
             INSERT INTO integration_connector (org_id, name, kind, base_url, system, credentials)
-            VALUES ($1, $2, $3, 'https://shop.example', 'shop.example', '\\x00') RETURNING *)
+            VALUES ($1, $2, $3, 'https://shop.example', $2 || '.example', '\\x00') RETURNING *)
          SELECT sync_join_connector(org_id, number) FROM made",
         &[&org, &name, &kind],
     )

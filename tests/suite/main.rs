@@ -27,6 +27,7 @@ mod contract_app;
 mod contract_dump;
 mod crash;
 mod disconnect;
+mod documents;
 mod erp;
 mod erp_facts;
 mod faults;
