@@ -25,8 +25,8 @@ pub(super) fn erp(modern: bool) -> Erp {
     let partners = json!([
         {"id": 3, "name": "Ada", "email": "Ada@X.org ", "vat": "GB1", "street": "Old", "city": "Bath", "active": true,
          "is_company": false, "company_name": "X", "phone": "1", "parent_id": [9, "Y"], "country_id": [2, "Germany"],
-         "state_id": [5, "Bayern"], "write_date": "2026-01-01 00:00:00"},
-        {"id": 4, "name": "Bob", "email": "not.ada@x.org", "active": true, "write_date": "2026-01-01 00:00:00"},
+         "state_id": [5, "Bayern"], "partner_share": true, "write_date": "2026-01-01 00:00:00"},
+        {"id": 4, "name": "Bob", "email": "not.ada@x.org", "active": true, "partner_share": false, "write_date": "2026-01-01 00:00:00"},
     ]);
     let countries = json!([{"id": 1, "code": "GB", "name": "United Kingdom"}, {"id": 2, "code": "DE", "name": "Germany"}]);
     let states = json!([{"id": 5, "code": "BY", "name": "Bayern", "country_id": [2, "Germany"]},
@@ -143,6 +143,21 @@ fn a_contact_is_created_with_its_references() {
         );
         let sent = json!({"name": "Eve", "email": "eve@x.org", "vat": false, "country_id": 2, "state_id": 5});
         assert_eq!(writes(&server), [("create".to_owned(), sent)]);
+    }
+}
+
+#[test]
+fn the_address_of_an_internal_user_is_not_changed() {
+    for modern in [true, false] {
+        let server = taking(erp(modern));
+        let odoo = connect(&server, Value::Null, Value::Null);
+        let put = |id: &str, fields: Value| odoo.write(ALL, &change(Some(id), fields), &Meter::default());
+        let error = put("4", json!({"email": "eve@x.org", "phone": "2"})).unwrap_err();
+        assert_eq!(error.code, Code::NotGranted, "{error:?}");
+        assert!(writes(&server).is_empty());
+        put("4", json!({"phone": "2"})).unwrap();
+        put("3", json!({"email": "eve@x.org"})).unwrap();
+        assert_eq!(writes(&server).len(), 2);
     }
 }
 

@@ -130,6 +130,10 @@ impl Odoo {
         if entity == EntityType::Customers {
             self.put_place(&mut vals, id, &change.fields, meter)?;
             self.drop_company(&mut vals, id, meter)?;
+            if let Some(id) = id.filter(|_| vals.contains_key("email") && known.contains_key("partner_share"))
+            {
+                self.require_no_user(id, meter)?;
+            }
         }
         let id = match id {
             Some(id) => self.change(model, id, vals, meter)?,
@@ -252,6 +256,25 @@ impl Odoo {
             vals.remove("company_name");
         }
         Ok(())
+    }
+
+    /// The address of a contact is that of its user, whose new password is sent there: whoever changes it has another way in.
+    fn require_no_user(&self, id: u64, meter: &Meter) -> Result<()> {
+        let domain = json!([["id", "=", id]]);
+        let page = self.page("res.partner", &domain, &["partner_share".to_owned()], 1, meter)?;
+        if page
+            .rows
+            .first()
+            .is_none_or(|row| row["partner_share"] != Value::Bool(false))
+        {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::NotGranted,
+            format!("contact {id} is that of an internal user of Odoo"),
+        )
+        .detail("Its e-mail address is not changed: that is how the user signs in.")
+        .hint("Change it in Odoo itself."))
     }
 
     /// What a contact's field refers to.

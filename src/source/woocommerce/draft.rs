@@ -67,6 +67,32 @@ pub(super) fn draft(entity: EntityType, record: &Fields, current: Option<&Record
     Ok(out)
 }
 
+/// Who runs the shop: another e-mail address would be another way in.
+const STAFF: &[&str] = &["administrator", "shop_manager"];
+
+/// Users are written to where the connector reads them as customers: an e-mail address may be that of anybody who has an
+/// account in the shop.
+pub(super) fn require_customer(user: &Record, customer_role: &str) -> Result<()> {
+    let role = text(&user.data, "role").unwrap_or_default();
+    let is_customer = match customer_role {
+        "all" => !STAFF.contains(&role),
+        wanted => role == wanted,
+    };
+    if is_customer {
+        return Ok(());
+    }
+    let read = match customer_role {
+        "all" => "all but administrators and shop managers",
+        wanted => wanted,
+    };
+    Err(Error::new(
+        Code::NotGranted,
+        format!("user {} of the shop is no customer but has the role \"{role}\"", user.external_id),
+    )
+    .detail(format!("Roles that this connector writes to: {read}."))
+    .hint("Change that account in the shop itself; customer_role in the connector's settings says who is a customer."))
+}
+
 fn product(record: &Fields, current: Option<&Record>) -> Result<Fields> {
     let mut out = pick(record, PRODUCT);
     // The price of others is the regular one here; a shop computes its price from that.
@@ -250,6 +276,36 @@ mod tests {
 
     fn over(entity: EntityType, current: Record, record: Value) -> Value {
         Value::Object(draft(entity, &fields(record), Some(&current)).unwrap())
+    }
+
+    #[test]
+    fn only_the_roles_that_are_read_are_written_to() {
+        let user = |role: Value| {
+            Record::new(
+                EntityType::Customers,
+                "7",
+                fields(json!({"email": "a@b.c", "role": role})),
+            )
+        };
+        let refused = |role: Value, customer_role: &str| require_customer(&user(role), customer_role).err();
+        assert!(refused(json!("customer"), "customer").is_none());
+        assert!(refused(json!("wholesale"), "wholesale").is_none());
+        assert!(refused(json!("subscriber"), "all").is_none());
+        for (role, customer_role) in [
+            (json!("administrator"), "customer"),
+            (json!("administrator"), "all"),
+            (json!("shop_manager"), "all"),
+            (json!("subscriber"), "customer"),
+            (json!("customer"), "wholesale"),
+            (Value::Null, "customer"),
+        ] {
+            let error = refused(role.clone(), customer_role).unwrap();
+            assert_eq!(error.code, Code::NotGranted, "{role} {customer_role}");
+            assert!(
+                error.hint.is_some() && error.message.contains(role.as_str().unwrap_or("\"\"")),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

@@ -128,14 +128,14 @@ impl Source for WooCommerce {
         record: &Map<String, Value>,
         current: Option<&Record>,
     ) -> Result<Map<String, Value>> {
+        if let Some(current) = current.filter(|_| entity == EntityType::Customers) {
+            draft::require_customer(current, &self.settings.customer_role)?;
+        }
         draft::draft(entity, record, current)
     }
 
     fn find(&self, entity: EntityType, record: &Record, meter: &Meter) -> Result<Vec<Record>> {
-        match &record.match_key {
-            Some(key) => self.find_by_key(entity, key, meter),
-            None => Ok(Vec::new()),
-        }
+        self.find_like(entity, record, meter)
     }
 
     fn write(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {

@@ -84,6 +84,10 @@ fn records_are_found_by_their_match_key_exactly() {
                         {"id": 7, "sku": "M-1", "type": "variation", "parent_id": 6}]),
             )
         }
+        "GET products/categories" if seen.param("slug").is_some() => {
+            assert_eq!((seen.param("slug"), seen.param("search")), (Some("mugs"), None));
+            rows(json!([{"id": 8, "slug": "mugs", "name": "Mugs"}]))
+        }
         "GET products/categories" => rows(json!([{"id": 8, "slug": "mugs", "name": "Mugs"},
             {"id": 9, "slug": "more-mugs", "name": "More mugs"}, {"id": 10, "slug": "blue", "name": " MUGS"}])),
         other => panic!("{other}"),
@@ -100,6 +104,8 @@ fn records_are_found_by_their_match_key_exactly() {
         ids(&find(&shop, EntityType::Categories, json!({"name": "mugs"}))),
         ["8", "10"]
     );
+    let by_slug = json!({"name": "mugs", "slug": "mugs"});
+    assert_eq!(ids(&find(&shop, EntityType::Categories, by_slug)), ["8"]);
     let asked = server.seen().len();
     assert_eq!(
         ids(&find(&shop, EntityType::Products, json!({"name": "Mug"}))),
@@ -244,4 +250,131 @@ fn an_answer_that_is_no_record_leaves_it_open() {
         let error = write(&shop, EntityType::Products, None, None, json!({"sku": "x"})).unwrap_err();
         assert_eq!(error.code, Code::Nonsense, "{body}");
     }
+}
+
+/// A shop whose host gives `cap` rows at most, and whose listings end after `shown` of the rows that they count.
+fn capped(all: Vec<Value>, cap: usize, shown: usize) -> (Server, WooCommerce) {
+    shop(move |call, seen| {
+        assert!(call.starts_with("GET"), "{call}");
+        let offset: usize = seen.param("offset").map_or(0, |offset| offset.parse().unwrap());
+        let page: Vec<&Value> = all.iter().take(shown).skip(offset).take(cap).collect();
+        Reply::ok(json!(page).to_string()).header("X-WP-Total", all.len())
+    })
+}
+
+/// What stands beyond the first page would be created a second time.
+#[test]
+fn what_stands_beyond_the_first_page_is_found() {
+    let categories: Vec<Value> = (1..=130)
+        .map(|id| json!({"id": id, "slug": format!("hemd-{id}"), "name": format!("Hemd {id}")}))
+        .chain([json!({"id": 131, "slug": "hemd", "name": "Hemd"})])
+        .collect();
+    let same_sku: Vec<Value> = (1..=131)
+        .map(|id| json!({"id": id, "sku": "M-1", "type": "simple"}))
+        .collect();
+    for cap in [100, 50, 7] {
+        let (_server, shop) = capped(categories.clone(), cap, 131);
+        assert_eq!(
+            ids(&find(&shop, EntityType::Categories, json!({"name": "HEMD"}))),
+            ["131"],
+            "{cap}"
+        );
+        let (_server, shop) = capped(same_sku.clone(), cap, 131);
+        assert_eq!(
+            find(&shop, EntityType::Products, json!({"sku": "M-1"})).len(),
+            131,
+            "{cap}"
+        );
+    }
+    let (_server, shop) = capped(categories, 100, 130);
+    let wanted = Record::new(
+        EntityType::Categories,
+        "",
+        json!({"name": "Hemd"}).as_object().unwrap().clone(),
+    );
+    let error = shop
+        .find(EntityType::Categories, &wanted, &Meter::default())
+        .unwrap_err();
+    assert_eq!(error.code, Code::Nonsense, "{error:?}");
+}
+
+/// The shop knows better than its listings.
+#[test]
+fn a_record_that_stands_in_the_way_is_taken_over_where_it_is_the_same() {
+    let taken = |code: &'static str| {
+        shop(move |call, _| match call {
+            "POST products/categories" | "POST products" => Reply::new(
+                400,
+                json!({"code": code, "message": "Exists.", "data": {"status": 400, "resource_id": 131}})
+                    .to_string(),
+            ),
+            "GET products/categories/131" => {
+                Reply::ok(json!({"id": 131, "slug": "hemd", "name": "Hemd"}).to_string())
+            }
+            "GET products/131" => {
+                Reply::ok(json!({"id": 131, "sku": "M-1", "name": "Mug", "type": "simple"}).to_string())
+            }
+            "PUT products/categories/131" | "PUT products/131" => {
+                Reply::ok(json!({"id": 131, "name": "Hemd", "slug": "hemd"}).to_string())
+            }
+            other => panic!("{other}"),
+        })
+    };
+    for (entity, code, fields) in [
+        (EntityType::Categories, "term_exists", json!({"name": "hemd"})),
+        (
+            EntityType::Categories,
+            "term_exists",
+            json!({"name": "Shirt", "slug": "hemd"}),
+        ),
+        (
+            EntityType::Products,
+            "product_invalid_sku",
+            json!({"name": "Mug", "sku": "M-1"}),
+        ),
+    ] {
+        let (server, shop) = taken(code);
+        let written = write(&shop, entity, None, None, fields).unwrap();
+        assert_eq!((written.external_id.as_str(), writes(&server).len()), ("131", 2));
+    }
+    for (entity, code, fields) in [
+        (
+            EntityType::Categories,
+            "term_exists",
+            json!({"name": "Hemd", "slug": "shirts"}),
+        ),
+        (
+            EntityType::Products,
+            "product_invalid_sku",
+            json!({"name": "Mug", "sku": "M-2"}),
+        ),
+        (
+            EntityType::Products,
+            "product_invalid_id",
+            json!({"name": "Mug", "sku": "M-1"}),
+        ),
+    ] {
+        let (server, shop) = taken(code);
+        let error = write(&shop, entity, None, None, fields).unwrap_err();
+        assert_eq!(
+            (error.code, writes(&server).len()),
+            (Code::Invalid, 1),
+            "{error:?}"
+        );
+        assert_eq!(error.hint.unwrap().contains("131"), code != "product_invalid_id");
+    }
+}
+
+#[test]
+fn an_account_of_another_role_is_not_written_to() {
+    let (server, shop) = shop(|_, _| rows(json!([])));
+    let user = json!({"email": "boss@x.org", "role": "administrator"});
+    let user = Record::new(EntityType::Customers, "1", user.as_object().unwrap().clone());
+    let wanted = json!({"email": "boss@x.org", "first_name": "Eve"});
+    let error = shop
+        .draft(EntityType::Customers, wanted.as_object().unwrap(), Some(&user))
+        .unwrap_err();
+    assert_eq!(error.code, Code::NotGranted);
+    assert!(error.message.contains("administrator"), "{error:?}");
+    assert!(server.seen().is_empty());
 }

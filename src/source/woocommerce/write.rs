@@ -3,35 +3,76 @@
 use super::api::Params;
 use super::draft::body;
 use super::list::List;
+use super::read::PER_PAGE;
 use super::{map, WooCommerce};
-use crate::core::{EntityType, Record};
+use crate::core::{match_key, EntityType, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Meter, Response};
 use crate::source::{Change, Content, Unreadable, Written};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{json, Map, Value};
 
 impl WooCommerce {
-    /// Records with this match key, as the shop has them now.
-    pub(super) fn find_by_key(&self, entity: EntityType, key: &str, meter: &Meter) -> Result<Vec<Record>> {
+    /// Records with this one's match key, as the shop has them now.
+    pub(super) fn find_like(
+        &self,
+        entity: EntityType,
+        record: &Record,
+        meter: &Meter,
+    ) -> Result<Vec<Record>> {
+        let Some(key) = record.match_key.as_deref() else {
+            return Ok(Vec::new());
+        };
         let (list, name) = match entity {
             EntityType::Customers => (List::Customers, "email"),
             EntityType::Products => (List::Products, "sku"),
+            // Systems without slugs know categories by their name, which can only be searched for.
+            EntityType::Categories if has_slug(&record.data) => (List::Categories, "slug"),
             EntityType::Categories => (List::Categories, "search"),
             _ => return Ok(Vec::new()),
         };
         let mut params = self.params(&list, Content::Full, None, "all", meter)?;
         params.push((name.to_owned(), key.to_owned()));
-        let Some(page) = self.find_page(&list, &params, meter)? else {
-            return Ok(Vec::new());
-        };
         // A question by SKU finds variations as well.
-        let (variations, others): (Vec<Value>, Vec<Value>) =
-            page.rows.into_iter().partition(|row| row["type"] == "variation");
+        let (variations, others): (Vec<Value>, Vec<Value>) = self
+            .all_rows(&list, &params, meter)?
+            .into_iter()
+            .partition(|row| row["type"] == "variation");
         let mut records = self.all_readable(&list, &others, meter)?;
         records.extend(self.all_readable(&List::Variations, &variations, meter)?);
         records.retain(|record| has_key(entity, record, key));
         Ok(records)
+    }
+
+    /// All rows of an answer that may have several pages: one that is taken for the whole of it would have what stands on the
+    /// next page created a second time.
+    fn all_rows(&self, list: &List, params: &Params, meter: &Meter) -> Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        loop {
+            let mut params = params.clone();
+            if !rows.is_empty() {
+                params.push(("offset".to_owned(), rows.len().to_string()));
+            }
+            let Some(page) = self.find_page(list, &params, meter)? else {
+                return Ok(rows);
+            };
+            let came = page.rows.len();
+            rows.extend(page.rows);
+            match page.total {
+                Some(total) if rows.len() as u64 >= total => return Ok(rows),
+                Some(total) if came == 0 => {
+                    let message = format!(
+                        "the shop counts {total} {} and shows {}",
+                        list.route(),
+                        rows.len()
+                    );
+                    return Err(Error::new(Code::Nonsense, message)
+                        .hint("Nothing was written: the record may be among those. A plugin or cache may filter the shop's answers."));
+                }
+                None if came == 0 || came < PER_PAGE as usize => return Ok(rows),
+                _ => {}
+            }
+        }
     }
 
     /// Creates or changes one record.
@@ -49,7 +90,16 @@ impl WooCommerce {
             .api
             .write(method, &route, &params, &body(&change.fields), meter)?;
         if !response.is_success() {
-            return Err(self.refusal(entity, change, &response));
+            return match taken(change, &response) {
+                Some(id) => self.take_over(
+                    entity,
+                    change,
+                    &id,
+                    self.refusal(entity, change, &response),
+                    meter,
+                ),
+                None => Err(self.refusal(entity, change, &response)),
+            };
         }
         let (_, row) = self.api.expect_json(response)?;
         let nothing = || Error::new(Code::Nonsense, "the remote's answer to a write is no record");
@@ -72,6 +122,40 @@ impl WooCommerce {
             .detail(reason)),
             None => Ok(records),
         }
+    }
+
+    /// A creation that the shop refuses because it has the record, which no listing has shown: that one is changed, where
+    /// it is the same by its match key.
+    fn take_over(
+        &self,
+        entity: EntityType,
+        change: &Change,
+        id: &str,
+        refusal: Error,
+        meter: &Meter,
+    ) -> Result<Written> {
+        let refusal = refusal.hint(format!(
+            "The shop says that it is {id} already. If that is the one that is meant, set target_id to it."
+        ));
+        let list = List::of(entity, entity.name())?;
+        let params: Params = vec![("_fields".to_owned(), list.fields(Content::Full).to_owned())];
+        let (_, row) = self
+            .api
+            .get_json(&format!("{}/{}", list.route(), digits(id)?), &params, meter)?;
+        if row["type"] == "variation" {
+            return Err(refusal);
+        }
+        let there = self.all_readable(&list, &[row], meter)?;
+        let key = match_key(entity, &change.fields);
+        let is_same = |record: &Record| key.as_deref().is_some_and(|key| has_key(entity, record, key));
+        if !there.first().is_some_and(is_same) {
+            return Err(refusal);
+        }
+        let change = Change {
+            external_id: Some(id.to_owned()),
+            ..change.clone()
+        };
+        self.write_record(entity, &change, meter)
     }
 
     fn refusal(&self, entity: EntityType, change: &Change, response: &Response) -> Error {
@@ -97,6 +181,16 @@ impl WooCommerce {
     }
 }
 
+/// The record that stands in the way of a creation, as the shop names it: a category of that name, a product with that SKU.
+fn taken(change: &Change, response: &Response) -> Option<String> {
+    let json = response
+        .json
+        .as_ref()
+        .filter(|_| response.status == 400 && change.external_id.is_none())?;
+    let is_taken = matches!(response.remote_code(), "term_exists" | "product_invalid_sku");
+    map::id(&json!({ "id": json["data"]["resource_id"] })).filter(|_| is_taken)
+}
+
 /// Ids go into the path.
 fn digits(id: &str) -> Result<&str> {
     if !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) {
@@ -104,6 +198,13 @@ fn digits(id: &str) -> Result<&str> {
     }
     Err(Error::new(Code::Invalid, format!("\"{id}\" is no id of a shop"))
         .hint("WooCommerce's ids are numbers."))
+}
+
+fn has_slug(record: &Map<String, Value>) -> bool {
+    record
+        .get("slug")
+        .and_then(Value::as_str)
+        .is_some_and(|slug| !slug.trim().is_empty())
 }
 
 /// Categories of systems without slugs are known by their name.
