@@ -30,8 +30,11 @@ impl WooCommerce {
         if self.api.memo().global_variations == Some(false) {
             warnings.push("Variations are read product by product (WooCommerce before 10.3): pulls of products take longer.".to_owned());
         }
+        let status = self.status(&meter)?;
+        let orders = entities.get("orders").and_then(|orders| orders["count"].as_u64());
+        warnings.extend(undated(&status, orders.unwrap_or(0), self.settings.compare_limit));
         Ok(Probe {
-            version: self.version(&meter)?,
+            version: status["environment"]["version"].as_str().map(str::to_owned),
             auth_mode: self.api.mode().map_or("none", |mode| mode.name()).to_owned(),
             clock_skew_seconds: skew,
             latency_ms: u64::try_from(fastest.as_millis()).unwrap_or(u64::MAX),
@@ -107,15 +110,26 @@ impl WooCommerce {
         Ok((count, page))
     }
 
-    /// WooCommerce's version, where the key may read it.
-    fn version(&self, meter: &Meter) -> Result<Option<String>> {
-        let params = vec![("_fields".to_owned(), "environment".to_owned())];
+    /// Version and settings of WooCommerce, where the key may read them; else null.
+    fn status(&self, meter: &Meter) -> Result<Value> {
+        let params = vec![("_fields".to_owned(), "environment,settings".to_owned())];
         let response = self.api.get("system_status", &params, meter)?;
-        let json = response.json.as_ref().filter(|_| response.is_success());
-        Ok(json
-            .and_then(|json| json["environment"]["version"].as_str())
-            .map(str::to_owned))
+        let is_success = response.is_success();
+        Ok(response.json.filter(|_| is_success).unwrap_or_default())
     }
+}
+
+/// Where more orders are kept as posts than are compared one by one, most edits of one are not seen at once: a post gets
+/// another date by its own columns only, and of an order these are hardly more than the status.
+fn undated(status: &Value, orders: u64, compare_limit: u64) -> Option<String> {
+    let store = status["settings"]["order_datastore"].as_str()?;
+    (store.ends_with("_CPT") && orders > compare_limit).then(|| {
+        format!(
+            "The shop keeps its {orders} orders as posts, whose date stays when their address, currency, customer, lines, fees or \
+             coupons are edited. With more than compare_limit ({compare_limit}) orders such edits show at the next full pass \
+             (sync_ext.full_pass_interval): raise compare_limit, or switch the shop to high-performance order storage."
+        )
+    })
 }
 
 fn reason(error: &Error) -> String {

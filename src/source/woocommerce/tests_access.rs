@@ -138,6 +138,40 @@ fn a_probe_tells_what_can_be_read() {
     assert_eq!(probe.memo["auth"], "oauth1");
 }
 
+/// The settings as shops have shown them (8.0 with orders as posts, 11.0 with tables of their own).
+#[test]
+fn a_probe_warns_of_orders_whose_edits_have_no_date() {
+    let warned = |store: &'static str, orders: u64, compare_limit: u64| {
+        let server = Server::start(move |seen, _| match seen.path.as_str() {
+            "/wp-json/" => Reply::ok(r#"{"namespaces":["wc/v3"]}"#),
+            "/wp-json/wc/v3/system_status" => {
+                assert_eq!(seen.param("_fields"), Some("environment,settings"));
+                Reply::ok(
+                    json!({"environment": {"version": "8.0.3"}, "settings": {"order_datastore": store}})
+                        .to_string(),
+                )
+            }
+            "/wp-json/wc/v3/orders" => Reply::ok("[]").header("X-WP-Total", orders),
+            _ => Reply::ok("[]").header("X-WP-Total", 7),
+        });
+        let probe = connect(&server, json!({"compare_limit": compare_limit}), json!(null))
+            .probe()
+            .unwrap();
+        probe
+            .warnings
+            .into_iter()
+            .find(|warning| warning.contains("as posts"))
+    };
+    let told = warned("WC_Order_Data_Store_CPT", 6200, 5000).unwrap();
+    assert!(
+        told.contains("6200") && told.contains("5000") && told.contains("full_pass_interval"),
+        "{told}"
+    );
+    assert_eq!(warned("WC_Order_Data_Store_CPT", 5000, 5000), None);
+    let tables = "Automattic\\WooCommerce\\Internal\\DataStores\\Orders\\OrdersTableDataStore";
+    assert_eq!(warned(tables, 6200, 5000), None);
+}
+
 /// Plays a recorded answer to every request.
 fn replay(path: &str) -> Option<Server> {
     let response = recording(path)?["response"].take();

@@ -38,6 +38,7 @@ pub struct Filter {
     pub sku: Option<String>,
     /// The type of a product: `simple`, `variable`, `grouped` or `external`.
     pub type_of: Option<String>,
+    pub slug: Option<String>,
     pub search: Option<String>,
     pub customer: Option<Id>,
 }
@@ -93,6 +94,9 @@ pub fn read(config: &Config, kind: Kind, pairs: &[(String, String)]) -> Result<P
     let sku = r
         .text("sku")
         .filter(|_| kind == Kind::Products || kind == Kind::Variations);
+    let slug = r
+        .text("slug")
+        .filter(|_| matches!(kind, Kind::Products | Kind::Categories));
     let customer = r.integer("customer", 0, None).filter(|_| kind == Kind::Orders);
     if !r.bad.is_empty() {
         return Err(ApiError::invalid(&r.bad));
@@ -107,6 +111,7 @@ pub fn read(config: &Config, kind: Kind, pairs: &[(String, String)]) -> Result<P
         email,
         sku,
         type_of,
+        slug,
         search,
         customer,
     };

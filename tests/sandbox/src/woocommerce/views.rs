@@ -142,6 +142,10 @@ fn matches(data: &Data, kind: Kind, id: Id, filter: &Filter) -> bool {
             .type_of
             .as_ref()
             .is_none_or(|t| data.field(kind, id, "type") == **t)
+        && filter
+            .slug
+            .as_ref()
+            .is_none_or(|s| data.field(kind, id, "slug") == **s)
         && (filter.parents.is_empty() || filter.parents.contains(&parent(data, kind, id)))
         && filter.search.as_ref().is_none_or(|s| found(data, kind, id, s))
 }
