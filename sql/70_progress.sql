@@ -32,6 +32,7 @@ CREATE TABLE sync_progress (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE sync_progress IS 'How far each run is. Apps may insert and update rows themselves; a trigger computes elapsed time, speed, ETA and percent.';
 COMMENT ON COLUMN sync_progress.speed_items_per_min IS 'Over the last 15 to 30 seconds, so that an ETA follows a slowdown.';
+COMMENT ON COLUMN sync_progress.eta_seconds IS 'By that speed; NULL where there is none yet, or it would be more than a year.';
 COMMENT ON COLUMN sync_progress.phase IS 'What the run is doing. While it is fetching, verifying or matching, reaching the total doesn''t complete it.';
 COMMENT ON COLUMN sync_progress.window_started_at IS 'Begin of the window over which the speed is measured.';
 
@@ -85,6 +86,10 @@ BEGIN
         NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60 * greatest(0, done - NEW.window_count) / seconds)::numeric, 2) END;
         NEW.eta_seconds := CASE WHEN NEW.speed_items_per_min > 0
                                 THEN round(60 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min, 1) END;
+        -- at a speed of next to nothing, that is no time to tell anybody
+        IF NEW.eta_seconds > 31557600 THEN
+            NEW.eta_seconds := NULL;
+        END IF;
     END IF;
     -- Ids only: a channel has no row-level security. An assignment, since PERFORM would run a query.
     announced := pg_notify('sync_progress', json_build_object('org_id', NEW.org_id, 'sync_id', NEW.sync_id)::text);
@@ -127,7 +132,7 @@ SELECT p.sync_id, p.entity_type, p.source_system, p.status, p.phase,
        p.processed_count || ' / ' || p.total_items AS items,
        p.failed_count AS failed, p.skipped_count AS skipped,
        p.speed_items_per_min AS per_minute,
-       make_interval(secs => least(round(p.eta_seconds), 1e9)::double precision) AS eta,
+       CASE WHEN p.eta_seconds <= 31557600 THEN make_interval(secs => round(p.eta_seconds)::double precision) END AS eta,
        date_trunc('second', coalesce(p.completed_at, clock_timestamp()) - p.started_at) AS elapsed,
        p.current_item, p.started_at, p.updated_at, p.org_id
 FROM sync_progress p

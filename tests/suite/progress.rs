@@ -53,6 +53,28 @@ fn an_update_returns_what_is_computed() {
     assert_eq!(row.get::<_, &str>(4), "running");
 }
 
+/// A speed of next to nothing has no end that could be told.
+#[test]
+fn what_would_take_for_ever_has_no_eta() {
+    let (_db, mut app) = app();
+    begin(&mut app, 1_000_000_000);
+    let set = "UPDATE sync_progress SET started_at = now() - interval '100 min', window_started_at = NULL, processed_count = ";
+    let seen = "SELECT concat_ws(' ', p.speed_items_per_min, coalesce(p.eta_seconds::text, 'none'), coalesce(l.eta::text, 'none'))
+                FROM sync_progress p, sync_progress_live l";
+    for (done, shown) in [("0", "0.00 none none"), ("1", "0.01 none none")] {
+        app.batch_execute(&format!("{set}{done}")).unwrap();
+        assert_eq!(text(&mut app, seen), shown);
+    }
+    app.batch_execute(&format!("{set}600000000")).unwrap();
+    assert_eq!(
+        text(
+            &mut app,
+            "SELECT eta BETWEEN '50 min' AND '80 min' FROM sync_progress_live"
+        ),
+        "t"
+    );
+}
+
 #[test]
 fn an_eta_follows_a_slowdown() {
     let (_db, mut app) = app();

@@ -51,9 +51,9 @@ fn run_page(page: &str, least: usize) {
     let db = TestDb::new();
     let org: Uuid = ORG.parse().unwrap();
     let role = db.role("admin", org);
-    // where the app has its own tables
+    // where the app makes a schema for its own tables
     db.client()
-        .batch_execute(&format!("CREATE SCHEMA crm AUTHORIZATION {role}"))
+        .batch_execute(&format!("GRANT CREATE ON DATABASE {} TO {role}", db.name()))
         .unwrap();
     let blocks = blocks(page);
     assert!(blocks.len() >= least, "{page} has {} blocks", blocks.len());
@@ -85,6 +85,26 @@ fn run_page(page: &str, least: usize) {
 #[test]
 fn the_readme_runs_as_printed() {
     run_page("README.md", 6);
+}
+
+/// What the superuser does for the app is in a block that needs a key file and a name of a database; the app's role is made
+/// before it is granted anything.
+#[test]
+fn the_readmes_role_is_there_before_it_is_granted_anything() {
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    let printed = page.lines().filter_map(|line| line.strip_prefix("    "));
+    let roles: Vec<&str> = printed
+        .filter(|line| line.starts_with("CREATE ROLE") || line.starts_with("SELECT sync_grant("))
+        .collect();
+    assert!(roles.len() >= 2, "{roles:?}");
+    let db = TestDb::new();
+    // roles are the whole server's
+    db.client()
+        .batch_execute(&format!(
+            "BEGIN; {}; ROLLBACK",
+            roles.join("\n").replace(';', ";\n").trim_end_matches([';', '\n'])
+        ))
+        .unwrap();
 }
 
 #[test]

@@ -139,7 +139,8 @@ impl Odoo {
             .collect())
     }
 
-    /// Which key the connector uses can't be told; the first of the user's keys to expire is named.
+    /// Which of the user's keys the connector uses can't be told, but it is none that has expired: it was let in. The first
+    /// of the others to expire is named.
     fn warn_of_expiry(&self, meter: &Meter, warnings: &mut Vec<String>) -> Result<()> {
         let Some(access) = self.api.access() else {
             return Ok(());
@@ -154,16 +155,23 @@ impl Odoo {
             text.get(..10)
                 .and_then(|day| day.parse::<chrono::NaiveDate>().ok())
         };
-        let soonest = keys
+        let today = Utc::now().date_naive();
+        let usable: Vec<_> = keys
             .iter()
-            .filter_map(|key| Some((days(key["expiration_date"].as_str()?)?, key)))
+            .map(|key| (key["expiration_date"].as_str().and_then(days), key))
+            .filter(|(day, _)| day.is_none_or(|day| day >= today))
+            .collect();
+        let soonest = usable
+            .iter()
+            .filter_map(|(day, key)| Some(((*day)?, key)))
             .min_by_key(|(day, _)| *day);
-        if let Some((day, key)) = soonest {
-            let left = (day - Utc::now().date_naive()).num_days();
-            if left <= EXPIRES_SOON {
-                let name = key["name"].as_str().unwrap_or_default();
-                warnings.push(format!("The user's API key \"{name}\" expires on {day}."));
-            }
+        if let Some((day, key)) = soonest.filter(|(day, _)| (*day - today).num_days() <= EXPIRES_SOON) {
+            let name = key["name"].as_str().unwrap_or_default();
+            let whose = match usable.len() {
+                1 => "The API key",
+                _ => "One of the API keys of the connector's user,",
+            };
+            warnings.push(format!("{whose} \"{name}\" expires on {day}."));
         }
         Ok(())
     }

@@ -214,6 +214,7 @@ fn where_everything_is_hidden_questions_end_and_nothing_counts_as_gone() {
 
 #[test]
 fn the_probe_tells_what_the_key_may_read() {
+    let soon = chrono::Utc::now().date_naive() + chrono::Days::new(9);
     for (modern, version, mode) in [(true, "19.0", "json2"), (false, "17.0", "jsonrpc")] {
         let mut people = partners(5, 1);
         for row in &mut people {
@@ -241,7 +242,10 @@ fn the_probe_tells_what_the_key_may_read() {
             Table::new(
                 "res.users.apikeys",
                 vec![
-                    json!({"id": 1, "name": "sync", "user_id": [7, "Api"], "expiration_date": "2020-01-31 10:00:00"}),
+                    // one that has expired is not the one that was let in
+                    json!({"id": 1, "name": "old", "user_id": [7, "Api"], "expiration_date": "2020-01-31 10:00:00"}),
+                    json!({"id": 2, "name": "sync", "user_id": [7, "Api"], "expiration_date": format!("{soon} 10:00:00")}),
+                    json!({"id": 3, "name": "for good", "user_id": [7, "Api"], "expiration_date": false}),
                 ],
             ),
         ];
@@ -275,10 +279,11 @@ fn the_probe_tells_what_the_key_may_read() {
         for word in [
             "1 of 5 customers are archived",
             "1 of its user's 2 companies",
-            "\"sync\" expires on 2020-01-31",
+            &*format!("One of the API keys of the connector's user, \"sync\" expires on {soon}"),
         ] {
             assert!(told.contains(word), "{told}");
         }
+        assert!(!told.contains("old") && !told.contains("for good"), "{told}");
         assert_ne!(probe.clock_skew_seconds, 0);
         assert_eq!(probe.memo["uid"], 7);
     }
