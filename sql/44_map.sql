@@ -146,7 +146,7 @@ BEGIN
                                        coalesce(sync_map.compared, true), now())::sync_field_map);
 END
 $$;
-COMMENT ON FUNCTION sync_map(text, text, text, text, text, boolean) IS 'Takes a field from a path of the remote''s raw custom data (WooCommerce''s meta data, Odoo''s x_ fields) with a type (text, email, number, boolean, timestamp, json), or says whether a field is compared. Fingerprints are made anew from what is stored; fullPull tells whether the next pull reads everything.';
+COMMENT ON FUNCTION sync_map(text, text, text, text, text, boolean) IS 'Takes a field from a path of the remote''s raw custom data (WooCommerce''s meta data, Odoo''s x_ fields) with a type (text, email, number, boolean, timestamp, json), or says whether a field is compared. Fingerprints are made anew from what is stored; fullPull tells whether the next pull reads everything. {syncType, entityType, field, path, refingerprinted, fullPull, found}.';
 
 CREATE FUNCTION sync_unmap(sync_type text, entity_type text, field text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -169,7 +169,7 @@ BEGIN
     RETURN sync_remap(org, c, e, m, NULL);
 END
 $$;
-COMMENT ON FUNCTION sync_unmap(text, text, text) IS 'Takes back what sync_map said of a field.';
+COMMENT ON FUNCTION sync_unmap(text, text, text) IS 'Takes back what sync_map said of a field. Replies as sync_map does: {syncType, entityType, field, path, refingerprinted, fullPull, found}.';
 
 CREATE FUNCTION sync_put_map(org uuid, c integration_connector, e sync_entity, wanted sync_field_map) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp

@@ -308,7 +308,7 @@ BEGIN
                               'connectors', sync_relocate(org, e));
 END
 $$;
-COMMENT ON FUNCTION sync_bind(text, regclass, jsonb, text[], text, text, text) IS 'Makes a table or view of the app the local side of an entity type: columns {field: column}, key_columns (the primary key), tracking by trigger or scan, org_column where organisations share the relation, deleted_column for soft deletes. Its rows enter the ledger at once.';
+COMMENT ON FUNCTION sync_bind(text, regclass, jsonb, text[], text, text, text) IS 'Makes a table or view of the app the local side of an entity type: columns {field: column}, key_columns (the primary key), tracking by trigger or scan, org_column where organisations share the relation, deleted_column for soft deletes. Its rows enter the ledger at once. {entityType, relation, tracking, connectors: [{syncType, rows, linked, comparedFields}]}.';
 
 CREATE FUNCTION sync_release_layout(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp

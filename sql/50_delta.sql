@@ -232,17 +232,17 @@ COMMENT ON FUNCTION sync_detect(text, text) IS 'The delta of one entity type wit
 CREATE FUNCTION detect_customer_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'customers'); END $$;
-COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone.';
+COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it.';
 
 CREATE FUNCTION detect_product_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'products'); END $$;
-COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone.';
+COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it.';
 
 CREATE FUNCTION detect_order_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'orders'); END $$;
-COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone.';
+COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it.';
 
 CREATE FUNCTION sync_invalidate_preview(sync_type text DEFAULT NULL, entity_type text DEFAULT NULL) RETURNS int
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -297,4 +297,4 @@ BEGIN
     RETURN jsonb_build_object('entityType', e.name) || chosen;
 END
 $$;
-COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied; returns what is stored.';
+COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied; returns what is stored: {entityType, includeNew, includeUpdated, includeDeleted}.';

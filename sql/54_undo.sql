@@ -85,4 +85,4 @@ BEGIN
                               'refused', kept, 'refusals', refused);
 END
 $$;
-COMMENT ON FUNCTION sync_undo(uuid) IS 'Takes back what one sync_apply wrote, in one transaction: new rows are removed, updated and deleted ones are as they were. Rows that changed since are left, and listed in refusals.';
+COMMENT ON FUNCTION sync_undo(uuid) IS 'Takes back what one sync_apply wrote, in one transaction: new rows are removed, updated and deleted ones are as they were. Rows that changed since are left, and listed in refusals. {historyId, undoes, status: completed or partial_success, removed, restored, refused, refusals: [{localId, externalId, operation, reason}]}.';

@@ -124,4 +124,4 @@ BEGIN
     RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);
 END
 $$;
-COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress. Workers do it after each run.';
+COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress. Workers do it after each run. {partitionsMade, partitionsDropped, rowsDeleted, runsDeleted, historyDeleted}.';

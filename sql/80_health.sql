@@ -120,7 +120,7 @@ BEGIN
                               'status', 'pending');
 END
 $$;
-COMMENT ON FUNCTION sync_reset(text, text) IS 'Forgets how far pulls of an entity type came, or of all (NULL): the next one reads everything. Records, links and local tables stay. Refused while such a pull is under way (55006).';
+COMMENT ON FUNCTION sync_reset(text, text) IS 'Forgets how far pulls of an entity type came, or of all (NULL): the next one reads everything. Records, links and local tables stay. Refused while such a pull is under way (55006). {syncType, entityType, entityTypes, status: pending}.';
 
 CREATE FUNCTION sync_health() RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -162,7 +162,7 @@ BEGIN
         'checkedAt', now());
 END
 $$;
-COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the workers of the organisation: ok or degraded, with the reasons.';
+COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the workers of the organisation: ok or degraded, with the reasons. {status, connectors: [...], entityTypes: [...], workers, interrupted, checkedAt}.';
 
 -- Everything is computed anew from the records themselves and compared with what the ledger says.
 CREATE FUNCTION sync_verify(sync_type text, entity_type text, repair boolean DEFAULT false)

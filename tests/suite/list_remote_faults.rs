@@ -219,3 +219,31 @@ fn what_is_read_while_the_compared_fields_change_is_read_again() {
     assert_eq!(shops.delta()["itemsCreated"], 1);
     assert_eq!(text(&mut root, wrong), "0");
 }
+
+/// An e-mail address may be that of whoever runs the shop.
+#[test]
+fn the_account_of_an_administrator_is_not_written_to() {
+    let mut shops = Shops::new();
+    let before = shops.main.record("customers", 1).unwrap().unwrap();
+    assert_eq!(before["role"], "administrator");
+    let email = before["email"].as_str().unwrap();
+    let add = "WITH made AS (INSERT INTO sync_customers (email, first_name) VALUES ($1, 'Eve') RETURNING id)
+               INSERT INTO sync_list (item_type, source_platform, target_platform, source_id, target_id)
+               SELECT 'customer', 'local', 'main', id::text, $2 FROM made";
+    // found by the address, or named
+    for target in [None, Some("1")] {
+        shops
+            .sql
+            .batch_execute("DELETE FROM sync_list; DELETE FROM sync_customers")
+            .unwrap();
+        shops.sql.execute(add, &[&email, &target]).unwrap();
+        let reply = shops.delta();
+        assert_eq!(counts(&reply), "failed 1 0 0 0 1", "{reply}");
+        let told = shops.one("SELECT error_message FROM sync_list");
+        assert!(
+            told.contains("administrator") && told.contains("customer"),
+            "{told}"
+        );
+    }
+    assert_eq!(shops.main.record("customers", 1).unwrap().unwrap(), before);
+}

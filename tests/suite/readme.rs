@@ -107,6 +107,28 @@ fn the_readmes_role_is_there_before_it_is_granted_anything() {
         .unwrap();
 }
 
+/// Every reply in JSON says in its function's comment, and so in the reference, what is in it.
+#[test]
+fn replies_have_their_shape_in_the_reference() {
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.contains("→ jsonb`"));
+    let names: Vec<&str> = rows
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter_map(|code| code.split(|c: char| !c.is_ascii_lowercase() && c != '_').next())
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    let db = TestDb::new();
+    let missing = "SELECT n || ': ' || coalesce(string_agg(obj_description(p.oid), '; '), 'no such function')
+                   FROM unnest($1::text[]) n LEFT JOIN pg_proc p ON p.proname = n
+                   GROUP BY n HAVING bool_or(p.prorettype <> 'jsonb'::regtype OR obj_description(p.oid) ~ '[{]') IS NOT TRUE";
+    let missing = db.client().query(missing, &[&names]).unwrap();
+    let missing: Vec<String> = missing.iter().map(|row| row.get(0)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 #[test]
 fn the_guide_runs_as_printed() {
     run_page("docs/guide.md", 10);
