@@ -36,6 +36,7 @@ END
 $$;
 COMMENT ON FUNCTION sync_role_has(oid, uuid, text) IS 'Whether a role holds at least this level for an organisation. Superusers hold all.';
 
+COMMENT ON FUNCTION sync_require_writable() IS 'Raises 25006 in a READ ONLY transaction and on a standby: whoever writes, or starts a worker that does, asks first.';
 COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset.';
 
 CREATE FUNCTION sync_current_org() RETURNS uuid
@@ -74,10 +75,14 @@ BEGIN
         RAISE EXCEPTION 'not granted: level "%" on this organisation', needed USING ERRCODE = '42501',
             HINT = 'An administrator of the organisation grants it with sync_grant(role, org_id, level).';
     END IF;
+    -- who needs more than to read is about to write
+    IF needed <> 'read' THEN
+        PERFORM sync_require_writable();
+    END IF;
     RETURN org;
 END
 $$;
-COMMENT ON FUNCTION sync_require(text) IS 'The organisation of this session; 28000 when none is set, 42501 when the calling role lacks the level.';
+COMMENT ON FUNCTION sync_require(text) IS 'The organisation of this session; 28000 when none is set, 42501 when the calling role lacks the level, 25006 when the level is for writing and nothing can be written.';
 
 -- What each level may call and touch. One place: sync_grant, sync_revoke and the tests read it.
 CREATE TABLE sync_privilege (
@@ -122,6 +127,7 @@ CREATE FUNCTION sync_require_admin_of(target uuid) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
+    PERFORM sync_require_writable();
     -- a grant on any organisation (NULL) is given by superusers and by who holds it themselves
     IF EXISTS (SELECT FROM pg_roles WHERE oid = sync_caller() AND rolsuper) THEN
         RETURN;
@@ -133,7 +139,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_require_admin_of(uuid) IS 'Raises 42501 unless the calling role administers the organisation (NULL: all of them).';
+COMMENT ON FUNCTION sync_require_admin_of(uuid) IS 'Raises 42501 unless the calling role administers the organisation (NULL: all of them), 25006 when nothing can be written.';
 
 CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate') RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

@@ -35,6 +35,8 @@ pub enum Code {
     Cancelled,
     /// 25001: the caller's transaction can't see what a worker commits
     WrongTransaction,
+    /// 25006: the caller's transaction, or the whole server, may only be read
+    ReadOnly,
     /// 55000: a prerequisite is missing (key file, ...)
     NotReady,
     /// 40001: the preview an apply is bound to is no longer true
@@ -47,13 +49,46 @@ pub enum Code {
     Busy,
     /// 55P03: a lock that the caller's own transaction holds
     Locked,
-    /// XX000: a bug, or a Postgres error without a better name
+    /// XX000: a bug
     Internal,
+    /// What Postgres, or code of the app, has raised: its own
+    Other(SqlState),
+}
+
+/// A five-character SQLSTATE, of Postgres' list or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SqlState([u8; 5]);
+
+impl SqlState {
+    /// Something outside Postgres failed.
+    pub const SYSTEM: SqlState = SqlState(*b"58000");
+
+    /// As Postgres packs it into a number, six bits a character.
+    pub fn unpacked(packed: i32) -> Self {
+        let character = |at: usize| b'0' + ((packed >> (6 * at)) & 0x3f) as u8;
+        SqlState(std::array::from_fn(character))
+    }
+    pub fn packed(self) -> i32 {
+        let bits = |(at, byte): (usize, &u8)| i32::from(byte.wrapping_sub(b'0') & 0x3f) << (6 * at);
+        self.0.iter().enumerate().map(bits).sum()
+    }
+    /// From text; None where that isn't five digits and capital letters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_one = |b: &u8| b.is_ascii_digit() || b.is_ascii_uppercase();
+        text.as_bytes()
+            .try_into()
+            .ok()
+            .filter(|b: &[u8; 5]| b.iter().all(is_one))
+            .map(SqlState)
+    }
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("XX000")
+    }
 }
 
 impl Code {
     /// The five-character SQLSTATE.
-    pub const fn sqlstate(self) -> &'static str {
+    pub fn sqlstate(&self) -> &str {
         match self {
             Code::NoOrganisation => "28000",
             Code::NotGranted => "42501",
@@ -66,6 +101,7 @@ impl Code {
             Code::Nonsense => "08P01",
             Code::Cancelled => "57014",
             Code::WrongTransaction => "25001",
+            Code::ReadOnly => "25006",
             Code::NotReady => "55000",
             Code::Moved => "40001",
             Code::MassDelete => "23514",
@@ -73,6 +109,7 @@ impl Code {
             Code::Busy => "55006",
             Code::Locked => "55P03",
             Code::Internal => "XX000",
+            Code::Other(state) => state.as_str(),
         }
     }
 
@@ -86,7 +123,17 @@ impl Code {
     }
 }
 
-/// An error with everything Postgres can show: code, message, detail, hint.
+/// What an error of Postgres is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    pub schema: Option<String>,
+    pub table: Option<String>,
+    pub column: Option<String>,
+    pub data_type: Option<String>,
+    pub constraint: Option<String>,
+}
+
+/// An error with everything Postgres can show: code, message, detail, hint, and the relation it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[error("{message}")]
 pub struct Error {
@@ -94,6 +141,8 @@ pub struct Error {
     pub message: String,
     pub detail: Option<String>,
     pub hint: Option<String>,
+    /// Where Postgres has said that.
+    pub place: Option<Box<Place>>,
     /// How long to wait before another try, where the remote or a limit said so.
     pub retry_after: Option<Duration>,
     /// The same would come of another try, though others with this code may pass.
@@ -107,6 +156,7 @@ impl Error {
             message: message.into(),
             detail: None,
             hint: None,
+            place: None,
             retry_after: None,
             stays: false,
         }
@@ -131,5 +181,25 @@ impl Error {
     pub fn stays(mut self) -> Self {
         self.stays = true;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_sqlstate_is_packed_as_postgres_does_it() {
+        for (text, packed) in [("00000", 0), ("22012", 33_816_706), ("XX000", 2600)] {
+            let state = SqlState::parse(text).unwrap();
+            assert_eq!(state.packed(), packed, "{text}");
+            assert_eq!(SqlState::unpacked(packed).as_str(), text);
+        }
+        let own = SqlState::parse("MY001").unwrap();
+        assert_eq!(SqlState::unpacked(own.packed()), own);
+        for bad in ["", "2201", "220121", "22o12", "é001"] {
+            assert_eq!(SqlState::parse(bad), None, "{bad}");
+        }
     }
 }

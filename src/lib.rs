@@ -16,7 +16,11 @@ mod worker;
 extension_sql_file!(
     "../sql/10_access.sql",
     name = "access",
-    requires = [api::access::sync_caller, api::access::sync_raw_org]
+    requires = [
+        api::access::sync_caller,
+        api::access::sync_raw_org,
+        api::access::sync_require_writable
+    ]
 );
 extension_sql_file!(
     "../sql/20_connectors.sql",

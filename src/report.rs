@@ -1,8 +1,9 @@
 //! From the project's error to a Postgres ERROR, and back from a caught one: the only two places that know both.
 
+use crate::worker::raised;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
-use sync_engine::error::{Code, Error};
+use sync_engine::error::{Code, Error, Place, SqlState};
 
 fn postgres_code(code: Code) -> PgSqlErrorCode {
     match code {
@@ -17,18 +18,25 @@ fn postgres_code(code: Code) -> PgSqlErrorCode {
         Code::Nonsense => PgSqlErrorCode::ERRCODE_PROTOCOL_VIOLATION,
         Code::Cancelled => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
         Code::WrongTransaction => PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
+        Code::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
         Code::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         Code::Moved => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         Code::MassDelete => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
         Code::NotUnique => PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
         Code::Busy => PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
         Code::Locked => PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-        Code::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        // what pgrx has no name for is put in its place where the error is raised
+        Code::Internal | Code::Other(_) => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
     }
 }
 
-/// Raises the error as a Postgres ERROR with code, detail and hint.
+/// Raises the error as a Postgres ERROR with all that it says.
 pub fn raise(error: Error) -> ! {
+    if matches!(error.code, Code::Other(_)) || error.place.is_some() {
+        if let Some(state) = SqlState::parse(error.code.sqlstate()) {
+            raised::pass(&error.message, state, error.place.as_deref());
+        }
+    }
     let mut report = ErrorReport::new(postgres_code(error.code), error.message, "sync_ext");
     if let Some(detail) = error.detail {
         report = report.set_detail(detail);
@@ -40,27 +48,29 @@ pub fn raise(error: Error) -> ! {
     unreachable!("a report at level ERROR doesn't return")
 }
 
-/// What a caught Postgres error was.
+/// What a caught Postgres error was: what the extension itself raises by its name, all else by its own SQLSTATE.
 pub fn caught(error: &CaughtError) -> Error {
     let report = match error {
         CaughtError::PostgresError(r) | CaughtError::ErrorReport(r) => r,
         CaughtError::RustPanic { ereport, .. } => ereport,
     };
-    let code = match report.sql_error_code() {
-        PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION => Code::NoOrganisation,
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE => Code::NotGranted,
-        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE => Code::Invalid,
-        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT => Code::NotFound,
-        PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION => Code::NotUnique,
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE => Code::NotReady,
-        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => Code::Moved,
-        PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => Code::MassDelete,
-        PgSqlErrorCode::ERRCODE_OBJECT_IN_USE => Code::Busy,
-        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED => {
-            Code::Locked
-        }
-        PgSqlErrorCode::ERRCODE_QUERY_CANCELED => Code::Cancelled,
-        _ => Code::Internal,
+    let (state, place) = raised::lost(report.message()).unwrap_or_else(|| {
+        let packed = report.sql_error_code() as i32;
+        (SqlState::unpacked(packed), Place::default())
+    });
+    let code = match state.as_str() {
+        "28000" => Code::NoOrganisation,
+        "42501" => Code::NotGranted,
+        "22023" => Code::Invalid,
+        "42704" => Code::NotFound,
+        "21000" => Code::NotUnique,
+        "40001" => Code::Moved,
+        "23514" => Code::MassDelete,
+        "55006" => Code::Busy,
+        "55P03" | "40P01" => Code::Locked,
+        "57014" => Code::Cancelled,
+        "XX000" => Code::Internal,
+        _ => Code::Other(state),
     };
     let mut out = Error::new(code, report.message());
     out.detail = report.detail().map(str::to_owned);
@@ -71,5 +81,6 @@ pub fn caught(error: &CaughtError) -> Error {
         ),
         _ => report.hint().map(str::to_owned),
     };
+    out.place = (place != Place::default()).then(|| Box::new(place));
     out
 }

@@ -10,6 +10,12 @@ fn sync_caller() -> pg_sys::Oid {
     worker::caller()
 }
 
+/// `sync_require_writable()`: raises 25006 where nothing can be written.
+#[pg_extern(stable)]
+fn sync_require_writable() {
+    worker::refuse_read_only().unwrap_or_else(|e| raise(e));
+}
+
 /// The organisation that the session sets, unchecked. Here because every call and every policy asks, and casting in
 /// plpgsql with an error of our own takes a subtransaction.
 #[pg_extern(stable, parallel_safe)]

@@ -47,6 +47,7 @@ fn connect(
     settings: &Value,
     same_system: bool,
 ) -> Result<pgrx::Uuid> {
+    worker::refuse_read_only()?;
     let org = worker::organisation()?;
     store::require(&org, worker::caller().to_u32(), "admin")?;
     let kind: ConnectorKind = kind.parse()?;

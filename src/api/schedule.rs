@@ -47,6 +47,7 @@ fn sync_scheduled() -> JsonB {
 
 fn scheduled() -> Result<Value> {
     let begun = Instant::now();
+    worker::refuse_read_only()?;
     // ends with the call's transaction, however that ends
     if !runs::try_transaction_lock("sync_ext:scheduled")? {
         return Ok(json!({ "status": "skipped", "reason": "another call of sync_scheduled() is at it" }));

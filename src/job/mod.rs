@@ -14,7 +14,7 @@ mod webhook;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::run::{self as runs, RunKey};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{guarded, short};
 use crate::worker::{Answer, Job, Mode, Request};
 use pool::Pool;
 use serde_json::Value;
@@ -95,7 +95,7 @@ fn run_on_connector(request: &Request) -> Result<Answer> {
     }
     let context = Context::new(request, connector, key);
     short(|| claim(&context, has_places))?;
-    let outcome = perform(&context);
+    let outcome = guarded(|| perform(&context));
     close(&context, outcome).map(Answer::Done)
 }
 

@@ -1,10 +1,11 @@
 //! Where a background worker begins.
 
 use super::mailbox::Mailbox;
-use super::{transaction, turn, Reply, Request};
+use super::{raised, transaction, turn, Reply, Request};
 use crate::job;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
+use std::rc::Rc;
 use sync_engine::error::{Code, Error};
 
 extern "C-unwind" {
@@ -19,17 +20,34 @@ extern "C-unwind" {
 pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     handle_sigterm();
     turn::this_is_a_worker();
+    // the caller may have given up meanwhile: nothing to do then
+    let Some(mailbox) = Mailbox::attach(argument.value() as u32).map(Rc::new) else {
+        return;
+    };
+    // what ends this process is told to the caller: termination, a database that takes no connections
+    let told = mailbox.clone();
+    raised::attend_for_good(move |end| {
+        answer(
+            &told,
+            Err(end.hint("The next call goes on from the last checkpoint.")),
+        )
+    });
     let database = BackgroundWorker::get_extra().parse::<u32>().unwrap_or_default();
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     write_and_see();
-    // the caller may have given up meanwhile: nothing to do then
-    let Some(mailbox) = Mailbox::attach(argument.value() as u32) else {
-        return;
-    };
-    let reply = work(&mailbox);
-    let fits = serde_json::to_vec(&reply).is_ok_and(|bytes| mailbox.put_reply(&bytes));
-    if !fits {
-        log!("sync_ext: the reply of a worker did not fit its mailbox");
+    let reply = transaction::guarded(|| work(&mailbox));
+    answer(&mailbox, reply);
+}
+
+fn answer(mailbox: &Mailbox, reply: Reply) {
+    let fits = |reply: &Reply| serde_json::to_vec(reply).is_ok_and(|bytes| mailbox.put_reply(&bytes));
+    if !fits(&reply) {
+        let long = Error::new(
+            Code::Internal,
+            "the worker's answer is longer than there is room for",
+        )
+        .hint("What was asked for is done; please report it.");
+        fits(&Err(long));
     }
 }
 

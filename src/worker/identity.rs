@@ -1,5 +1,6 @@
 //! Another role's rights for a moment: what reads and writes the app's own relations runs as the role that bound them.
 
+use super::raised;
 use pgrx::datum::{AnyArray, DatumWithOid};
 use pgrx::prelude::*;
 
@@ -19,6 +20,7 @@ pub fn writing_as<T>(role: pg_sys::Oid, body: impl FnOnce() -> T) -> T {
 
 /// An error leaves by unwinding. The end of its (sub)transaction then restores role and settings.
 fn switched<T>(role: pg_sys::Oid, restriction: u32, body: impl FnOnce() -> T) -> T {
+    let _noted = raised::attend();
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: called from SQL, so in a transaction and on the main thread; the variables outlive the call.

@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::PgMemoryContexts;
 use std::cell::Cell;
 use std::time::Duration;
-use sync_engine::error::{Code, Error, Result};
+use sync_engine::error::{Code, Error, Result, SqlState};
 
 type Handle = *mut pg_sys::BackgroundWorkerHandle;
 
@@ -58,11 +58,12 @@ impl Running {
     pub fn answer(self) -> Result<Answer> {
         let reply: Result<Reply, _> = serde_json::from_slice(&self.mailbox.reply());
         reply.unwrap_or_else(|_| {
-            Err(
-                Error::new(Code::Internal, "the background worker ended before it was done")
-                    .detail("It was terminated, or it failed in a way that only the server log tells.")
-                    .hint("The next call goes on from the last checkpoint."),
+            Err(Error::new(
+                Code::Other(SqlState::SYSTEM),
+                "the background worker ended before it was done",
             )
+            .detail("It was not started, or it failed in a way that only the server log tells.")
+            .hint("The next call goes on from the last checkpoint."))
         })
     }
 }
@@ -81,6 +82,25 @@ pub fn pause(timeout: Duration) {
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
     pgrx::check_for_interrupts!();
+}
+
+/// Refuses in a transaction that may not write, and so on every standby: a worker would write for it all the same, and one
+/// that is registered on a standby begins when that is promoted.
+pub fn refuse_read_only() -> Result<()> {
+    // SAFETY: both read what the backend knows of itself.
+    let (is_read_only, is_standby) = unsafe { (pg_sys::XactReadOnly, pg_sys::RecoveryInProgress()) };
+    let refusal = |what: &str, hint: &str| {
+        let message = format!("this function writes, and {what} is read-only");
+        Err(Error::new(Code::ReadOnly, message).hint(hint))
+    };
+    match (is_standby, is_read_only) {
+        (true, _) => refusal("a standby", "Call it on the primary server."),
+        (false, true) => refusal(
+            "the transaction",
+            "BEGIN READ WRITE, or SET default_transaction_read_only TO off, and call it again.",
+        ),
+        (false, false) => Ok(()),
+    }
 }
 
 /// What a worker commits is invisible to a transaction that keeps its first snapshot.

@@ -67,7 +67,7 @@ impl Mailbox {
         }
     }
 
-    /// Worker's side. False when the reply doesn't fit.
+    /// Worker's side. False when the reply doesn't fit. The first one counts: what ends the worker afterwards changes nothing.
     pub fn put_reply(&self, reply: &[u8]) -> bool {
         if reply.len() > REPLY_ROOM {
             return false;
@@ -75,6 +75,9 @@ impl Mailbox {
         let layout = self.layout();
         // SAFETY: only the worker writes the reply, and the caller reads it after the worker's end.
         unsafe {
+            if (*layout).reply_len > 0 {
+                return true;
+            }
             (&mut (*layout).reply)[..reply.len()].copy_from_slice(reply);
             (*layout).reply_len = reply.len() as u32;
         }

@@ -2,7 +2,7 @@
 //!
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
-//! another role's rights in `identity`, locks of the caller's own in `turn`.
+//! another role's rights in `identity`, what errors lose on their way in `raised`, locks of the caller's own in `turn`.
 //! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
 mod call;
@@ -11,12 +11,13 @@ pub mod identity;
 pub mod latch;
 mod launch;
 mod mailbox;
+pub mod raised;
 mod together;
 pub mod transaction;
 mod turn;
 
 pub use call::{run, run_for, run_patiently, Call};
-pub use launch::{caller, organisation, set_organisation};
+pub use launch::{caller, organisation, refuse_read_only, set_organisation};
 pub use together::{run_orders, run_together, Finished, Order};
 
 use crate::settings::Settings;

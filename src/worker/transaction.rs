@@ -69,9 +69,7 @@ pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T> {
     // BackgroundWorker::transaction commits whatever its closure returns: an error must leave it by raising.
     let mut failed = None;
-    let failure = AssertUnwindSafe(&mut failed);
-    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
-        let AssertUnwindSafe(failed) = failure;
+    let outcome = guarded(|| {
         Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
             if let Some(settings) = settings {
                 store::set(settings).unwrap_or_else(|e| error!("{e}"));
@@ -79,22 +77,28 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
             match body() {
                 Ok(value) => value,
                 Err(e) => {
-                    *failed = Some(e);
+                    failed = Some(e);
                     error!("rolled back")
                 }
             }
         })))
-    }))
-    .catch_others(|caught| {
-        // SAFETY: in the worker's main thread, outside any transaction block of a caller.
-        unsafe { pg_sys::AbortCurrentTransaction() };
-        Err(report::caught(&caught))
-    })
-    .execute();
+    });
     match failed {
         Some(error) => Err(error),
         None => outcome,
     }
+}
+
+/// Runs what a worker does between its transactions and in them: an error that Postgres raises meanwhile (a cancel, most of all)
+/// comes back as a value.
+pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(body))
+        .catch_others(|caught| {
+            // SAFETY: in the worker's main thread, outside any transaction block of a caller.
+            unsafe { pg_sys::AbortCurrentTransaction() };
+            Err(report::caught(&caught))
+        })
+        .execute()
 }
 
 /// Points the search path at the extension's schema. Fails when the extension was dropped meanwhile.

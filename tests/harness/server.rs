@@ -101,6 +101,46 @@ impl Server {
         server
     }
 
+    /// A hot standby of this server. It follows until it is promoted, and goes when dropped.
+    #[track_caller]
+    pub fn standby(&self) -> Server {
+        let (bin, dir) = (self.bin.clone(), fresh_dir());
+        for name in ["data", "socket"] {
+            fs::create_dir(dir.join(name)).unwrap();
+            hand_over(&dir.join(name), 0o700);
+        }
+        let mut backup = server_command(&bin.join("pg_basebackup"));
+        backup
+            .args([
+                "--checkpoint=fast",
+                "--write-recovery-conf",
+                "--no-sync",
+                "-U",
+                SUPERUSER,
+                "-h",
+            ])
+            .arg(self.dir.join("socket"))
+            .arg("-D")
+            .arg(dir.join("data"));
+        run(backup);
+        // the last line counts
+        let own = format!("unix_socket_directories = '{}/socket'\n", dir.display());
+        File::options()
+            .append(true)
+            .open(dir.join("data/postgresql.conf"))
+            .and_then(|mut conf| conf.write_all(own.as_bytes()))
+            .unwrap();
+        let process = Mutex::new(launch(&bin, &dir));
+        let server = Server {
+            bin,
+            dir,
+            process,
+            template: OnceLock::new(),
+        };
+        server.wait_ready();
+        server
+    }
+
     /// How to connect as the superuser; change what should differ.
     pub fn config(&self, db: &str) -> Config {
         let mut config = Config::new();
