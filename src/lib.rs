@@ -9,6 +9,7 @@ mod job;
 mod report;
 mod settings;
 mod store;
+mod vault;
 mod worker;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -167,4 +168,5 @@ extension_sql_file!("../sql/90_policies.sql", name = "policies", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
+    worker::discreet::install();
 }

@@ -22,6 +22,7 @@ static SCHEDULE_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(55);
 static FULL_PASS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALLOWED_HOSTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static CREDENTIALS_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static ACTIVITY_RETENTION: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"12 months"));
 static HISTORY_RETENTION: GucSetting<Option<CString>> =
@@ -179,6 +180,14 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::SUPERUSER_ONLY,
     );
+    GucRegistry::define_string_guc(
+        c"sync_ext.credentials_dir",
+        c"Folder with files of credentials that sync_connect may name, one folder for each organisation.",
+        c"Writable by nobody but its owner.",
+        &CREDENTIALS_DIR,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
     for (name, about, setting) in [
         (
             c"sync_ext.activity_retention",
@@ -258,6 +267,7 @@ pub struct Settings {
     pub schedule_time_limit: Duration,
     pub allowed_hosts: Vec<String>,
     pub key_file: String,
+    pub credentials_dir: String,
 }
 
 impl Settings {
@@ -280,6 +290,7 @@ impl Settings {
             schedule_time_limit: seconds(&SCHEDULE_TIME_LIMIT),
             allowed_hosts: list(&text(&ALLOWED_HOSTS)),
             key_file: text(&KEY_FILE),
+            credentials_dir: text(&CREDENTIALS_DIR),
         }
     }
 }

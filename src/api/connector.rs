@@ -5,6 +5,7 @@ use crate::job;
 use crate::report::raise;
 use crate::settings::Settings;
 use crate::store::connector as store;
+use crate::vault;
 use crate::worker::{self, Job};
 use pgrx::prelude::*;
 use pgrx::JsonB;
@@ -60,13 +61,20 @@ fn connect(
             .hint("Sync lists mean this database by that. Give it another name."));
     }
     let settings_now = Settings::current();
-    let system = source::validate(kind, base_url, settings, credentials, &settings_now.allowed_hosts)?;
+    let credentials = vault::credentials(credentials, &settings_now, &org)?;
+    let system = source::validate(
+        kind,
+        base_url,
+        settings,
+        &credentials,
+        &settings_now.allowed_hosts,
+    )?;
     let known = store::known(&org, name)?;
     if let Some(known) = &known {
         is_the_same(name, known, kind, &system, same_system)?;
     }
     let id = known.map_or_else(store::new_id, |known| Ok(known.id))?;
-    let key = job::seal_key(&settings_now.key_file)?;
+    let key = vault::seal_key(&settings_now.key_file)?;
     let sealed = key.seal(&job::owner(&org, &id), credentials.to_string().as_bytes())?;
     let configured = store::Configured {
         id: &id,

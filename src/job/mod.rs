@@ -14,11 +14,12 @@ mod webhook;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::run::{self as runs, RunKey};
+use crate::vault;
 use crate::worker::transaction::{guarded, short};
 use crate::worker::{Answer, Job, Mode, Request};
 use pool::Pool;
 use serde_json::Value;
-use sync_engine::core::seal::{SealKey, Sealed};
+use sync_engine::core::seal::Sealed;
 use sync_engine::core::{Backoff, EntityType};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::http::Retry;
@@ -55,7 +56,7 @@ struct Outcome {
 pub fn run(request: &Request) -> Result<Answer> {
     match &request.job {
         Job::List(list) => list::run(request, list),
-        Job::Due => schedule::run(request).map(Answer::Done),
+        Job::Due { after } => schedule::run(request, after.as_ref()).map(Answer::Done),
         _ => run_on_connector(request),
     }
 }
@@ -124,7 +125,7 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
         Job::Apply { entity, .. } => ("apply", Some(entity)),
         // which one, the body tells
         Job::Webhook { .. } => ("webhook", None),
-        Job::List(_) | Job::Due => ("list", None),
+        Job::List(_) | Job::Due { .. } => ("list", None),
     };
     RunKey {
         org: request.org.clone(),
@@ -184,7 +185,7 @@ fn perform(context: &Context) -> Result<Outcome> {
         Job::Probe => probe::run(context, &mut pool),
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
         Job::Preview { entity } => preview::run(context, &mut pool, entity),
-        Job::Entities | Job::Webhook { .. } | Job::Apply { .. } | Job::List(_) | Job::Due => {
+        Job::Entities | Job::Webhook { .. } | Job::Apply { .. } | Job::List(_) | Job::Due { .. } => {
             Err(Error::new(Code::Internal, "this job is not carried out here"))
         }
     }
@@ -226,7 +227,7 @@ fn unseal(org: &str, settings: &Settings, connector: &Connector) -> Result<Value
     let Connector { id, credentials, .. } = connector;
     let sealed = Sealed::from_hex(credentials)
         .ok_or_else(|| Error::new(Code::Internal, "the stored credentials are damaged"))?;
-    let opened = seal_key(&settings.key_file)?.open(&owner(org, id), &sealed)?;
+    let opened = vault::seal_key(&settings.key_file)?.open(&owner(org, id), &sealed)?;
     serde_json::from_slice(&opened)
         .map_err(|_| Error::new(Code::Internal, "the stored credentials are damaged"))
 }
@@ -234,31 +235,6 @@ fn unseal(org: &str, settings: &Settings, connector: &Connector) -> Result<Value
 /// What credentials are bound to.
 pub fn owner(org: &str, connector_id: &str) -> String {
     format!("{}/{connector_id}", org.to_ascii_lowercase())
-}
-
-/// Reads the key from its file, which nobody but the server's user may read.
-pub fn seal_key(path: &str) -> Result<SealKey> {
-    use std::os::unix::fs::PermissionsExt;
-    const HOW: &str = "As the server's user: (umask 077; openssl rand -hex 32 > /path/to/sync_ext.key), then as a superuser, and in a new session: \
-                       ALTER DATABASE ... SET sync_ext.key_file = '/path/to/sync_ext.key';";
-    let not_ready = |why: String| Error::new(Code::NotReady, why).hint(HOW);
-    if path.is_empty() {
-        return Err(not_ready(
-            "no key to seal credentials with: sync_ext.key_file is not set".to_owned(),
-        ));
-    }
-    let mode = std::fs::metadata(path)
-        .map_err(|e| not_ready(format!("the key file can't be read: {e}")))?
-        .permissions()
-        .mode();
-    if mode & 0o077 != 0 {
-        return Err(not_ready(
-            "the key file can be read by others than the server's user".to_owned(),
-        ));
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| not_ready(format!("the key file can't be read: {e}")))?;
-    SealKey::from_hex(&text)
 }
 
 /// Writes down how it ended. The log of a failure is the worker's own: no rollback of the caller takes it away.

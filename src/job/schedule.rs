@@ -6,8 +6,11 @@ use crate::worker::Request;
 use serde_json::Value;
 use sync_engine::error::Result;
 
-pub fn run(request: &Request) -> Result<Value> {
-    let due = short(|| list::due(request.role))?;
+pub fn run(request: &Request, after: Option<&Value>) -> Result<Value> {
+    let due = short(|| list::due(request.role, after))?;
+    if after.is_some() {
+        return Ok(due);
+    }
     // housekeeping that fails hinders nothing
     if let Err(error) = short(runs::maintain) {
         pgrx::warning!("sync_ext: maintenance failed: {error}");

@@ -161,11 +161,13 @@ impl<'a> Fields<'a> {
         }
         let mut known = known.concat();
         known.sort_unstable();
-        Err(Error::new(
-            Code::Invalid,
-            format!("unknown {}: {}", self.what, unknown.join(", ")),
-        )
-        .hint(format!("Known are: {}.", known.join(", "))))
+        // who mixes up names and values finds none of them in an error
+        let named = match self.what {
+            "credentials" => String::new(),
+            _ => format!(": {}", unknown.join(", ")),
+        };
+        Err(Error::new(Code::Invalid, format!("unknown {}{named}", self.what))
+            .hint(format!("Known are: {}.", known.join(", "))))
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {

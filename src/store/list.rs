@@ -293,10 +293,14 @@ pub fn close_history(org: &str, id: &str, entry: &History) -> Result<()> {
     )
 }
 
-/// What there is to do for `sync_scheduled`, over all organisations that the role may operate on.
-pub fn due(role: u32) -> Result<Value> {
+/// What there is to do for `sync_scheduled`, over all organisations that the role may operate on; after what an answer before
+/// has told of.
+pub fn due(role: u32, after: Option<&Value>) -> Result<Value> {
     row(
-        "SELECT sync_due($1::oid)::text",
-        &[pgrx::pg_sys::Oid::from(role).into()],
+        "SELECT sync_due($1::oid, $2::jsonb)::text",
+        &[
+            pgrx::pg_sys::Oid::from(role).into(),
+            after.map(Value::to_string).into(),
+        ],
     )
 }

@@ -2,10 +2,12 @@
 //!
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
-//! another role's rights in `identity`, what errors lose on their way in `raised`, locks of the caller's own in `turn`.
+//! another role's rights in `identity`, what errors lose on their way in `raised`,
+//! what keeps credentials out of the log in `discreet`, locks of the caller's own in `turn`.
 //! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
 mod call;
+pub mod discreet;
 mod entry;
 pub mod identity;
 pub mod latch;
@@ -18,7 +20,7 @@ mod turn;
 
 pub use call::{run, run_for, run_patiently, Call};
 pub use launch::{caller, organisation, refuse_read_only, set_organisation};
-pub use together::{run_orders, run_together, Finished, Order};
+pub use together::{run_orders, run_together, Finished, Order, Orders};
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -52,8 +54,9 @@ pub enum Job {
     Preview { entity: EntityType },
     /// `sync_delta`, `sync_full`, `sync_scheduled`: of no connector alone
     List(List),
-    /// What `sync_scheduled` finds to do, and the maintenance: of no organisation alone, and takes no place
-    Due,
+    /// What `sync_scheduled` finds to do, after what an earlier answer has told of, and with the first the maintenance: of no
+    /// organisation alone, and takes no place
+    Due { after: Option<Value> },
 }
 
 /// Which items of the sync list are carried out, and how.

@@ -29,6 +29,14 @@ pub struct Order {
     pub time_limit: Option<Duration>,
 }
 
+/// Where orders come from, and where is told how they ended.
+pub trait Orders {
+    /// The next ones, once all before are begun. None: there are no more.
+    fn more(&mut self) -> Vec<Order>;
+    /// How the order of that number ended; they are numbered as they came.
+    fn ended(&mut self, number: usize, how: Finished);
+}
+
 /// An order, and what became of it so far.
 struct Errand {
     /// Its place in the answer.
@@ -51,7 +59,25 @@ struct Errands {
     running: Vec<(Errand, Begun)>,
     /// All places are taken: when to look again, and how often we have.
     full: Option<(Instant, u32)>,
+    /// How many there were.
+    taken: usize,
     finished: Vec<(usize, Finished)>,
+}
+
+/// All orders at once, and their ends.
+struct Collected {
+    orders: Vec<Order>,
+    ends: Vec<(usize, Finished)>,
+}
+
+impl Orders for Collected {
+    fn more(&mut self) -> Vec<Order> {
+        std::mem::take(&mut self.orders)
+    }
+
+    fn ended(&mut self, number: usize, how: Finished) {
+        self.ends.push((number, how));
+    }
 }
 
 /// Carries out jobs in their order, at most so many at once and no more than there are places for. One that fails in a
@@ -65,47 +91,62 @@ pub fn run_together(sync_type: &str, jobs: Vec<Job>, at_most: usize) -> Result<V
         })
     };
     let runs_per_org = Settings::current().max_runs_per_org.unsigned_abs() as usize;
-    let orders = jobs.into_iter().map(order).collect::<Result<_>>()?;
-    Ok(run_orders(orders, at_most.min(runs_per_org)))
+    let mut all = Collected {
+        orders: jobs.into_iter().map(order).collect::<Result<_>>()?,
+        ends: Vec::new(),
+    };
+    run_orders(&mut all, at_most.min(runs_per_org));
+    all.ends.sort_by_key(|(number, _)| *number);
+    Ok(all.ends.into_iter().map(|(_, how)| how).collect())
 }
 
-/// The same for several organisations.
-pub fn run_orders(orders: Vec<Order>, at_most: usize) -> Vec<Finished> {
+/// The same for several organisations, and for as many orders as there are: no more are held than wait or are carried out.
+pub fn run_orders(orders: &mut dyn Orders, at_most: usize) {
     let settings = Settings::current();
-    let now = Instant::now();
-    let errand = |(number, order)| Errand {
-        number,
-        order,
-        attempts: 0,
-        refusals: 0,
-        begun: None,
-        due: now,
-    };
     let mut errands = Errands {
         at_most: at_most.min(settings.max_workers.unsigned_abs() as usize).max(1),
         retries: settings.max_retries,
         backoff: Backoff::new(settings.retry_backoff, settings.retry_backoff_max),
-        waiting: orders.into_iter().enumerate().map(errand).collect(),
+        waiting: VecDeque::new(),
         running: Vec::new(),
         full: None,
+        taken: 0,
         finished: Vec::new(),
     };
-    while errands.are_left() {
+    let mut is_open = true;
+    while is_open || errands.are_left() {
+        if is_open && errands.waiting.is_empty() {
+            let next = orders.more();
+            is_open = !next.is_empty();
+            errands.take(next);
+        }
         errands.start_due();
         errands.collect();
-        if errands.are_left() && errands.nothing_due() {
+        for (number, how) in errands.finished.drain(..) {
+            orders.ended(number, how);
+        }
+        if errands.are_left() && !(is_open && errands.waiting.is_empty()) && errands.nothing_due() {
             pause(errands.next_wait());
         }
     }
-    errands.finished.sort_by_key(|(number, _)| *number);
-    errands
-        .finished
-        .into_iter()
-        .map(|(_, finished)| finished)
-        .collect()
 }
 
 impl Errands {
+    fn take(&mut self, orders: Vec<Order>) {
+        let now = Instant::now();
+        for order in orders {
+            self.waiting.push_back(Errand {
+                number: self.taken,
+                order,
+                attempts: 0,
+                refusals: 0,
+                begun: None,
+                due: now,
+            });
+            self.taken += 1;
+        }
+    }
+
     fn are_left(&self) -> bool {
         !self.waiting.is_empty() || !self.running.is_empty()
     }

@@ -58,6 +58,9 @@ fn troubled() -> Shop {
                SELECT sync_bind('categories', 'crm.shown', '{"slug": "slug", "name": "label"}', '{id}', tracking => 'scan')"#,
         )
         .unwrap();
+    // sees the settings
+    let fresh = shop.db.connect_as(&role, shop.org);
+    shop.sql = fresh;
     shop.preview("categories");
     shop.pull("customers");
     shop

@@ -26,6 +26,7 @@ mod contract;
 mod contract_app;
 mod contract_dump;
 mod crash;
+mod credentials_file;
 mod disconnect;
 mod documents;
 mod erp;

@@ -277,3 +277,31 @@ fn a_backlog_of_many_organisations_is_taken_in_parts() {
     let [parts, length] = [row.get::<_, i32>(0), row.get(1)];
     assert!(parts == 200 && length < 60_000 && row.get(2), "{parts} {length}");
 }
+
+/// A part is 200 organisations: what has waited less long is read when those are begun, as long as there is time.
+#[test]
+fn a_call_goes_on_with_the_next_organisations_until_its_time_is_over() {
+    let db = TestDb::new();
+    let mut root = db.client();
+    root.batch_execute(
+        "LOAD 'sync_ext';
+         ALTER TABLE sync_list DISABLE TRIGGER USER;
+         INSERT INTO sync_list (org_id, item_type, source_platform, target_platform, source_id, sync_mode, schedule_interval, next_due_at)
+         SELECT md5(n::text)::uuid, 'customers', 'nobody', 'local', '1', 'delta', '1 hour', now() - make_interval(mins => n)
+         FROM generate_series(1, 230) n;
+         SET sync_ext.schedule_time_limit = '1h'",
+    )
+    .unwrap();
+    let reply = scheduled(&mut root);
+    assert_eq!(reply["totalItems"], 230, "{reply}");
+    assert_eq!(reply["itemsFailed"], 230, "{reply}");
+    let left: i64 = root
+        .query_one(
+            "SELECT count(*) FROM sync_list WHERE next_due_at <= now() OR attempts <> 1",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(left, 0);
+    assert_eq!(scheduled(&mut root)["totalItems"], 0);
+}
