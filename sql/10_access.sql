@@ -154,6 +154,9 @@ BEGIN
         RAISE EXCEPTION 'the nil UUID is no organisation' USING ERRCODE = '22023',
             HINT = 'org_id => NULL grants on all organisations.';
     END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = sync_grant.role) THEN
+        RAISE EXCEPTION 'there is no role with the oid %', sync_grant.role::oid USING ERRCODE = '42704';
+    END IF;
     PERFORM sync_require_admin_of(sync_grant.org_id);
     INSERT INTO sync_access (grantee, org_id, level)
     VALUES (sync_grant.role, sync_grant.org_id, sync_grant.level)
@@ -186,6 +189,10 @@ AS $$
 DECLARE
     best text := (SELECT level FROM sync_access WHERE grantee = role ORDER BY sync_level_rank(level) DESC LIMIT 1);
 BEGIN
+    -- a role that was dropped has taken its privileges with it
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
+        RETURN;
+    END IF;
     PERFORM sync_change_privileges('REVOKE', role, 'admin');
     IF best IS NOT NULL THEN
         PERFORM sync_change_privileges('GRANT', role, best);

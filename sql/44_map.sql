@@ -132,6 +132,10 @@ BEGIN
         RAISE EXCEPTION 'a field can''t be called "%"', sync_map.field USING ERRCODE = '22023',
             HINT = 'Use lower-case letters, digits and underscores, at most 51.';
     END IF;
+    IF length(place) > 255 OR cardinality(string_to_array(place, '.')) > 16 THEN
+        RAISE EXCEPTION 'the path of field "%" is too long', named USING ERRCODE = '22023',
+            DETAIL = 'A path has up to 255 characters, and up to 16 parts.';
+    END IF;
     IF NOT known AND place IS NULL THEN
         RAISE EXCEPTION '% have no field "%"', e.name, named USING ERRCODE = '22023',
             DETAIL = 'Fields: ' || (SELECT string_agg(f.field, ', ' ORDER BY f.position) FROM sync_fields(e.name) f WHERE f.compared) || '.',

@@ -42,10 +42,19 @@ CREATE FUNCTION sync_progress_compute() RETURNS trigger
 AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
-    done bigint := NEW.processed_count + NEW.failed_count + NEW.skipped_count;
+    done bigint;
     seconds double precision;
     announced text;
 BEGIN
+    IF greatest(length(NEW.sync_id), length(NEW.entity_type), length(NEW.source_system), length(NEW.status), length(NEW.phase),
+                length(NEW.initiated_by)) > 255
+       OR length(NEW.current_item) > 10000
+       OR greatest(NEW.processed_count, NEW.failed_count, NEW.skipped_count) > 3000000000000000000
+       OR NOT (isfinite(NEW.started_at) AND isfinite(NEW.updated_at) AND isfinite(coalesce(NEW.completed_at, moment))) THEN
+        RAISE EXCEPTION 'progress "%" is out of bounds', left(NEW.sync_id, 50) USING ERRCODE = '22023',
+            DETAIL = 'Texts have up to 255 characters, current_item 10,000; counts go to 3,000,000,000,000,000,000; times are finite.';
+    END IF;
+    done := NEW.processed_count + NEW.failed_count + NEW.skipped_count;
     IF TG_OP = 'UPDATE' AND NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at THEN
         NEW.updated_at := moment;
     END IF;
@@ -79,13 +88,13 @@ BEGIN
         NEW.next_window_count := done;
     END IF;
     IF NEW.completed_at IS NOT NULL THEN
-        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60 * done / seconds)::numeric, 2) END;
+        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60.0 * done / seconds)::numeric, 2) END;
         NEW.eta_seconds := 0;
     ELSE
         seconds := extract(epoch FROM moment - NEW.window_started_at);
-        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60 * greatest(0, done - NEW.window_count) / seconds)::numeric, 2) END;
+        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60.0 * greatest(0, done - NEW.window_count) / seconds)::numeric, 2) END;
         NEW.eta_seconds := CASE WHEN NEW.speed_items_per_min > 0
-                                THEN round(60 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min, 1) END;
+                                THEN round(60.0 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min, 1) END;
         -- at a speed of next to nothing, that is no time to tell anybody
         IF NEW.eta_seconds > 31557600 THEN
             NEW.eta_seconds := NULL;

@@ -49,11 +49,19 @@ CREATE FUNCTION sync_filter_texts(key text, value jsonb) RETURNS text[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
+    most CONSTANT int := CASE key WHEN 'ids' THEN 10000 ELSE 100 END;
     items jsonb := CASE jsonb_typeof(value) WHEN 'array' THEN value ELSE jsonb_build_array(value) END;
     texts text[];
 BEGIN
     IF EXISTS (SELECT FROM jsonb_array_elements(items) i WHERE jsonb_typeof(i) NOT IN ('string', 'number')) THEN
         PERFORM sync_bad_filter(key, 'a text or a list of texts');
+    END IF;
+    -- every record is compared with each of them, but for ids, which are looked up
+    IF jsonb_array_length(items) > most THEN
+        PERFORM sync_bad_filter(key, format('at most %s texts', most));
+    END IF;
+    IF EXISTS (SELECT FROM jsonb_array_elements_text(items) t WHERE length(t) > 255) THEN
+        PERFORM sync_bad_filter(key, 'of texts of at most 255 characters');
     END IF;
     SELECT array_agg(btrim(t)) FILTER (WHERE btrim(t) <> '') INTO texts FROM jsonb_array_elements_text(items) t;
     RETURN CASE key WHEN 'ids' THEN coalesce(texts, '{}') ELSE texts END;
@@ -171,9 +179,15 @@ BEGIN
                 IF jsonb_typeof(value) <> 'string' THEN
                     PERFORM sync_bad_filter(key, 'a text');
                 END IF;
+                IF length(value #>> '{}') > 1000 THEN
+                    PERFORM sync_bad_filter(key, 'a text of at most 1,000 characters');
+                END IF;
                 f.words := nullif(string_to_array(regexp_replace(sync_plain(value #>> '{}'), '\s+', ' ', 'g'), ' '), '{""}');
         END CASE;
     END LOOP;
+    IF cardinality(f.words) > 50 THEN
+        PERFORM sync_bad_filter('text', 'of at most 50 words');
+    END IF;
     IF EXISTS (SELECT FROM unnest(f.changes) c WHERE c <> ALL ('{new,updated,deleted,ambiguous,unchanged}')) THEN
         PERFORM sync_bad_filter('change', 'of new, updated, deleted, ambiguous, unchanged');
     END IF;

@@ -41,6 +41,8 @@ pub enum Code {
     NotReady,
     /// 40001: the preview an apply is bound to is no longer true
     Moved,
+    /// 54000: more than is taken in one call
+    TooLarge,
     /// 23514: more deletions than are believed without being asked for
     MassDelete,
     /// 21000: rows of a local relation that can't be told apart
@@ -104,6 +106,7 @@ impl Code {
             Code::ReadOnly => "25006",
             Code::NotReady => "55000",
             Code::Moved => "40001",
+            Code::TooLarge => "54000",
             Code::MassDelete => "23514",
             Code::NotUnique => "21000",
             Code::Busy => "55006",
@@ -174,6 +177,29 @@ impl Error {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+    /// With no text longer than so many characters.
+    #[must_use]
+    pub fn shortened(mut self, longest: usize) -> Self {
+        let place = self.place.as_deref_mut().map(|p| {
+            [
+                &mut p.schema,
+                &mut p.table,
+                &mut p.column,
+                &mut p.data_type,
+                &mut p.constraint,
+            ]
+        });
+        let texts = [self.detail.as_mut(), self.hint.as_mut(), Some(&mut self.message)];
+        let texts = texts
+            .into_iter()
+            .chain(place.into_iter().flatten().map(Option::as_mut));
+        for text in texts.flatten() {
+            if let Some((end, _)) = text.char_indices().nth(longest) {
+                text.replace_range(end.., "...");
+            }
+        }
         self
     }
     /// Says that somebody has to act before another try can help.

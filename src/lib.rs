@@ -138,6 +138,7 @@ extension_sql_file!(
     name = "schedule",
     requires = ["list_runs"]
 );
+extension_sql_file!("../sql/89_bounds.sql", name = "bounds", requires = ["schedule"]);
 extension_sql_file!(
     "../sql/85_comments.sql",
     name = "comments",

@@ -21,6 +21,7 @@ fn postgres_code(code: Code) -> PgSqlErrorCode {
         Code::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
         Code::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         Code::Moved => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        Code::TooLarge => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         Code::MassDelete => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
         Code::NotUnique => PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
         Code::Busy => PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,

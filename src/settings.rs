@@ -222,6 +222,9 @@ pub fn register() {
     }
 }
 
+/// A thousand years, in microseconds: further back there may be no date.
+const LONGEST_RETENTION: i128 = 1000 * 366 * 86_400_000_000;
+
 /// Whether a retention is an interval of more than nothing: by a negative one everything would be too old.
 #[pg_guard]
 unsafe extern "C-unwind" fn check_retention(
@@ -243,7 +246,7 @@ unsafe extern "C-unwind" fn check_retention(
                 &[Some(text), Some(no_type), Some(no_modifier)],
             )
         };
-        interval.is_some_and(|i| i.as_micros() > 0)
+        interval.is_some_and(|i| i.as_micros() > 0 && i.as_micros() <= LONGEST_RETENTION)
     })
     .catch_others(|_| false)
     .execute()

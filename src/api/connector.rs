@@ -13,6 +13,10 @@ use serde_json::{json, Value};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{self, ConnectorKind};
 
+/// Longest address, and longest settings and credentials, as JSON.
+const LONGEST_URL: usize = 2000;
+const LONGEST_JSON: usize = 64 * 1024;
+
 /// `sync_connect(kind, base_url, credentials, name default kind, settings, same_system) → uuid`
 #[pg_extern(volatile, security_definer)]
 #[search_path(pg_catalog, @extschema@, pg_temp)]
@@ -53,6 +57,17 @@ fn connect(
     store::require(&org, worker::caller().to_u32(), "admin")?;
     let kind: ConnectorKind = kind.parse()?;
     let name = name.unwrap_or(kind.name()).trim();
+    let too_long = [
+        ("name", name.chars().count(), worker::LONGEST_NAME),
+        ("base_url", base_url.chars().count(), LONGEST_URL),
+        ("settings", settings.to_string().len(), LONGEST_JSON),
+        ("credentials", credentials.to_string().len(), LONGEST_JSON),
+    ];
+    if let Some((what, length, longest)) = too_long.into_iter().find(|(_, length, longest)| length > longest)
+    {
+        return Err(Error::new(Code::Invalid, format!("{what} is too long"))
+            .detail(format!("It has {length} characters; {longest} are the most.")));
+    }
     if name.is_empty() {
         return Err(Error::new(Code::Invalid, "a connector's name can't be empty"));
     }

@@ -155,7 +155,24 @@ fn sync_mapped(entity_type: &str, record: JsonB, mappings: JsonB) -> JsonB {
     JsonB(Value::Object(mapped.unwrap_or_else(|e| raise(e))))
 }
 
+/// Values in a record, those within others counted too: what is computed of each takes a hundred times its place.
+const MOST_VALUES: usize = 100_000;
+
 fn object(record: &JsonB) -> Result<&Map<String, Value>> {
+    let mut left = vec![&record.0];
+    let mut met = 0;
+    while let Some(value) = left.pop() {
+        met += 1;
+        match value {
+            Value::Array(items) => left.extend(items),
+            Value::Object(map) => left.extend(map.values()),
+            _ => {}
+        }
+        if met + left.len() > MOST_VALUES {
+            return Err(Error::new(Code::TooLarge, "the record is too large")
+                .detail(format!("It has more than {MOST_VALUES} values.")));
+        }
+    }
     record.0.as_object().ok_or_else(|| {
         Error::new(Code::Invalid, "a record must be a JSON object")
             .hint("to_jsonb(row) makes one of a table's row.")

@@ -133,6 +133,9 @@ pub(super) const COMMON_SETTINGS: &[&str] = &[
     "timeout",
 ];
 
+/// Greatest number that a setting may be.
+const GREATEST: u64 = 1_000_000_000;
+
 /// Reads a connector's settings or credentials field by field.
 pub(super) struct Fields<'a> {
     what: &'static str,
@@ -233,8 +236,9 @@ impl<'a> Fields<'a> {
         };
         value
             .as_u64()
+            .filter(|number| *number <= GREATEST)
             .map(Some)
-            .ok_or_else(|| self.bad(name, "a whole number"))
+            .ok_or_else(|| self.bad(name, "a whole number, at most 1000000000"))
     }
 
     /// A positive number.
@@ -246,11 +250,21 @@ impl<'a> Fields<'a> {
         number.map(Some).ok_or_else(|| self.bad(name, "a number above 0"))
     }
 
+    /// How often a second: what a clock can tell apart, and what no remote will see.
+    pub fn rate(&self, name: &str) -> Result<Option<f64>> {
+        match self.positive(name)? {
+            Some(rate) if !(0.01..=10_000.0).contains(&rate) => {
+                Err(self.bad(name, "0.01 to 10000 (a second)"))
+            }
+            rate => Ok(rate),
+        }
+    }
+
     /// A duration in seconds, up to ten minutes.
     pub fn seconds(&self, name: &str) -> Result<Option<Duration>> {
         match self.positive(name)? {
-            Some(seconds) if seconds <= 600.0 => Ok(Some(Duration::from_secs_f64(seconds))),
-            Some(_) => Err(self.bad(name, "at most 600 (seconds)")),
+            Some(seconds) if (0.1..=600.0).contains(&seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
+            Some(_) => Err(self.bad(name, "0.1 to 600 (seconds)")),
             None => Ok(None),
         }
     }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use sync_engine::core::Backoff;
 use sync_engine::error::{Code, Error, Result};
 
+/// Longest name of a connector, in characters.
+pub const LONGEST_NAME: usize = 100;
 /// First and longest wait for a place among the workers.
 pub const PLACE: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 /// And for a turn, where a lock can't be waited for: looking again costs next to nothing.
@@ -89,6 +91,11 @@ fn overtaken() -> Error {
 impl Call {
     pub fn new(org: String, sync_type: &str, job: Job) -> Result<Self> {
         refuse_read_only()?;
+        if sync_type.chars().count() > LONGEST_NAME {
+            return Err(Error::new(Code::NotFound, "no connector has a name that long")
+                .detail(format!("Names have up to {LONGEST_NAME} characters."))
+                .hint("SELECT sync_type FROM sync_connectors lists them."));
+        }
         refuse_old_snapshots()?;
         Ok(Call {
             org,

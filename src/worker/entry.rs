@@ -14,6 +14,9 @@ extern "C-unwind" {
     fn die(signal: libc::c_int);
 }
 
+/// Characters that each text of an error keeps where it doesn't fit otherwise: a view's own may have any number.
+const LONGEST_TEXT: usize = 2000;
+
 /// Entry point of a worker; the argument is the mailbox's handle.
 #[pg_guard]
 #[no_mangle]
@@ -42,12 +45,14 @@ pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
 fn answer(mailbox: &Mailbox, reply: Reply) {
     let fits = |reply: &Reply| serde_json::to_vec(reply).is_ok_and(|bytes| mailbox.put_reply(&bytes));
     if !fits(&reply) {
-        let long = Error::new(
-            Code::Internal,
-            "the worker's answer is longer than there is room for",
-        )
-        .hint("What was asked for is done; please report it.");
-        fits(&Err(long));
+        fits(&Err(match reply {
+            Err(error) => error.shortened(LONGEST_TEXT),
+            Ok(_) => Error::new(
+                Code::Internal,
+                "the worker's answer is longer than there is room for",
+            )
+            .hint("What was asked for is done; please report it."),
+        }));
     }
 }
 

@@ -18,7 +18,7 @@ mod together;
 pub mod transaction;
 mod turn;
 
-pub use call::{run, run_for, run_patiently, Call};
+pub use call::{run, run_for, run_patiently, Call, LONGEST_NAME};
 pub use launch::{caller, organisation, refuse_read_only, set_organisation};
 pub use together::{run_orders, run_together, Finished, Order, Orders};
 

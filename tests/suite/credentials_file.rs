@@ -108,8 +108,14 @@ fn a_file_is_named_within_the_organisations_folder_and_nowhere_else() {
     shop.client()
         .batch_execute(&connect(&shop, "\"mine.json\""))
         .unwrap();
-    // who may name files doesn't say where they are
+    // who may name files doesn't say where they are, neither before the library is loaded nor afterwards
     let mut client = shop.client();
+    let elsewhere = format!("{}/{}", folder.path, other.org);
+    folder.write(&format!("{}/{}/theirs.json", other.org, shop.org), SECRETS);
+    client
+        .batch_execute(&format!("SET sync_ext.credentials_dir = '{elsewhere}'"))
+        .unwrap();
+    refused(client.batch_execute(&connect(&shop, "\"theirs.json\"")), "55000");
     refused(
         client.batch_execute("SET sync_ext.credentials_dir = '/tmp'"),
         "42501",

@@ -19,6 +19,7 @@ mod bind_shapes;
 mod bind_update;
 mod bind_writes;
 mod bound;
+mod bounds;
 mod categories;
 mod connected;
 mod connector_moves;

@@ -55,7 +55,7 @@ impl Settings {
     pub fn parse(settings: &Value) -> Result<Self> {
         let fields = Fields::new("settings", settings)?;
         fields.only(&[COMMON_SETTINGS, OWN_SETTINGS])?;
-        fields.positive("requests_per_second")?;
+        fields.rate("requests_per_second")?;
         let ca_certificate = fields.text("ca_certificate")?.map(str::to_owned);
         if let Some(pem) = &ca_certificate {
             certificates(pem)?;

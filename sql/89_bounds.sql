@@ -1,0 +1,50 @@
+-- Bounds of what apps write, checked when it is written: one odd value would fail the batch that comes across it, or the list of
+-- a whole organisation. Each constraint is named for its bound, which is what a client is shown of it.
+-- Those of sync_progress are in its trigger, which would meet such values before. error_message has none: runs write what they
+-- were told.
+
+DO $$
+DECLARE
+    c record;
+    longest int;
+BEGIN
+    FOR c IN
+        SELECT a.attrelid::regclass AS relation, a.attname AS name, a.atttypid::regtype::text AS type
+        FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_list,saved_search_patterns}'::regclass[]) r (oid)
+        JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE a.attname <> 'error_message'
+        ORDER BY a.attrelid, a.attnum
+    LOOP
+        CASE c.type
+            WHEN 'text' THEN
+                longest := CASE c.name WHEN 'description' THEN 10000 ELSE 255 END;
+                EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (length(%I) <= %s)',
+                               c.relation, format('%s_up_to_%s_characters', c.name, longest), c.name, longest);
+            WHEN 'timestamp with time zone' THEN
+                -- a preview may be kept for good
+                CONTINUE WHEN c.name = 'expires_at';
+                EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (isfinite(%I))', c.relation, c.name || '_is_finite', c.name);
+            ELSE
+                CONTINUE;
+        END CASE;
+    END LOOP;
+END
+$$;
+
+ALTER TABLE sync_list
+    ADD CONSTRAINT schedule_interval_up_to_10_years CHECK (schedule_interval <= '10 years'),
+    ADD CONSTRAINT business_days_up_to_7 CHECK (cardinality(business_days) <= 7),
+    ADD CONSTRAINT attempts_up_to_1000000 CHECK (attempts <= 1000000);
+
+ALTER TABLE saved_search_patterns
+    ADD CONSTRAINT filter_config_up_to_256_kb CHECK (pg_column_size(filter_config) <= 262144);
+
+ALTER TABLE sync_selective_config
+    ADD CONSTRAINT config_is_of_booleans CHECK (
+        jsonb_typeof(config) = 'object'
+        AND coalesce(jsonb_typeof(config -> 'includeNew'), 'null') IN ('boolean', 'null')
+        AND coalesce(jsonb_typeof(config -> 'includeUpdated'), 'null') IN ('boolean', 'null')
+        AND coalesce(jsonb_typeof(config -> 'includeDeleted'), 'null') IN ('boolean', 'null'));
+
+ALTER TABLE integration_connector
+    ADD CONSTRAINT name_up_to_100_characters CHECK (length(name) <= 100);
