@@ -11,7 +11,7 @@ use sync_sandbox::{Rule, Sandbox};
 use crate::connected::{self, assert_same, Connected, Facts};
 use crate::erp_facts::ours;
 
-pub const BOTH: [Version; 2] = [Version::V17, Version::V19];
+pub const VERSIONS: [Version; 3] = [Version::V17, Version::V18, Version::V19];
 pub const ENTITIES: [&str; 8] = [
     "categories",
     "customers",
@@ -109,7 +109,7 @@ impl Erp {
     /// Where calls of a model's method go.
     pub fn route(&self, model: &str, method: &str) -> String {
         let api = match self.version {
-            Version::V17 => "/jsonrpc",
+            Version::V17 | Version::V18 => "/jsonrpc",
             Version::V19 => "/json/2",
         };
         format!("{api}/{model}/{method}")

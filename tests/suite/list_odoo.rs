@@ -9,7 +9,7 @@ use sync_sandbox::{Config, Fault, Rule, Sandbox, When};
 use crate::contract_app::text;
 use crate::list_remote::counts;
 
-pub const BOTH: [Version; 2] = [Version::V17, Version::V19];
+pub const VERSIONS: [Version; 3] = [Version::V17, Version::V18, Version::V19];
 
 /// A shop and an Odoo of one organisation.
 pub struct Systems {
@@ -131,7 +131,7 @@ impl Systems {
     /// Answers of a method of a model go wrong in this way.
     pub fn fault(&self, model: &str, method: &str, when: When, fault: Fault) -> u64 {
         let route = match self.version {
-            Version::V17 => "/jsonrpc",
+            Version::V17 | Version::V18 => "/jsonrpc",
             Version::V19 => "/json/2",
         };
         self.erp
@@ -149,7 +149,7 @@ impl Systems {
 
 #[test]
 fn a_shops_records_are_created_in_odoo_and_follow_the_shop() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut systems = Systems::new(version);
         let customers = systems.customers(&["ada_1@example.com", "ada_2@example.com"]);
         let product = systems.product("MUG-1");
@@ -204,7 +204,7 @@ fn a_shops_records_are_created_in_odoo_and_follow_the_shop() {
 
 #[test]
 fn what_changes_in_odoo_goes_back_to_the_shop_and_a_touch_is_no_change() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut systems = Systems::new(version);
         let made = systems
             .erp
@@ -285,7 +285,7 @@ fn what_is_there_already_is_found_and_what_may_be_several_is_not_guessed() {
 
 #[test]
 fn local_rows_and_categories_are_written_to_odoo() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut systems = Systems::new(version);
         systems
             .sql

@@ -4,12 +4,12 @@ use serde_json::json;
 use sync_sandbox::odoo::Version;
 use sync_sandbox::{Fault, When};
 
-use crate::list_odoo::{Systems, BOTH};
+use crate::list_odoo::{Systems, VERSIONS};
 use crate::list_remote::counts;
 
 #[test]
 fn a_creation_whose_answer_was_lost_is_looked_for_and_not_repeated() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut systems = Systems::with(version, json!({ "timeout": 0.5 }));
         let customers = systems.customers(&["lost@example.com"]);
         let product = systems.product("LOST-1");
@@ -57,7 +57,7 @@ fn a_creation_whose_answer_was_lost_is_looked_for_and_not_repeated() {
 
 #[test]
 fn what_passes_is_tried_again_and_what_does_not_is_told() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut systems = Systems::new(version);
         let customers = systems.customers(&["a@example.com", "b@example.com", "c@example.com"]);
         systems.list("customer", "shop", "erp", &customers);

@@ -4,11 +4,11 @@ use serde_json::{json, Value};
 use sync_ext_tests::sqlstate;
 use sync_sandbox::odoo::Version;
 
-use crate::erp::{by_date, model, small, Erp, BOTH, ENTITIES};
+use crate::erp::{by_date, model, small, Erp, ENTITIES, VERSIONS};
 
 #[test]
 fn every_record_of_every_type_is_there_once() {
-    for version in BOTH {
+    for version in VERSIONS {
         for settings in [json!({}), by_date()] {
             let mut erp = Erp::with(small(version), settings);
             for entity in ENTITIES {
@@ -22,7 +22,7 @@ fn every_record_of_every_type_is_there_once() {
 
 #[test]
 fn archived_records_are_there_and_known_as_such() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         for entity in ["customers", "products", "warehouses"] {
             erp.pull(entity);
@@ -45,7 +45,7 @@ fn archived_records_are_there_and_known_as_such() {
 
 #[test]
 fn an_idle_pull_writes_nothing() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         for entity in ENTITIES {
             erp.pull(entity);
@@ -63,7 +63,11 @@ fn an_idle_pull_writes_nothing() {
 
 #[test]
 fn a_test_of_the_connection_tells_version_transport_counts_and_companies() {
-    for (version, number, transport) in [(Version::V17, "17.0", "jsonrpc"), (Version::V19, "19.0", "json2")] {
+    for (version, number, transport) in [
+        (Version::V17, "17.0", "jsonrpc"),
+        (Version::V18, "18.0", "jsonrpc"),
+        (Version::V19, "19.0", "json2"),
+    ] {
         let mut erp = Erp::new(version);
         let told: Value = erp
             .sql
@@ -91,7 +95,7 @@ fn a_test_of_the_connection_tells_version_transport_counts_and_companies() {
 
 #[test]
 fn an_expired_key_is_an_authentication_failure() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         erp.pull("customers");
         let before = erp.ledger("customers");
@@ -125,7 +129,7 @@ fn hides(version: Version, entity: &str, changes: Value, warning: &str) {
 
 #[test]
 fn what_a_rule_hides_is_not_deleted() {
-    for version in BOTH {
+    for version in VERSIONS {
         let rule = |entity: &str, domain: Value| json!({ "rules": { model(entity): domain } });
         for entity in ["customers", "sales", "transfers"] {
             let nothing = rule(entity, json!([["id", "=", 0]]));

@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 use sync_sandbox::odoo::{Config, Version};
 
 use crate::connected::Facts;
-use crate::erp::{by_date, model, small, Erp, BOTH, ENTITIES};
+use crate::erp::{by_date, model, small, Erp, ENTITIES, VERSIONS};
 
 /// An Odoo whose records are all pulled, and those that are linked equal to the local tables.
 pub struct Linked {
@@ -94,7 +94,7 @@ fn now() -> i64 {
 
 #[test]
 fn thirty_writes_within_one_second_are_all_found_wherever_a_pull_falls() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         for (entity, field) in [
             ("customers", "street"),
@@ -125,7 +125,7 @@ fn thirty_writes_within_one_second_are_all_found_wherever_a_pull_falls() {
 
 #[test]
 fn a_bulk_write_of_three_hundred_rows_with_one_date_is_found() {
-    for version in BOTH {
+    for version in VERSIONS {
         let config = Config {
             partners: 400,
             templates: 400,
@@ -152,7 +152,7 @@ fn a_bulk_write_of_three_hundred_rows_with_one_date_is_found() {
 
 #[test]
 fn a_transaction_that_commits_six_seconds_late_is_found() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         erp.pull("customers");
         erp.change(json!({ "op": "begin", "tx": "slow", "reserve": { "res.partner": 1 } }));
@@ -174,7 +174,7 @@ fn a_transaction_that_commits_six_seconds_late_is_found() {
 
 #[test]
 fn changes_that_leave_the_records_date_as_it_was_are_found() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let erp = &all.erp;
         let variant = erp.some("product.product", |r| {
@@ -214,7 +214,7 @@ fn changes_that_leave_the_records_date_as_it_was_are_found() {
 
 #[test]
 fn lines_that_are_taken_off_show_though_no_date_tells() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let erp = &all.erp;
         let note = erp.some("sale.order.line", |r| r["product_id"] == false);
@@ -278,7 +278,7 @@ fn contacts_that_are_merged_show_on_their_documents_though_no_date_tells() {
         ("purchase.order", &["partner_id"]),
         ("stock.picking", &["partner_id"]),
     ];
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let erp = &all.erp;
         let alone = |id: &u64| {
@@ -321,7 +321,7 @@ fn contacts_that_are_merged_show_on_their_documents_though_no_date_tells() {
 
 #[test]
 fn a_delivery_shows_in_transfer_order_and_stock() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let picking = all
             .erp
@@ -338,7 +338,7 @@ fn a_delivery_shows_in_transfer_order_and_stock() {
 
 #[test]
 fn archived_and_deleted_records_are_told_apart() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let linked = |id: &u64| all.linked["customers"].contains(&id.to_string());
         let lone = |id: &u64| {
@@ -371,7 +371,7 @@ fn archived_and_deleted_records_are_told_apart() {
 
 #[test]
 fn writing_what_is_there_already_is_no_change() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let places = |erp: &mut Erp| -> Vec<(String, String)> {
             let org = erp.org;
@@ -399,7 +399,7 @@ fn writing_what_is_there_already_is_no_change() {
 
 #[test]
 fn a_category_that_is_renamed_or_moved_shows_alone() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut all = Linked::new(version);
         let category = all.erp.some("product.category", |r| r["parent_id"] != false);
         all.erp.change(edit(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{json, Value};
 use sync_sandbox::odoo::Version;
 
-use crate::erp::{Erp, BOTH};
+use crate::erp::{Erp, VERSIONS};
 use crate::odoo_changes::edit;
 
 /// The canonical records of an entity type, by id.
@@ -32,7 +32,7 @@ fn shown(value: &Value) -> Value {
 
 #[test]
 fn orders_have_the_addresses_of_their_contacts_and_lines_the_skus_of_their_products() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         for entity in ["orders", "sales", "purchases", "transfers"] {
             erp.pull(entity);
@@ -165,7 +165,7 @@ fn a_contact_that_moves_is_no_change_of_its_orders_but_another_addressee_is() {
 
 #[test]
 fn a_contact_that_is_renamed_is_no_change_of_what_names_it() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         let documents = ["sales", "purchases", "transfers", "warehouses"];
         for entity in documents {
@@ -192,7 +192,7 @@ fn a_contact_that_is_renamed_is_no_change_of_what_names_it() {
 
 #[test]
 fn a_product_that_is_renamed_is_no_change_of_its_transfers_but_a_text_of_their_own_is() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         erp.pull("transfers");
         erp.fill("transfers");
@@ -259,7 +259,7 @@ fn what_is_left_out_by_sync_map_does_not_come_along() {
 
 #[test]
 fn records_say_which_company_they_belong_to() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         for entity in ["customers", "products", "orders"] {
             erp.pull(entity);

@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 use sync_sandbox::odoo::Version;
 use sync_sandbox::{Fault, When};
 
-use crate::erp::{Erp, BOTH};
+use crate::erp::{Erp, VERSIONS};
 
 const SECRETS: [&str; 4] = ["key_apiuser", "pw_apiuser", "Traceback", "service/model.py"];
 
@@ -96,7 +96,7 @@ fn exception(name: &str, message: &str) -> Fault {
 
 #[test]
 fn what_is_no_answer_of_odoo_fails_the_pull() {
-    for version in BOTH {
+    for version in VERSIONS {
         let page = |status| Fault::Reply {
             status,
             content_type: "text/html".into(),
@@ -116,7 +116,7 @@ fn what_is_no_answer_of_odoo_fails_the_pull() {
 
 #[test]
 fn what_passes_is_sat_out() {
-    for version in BOTH {
+    for version in VERSIONS {
         for fault in [
             Fault::Reset,
             Fault::CutBody { bytes: 30 },
@@ -141,7 +141,7 @@ fn what_passes_is_sat_out() {
 
 #[test]
 fn a_database_that_is_busy_is_asked_again() {
-    for version in BOTH {
+    for version in VERSIONS {
         for name in [
             "psycopg2.errors.SerializationFailure",
             "psycopg2.errors.LockNotAvailable",
@@ -154,7 +154,7 @@ fn a_database_that_is_busy_is_asked_again() {
 
 #[test]
 fn an_exception_is_named_and_not_asked_for_again() {
-    for version in BOTH {
+    for version in VERSIONS {
         let error = breaks_until_cleared(
             version,
             exception("builtins.ValueError", "Invalid field 'x' on 'res.partner'"),
@@ -172,7 +172,7 @@ fn an_exception_is_named_and_not_asked_for_again() {
 
 #[test]
 fn rights_that_are_taken_away_fail_the_pull() {
-    for version in BOTH {
+    for version in VERSIONS {
         let error = exception(
             "odoo.exceptions.AccessError",
             "Sie haben keinen Zugriff auf key_apiuser",
@@ -189,7 +189,7 @@ fn rights_that_are_taken_away_fail_the_pull() {
 
 #[test]
 fn an_odoo_that_hangs_times_out() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = changed(version);
         erp.db.set("sync_ext.max_retries", "0");
         erp.connect(
@@ -214,7 +214,7 @@ fn an_odoo_that_hangs_times_out() {
 
 #[test]
 fn wrong_credentials_are_told_from_a_wrong_database() {
-    for version in BOTH {
+    for version in VERSIONS {
         for (credentials, states) in [
             (
                 json!({ "database": "lab", "login": "apiuser", "api_key": "key_nobody" }),
@@ -244,7 +244,7 @@ fn wrong_credentials_are_told_from_a_wrong_database() {
 
 #[test]
 fn a_password_works_where_there_is_no_key() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         let credentials = json!({ "database": "lab", "login": "apiuser", "password": "pw_apiuser" });
         erp.connect(&credentials, &json!({})).unwrap();
@@ -257,7 +257,7 @@ fn a_password_works_where_there_is_no_key() {
 
 #[test]
 fn one_types_failure_leaves_the_others_alone() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::new(version);
         erp.fault("sales", When::All, exception("builtins.ValueError", "no"));
         let row = erp.sql.query_one("SELECT sync_all('odoo')", &[]);

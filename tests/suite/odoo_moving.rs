@@ -5,7 +5,7 @@ use sync_ext_tests::{sqlstate, wait_until};
 use sync_sandbox::odoo::{Config, Version};
 use sync_sandbox::{Fault, Plan, When};
 
-use crate::erp::{by_date, model, small, Erp, BOTH};
+use crate::erp::{by_date, model, small, Erp, VERSIONS};
 use crate::worker_shop::{wait_for_workers, Call, PATIENCE};
 
 fn large(version: Version) -> Config {
@@ -54,7 +54,7 @@ fn moves(version: Version, entity: &str, created: &str, set: Option<Value>) {
 
 #[test]
 fn deletions_and_creations_while_everything_is_read_lose_nothing() {
-    for version in BOTH {
+    for version in VERSIONS {
         moves(version, "customers", "res.partner", None);
         moves(version, "products", "product.template", None);
         moves(version, "sales", "sale.order", None);
@@ -63,7 +63,7 @@ fn deletions_and_creations_while_everything_is_read_lose_nothing() {
 
 #[test]
 fn deletions_and_creations_while_changes_are_read_lose_nothing() {
-    for version in BOTH {
+    for version in VERSIONS {
         moves(version, "customers", "res.partner", Some(json!({ "vat": "DE9" })));
         moves(
             version,
@@ -85,7 +85,7 @@ fn bug() -> Fault {
 
 #[test]
 fn a_pull_goes_on_where_it_broke_off() {
-    for version in BOTH {
+    for version in VERSIONS {
         for entity in ["customers", "products", "sales"] {
             let mut erp = Erp::with(large(version), by_date());
             erp.fault(entity, When::Nth(12), bug());
@@ -115,7 +115,7 @@ fn a_pull_goes_on_where_it_broke_off() {
 
 #[test]
 fn a_pull_whose_worker_was_terminated_goes_on_from_its_checkpoint() {
-    for version in BOTH {
+    for version in VERSIONS {
         let mut erp = Erp::with(large(version), by_date());
         erp.fault("customers", When::Nth(20), Fault::Hang);
         let role: String = erp

@@ -271,11 +271,11 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             self.guard.check_url(&target)?;
             let outgoing = build(&target)?;
-            let repeatable = outgoing.repeatable;
+            let (repeatable, is_get) = (outgoing.repeatable, outgoing.method == Method::GET);
             let response = self
                 .exchange(outgoing, meter)
                 .map_err(|fault| fault.unless(!repeatable))?;
-            match redirect_target(&response, &target, repeatable) {
+            match redirect_target(&response, &target, repeatable, is_get) {
                 Some(next) => target = next,
                 None => return Ok(response),
             }
@@ -358,8 +358,14 @@ impl Client {
 }
 
 /// Where a redirect leads, without its query: the request is built (and signed) anew for it.
-fn redirect_target(response: &Response, from: &Url, repeatable: bool) -> Option<Url> {
-    if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || !repeatable {
+fn redirect_target(response: &Response, from: &Url, repeatable: bool, is_get: bool) -> Option<Url> {
+    // 303 tells where a page may be got; a call is not to be sent there (a login page, with the key in its headers)
+    let followed = match response.status {
+        301 | 302 | 307 | 308 => true,
+        303 => is_get,
+        _ => false,
+    };
+    if !followed || !repeatable {
         return None;
     }
     let mut target = from.join(response.header(LOCATION.as_str())?).ok()?;

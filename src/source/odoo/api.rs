@@ -43,11 +43,38 @@ pub(super) struct Answer {
     pub elapsed: Duration,
 }
 
+/// A way in which calls may get through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Way {
+    transport: Transport,
+    /// JSON-2 without the database's name, which some hosts refuse to hear.
+    nameless: bool,
+}
+
+impl Way {
+    const fn of(transport: Transport) -> Self {
+        Way {
+            transport,
+            nameless: false,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match (self.transport, self.nameless) {
+            (Transport::Json2, false) => "JSON-2",
+            (Transport::Json2, true) => "JSON-2 without the database's name",
+            (Transport::JsonRpc, _) => "JSON-RPC",
+        }
+    }
+}
+
 /// How calls get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Access {
     pub transport: Transport,
     pub uid: u64,
+    /// The host has one database, and answers only where it is not named.
+    pub nameless: bool,
 }
 
 /// A server's API.
@@ -162,8 +189,10 @@ impl Api {
         let access = Access {
             transport: memo.transport?,
             uid: memo.uid?,
+            nameless: memo.nameless,
         };
-        self.transports().contains(&access.transport).then_some(access)
+        let may = |way: &Way| way.transport == access.transport && way.nameless == access.nameless;
+        self.ways().iter().any(may).then_some(access)
     }
 
     fn settle(&self, access: Access) {
@@ -171,67 +200,85 @@ impl Api {
         *lock(&self.memo) = Memo {
             transport: Some(access.transport),
             uid: Some(access.uid),
+            nameless: access.nameless,
         };
     }
 
-    fn transports(&self) -> Vec<Transport> {
-        let can = |transport: &Transport| *transport == Transport::JsonRpc || self.credentials.is_key;
-        match self.wanted {
-            Some(transport) => vec![transport],
-            None => [Transport::Json2, Transport::JsonRpc]
-                .into_iter()
-                .filter(can)
-                .collect(),
-        }
+    /// Whether there is what JSON-RPC wants to know.
+    fn has_login(&self) -> bool {
+        self.credentials.database.is_some() && self.credentials.login.is_some()
     }
 
+    /// What to try, in this order: JSON-2 takes keys only, and JSON-RPC wants database and login.
+    fn ways(&self) -> Vec<Way> {
+        let wanted = |transport| self.wanted.is_none_or(|wanted| wanted == transport);
+        let json2 = wanted(Transport::Json2) && (self.credentials.is_key || self.wanted.is_some());
+        let nameless = Way {
+            nameless: true,
+            ..Way::of(Transport::Json2)
+        };
+        let all = [
+            (Way::of(Transport::Json2), json2),
+            (
+                Way::of(Transport::JsonRpc),
+                wanted(Transport::JsonRpc) && self.has_login(),
+            ),
+            (nameless, json2 && self.credentials.database.is_some()),
+        ];
+        let may = all.into_iter().filter(|(_, may)| *may);
+        may.map(|(way, _)| way).collect()
+    }
+
+    /// Tries one way after the other. What isn't an answer of the API itself proves nothing: version 18 leads calls of JSON-2
+    /// to its login page, proxies and firewalls have pages of their own.
     fn find_access(&self, meter: &Meter) -> Result<Access, Refusal> {
-        let mut refusal = None;
-        for transport in self.transports() {
-            let outcome = match transport {
-                Transport::Json2 => self.json2_uid(meter),
+        let mut tried = Vec::new();
+        for way in self.ways() {
+            let outcome = match way.transport {
+                Transport::Json2 => self.json2_uid(way.nameless, meter),
                 Transport::JsonRpc => self.rpc_uid(meter),
             };
             match outcome {
-                Ok(uid) => return Ok(Access { transport, uid }),
-                Err(error) if error.cause == Cause::NoApi => refusal = Some(refusal.unwrap_or(error)),
-                Err(error) => return Err(error),
+                Ok(uid) => {
+                    return Ok(Access {
+                        transport: way.transport,
+                        uid,
+                        nameless: way.nameless,
+                    })
+                }
+                Err(refusal) if matches!(refusal.cause, Cause::NoApi | Cause::Stray) => {
+                    tried.push(format!("{}: {}", way.name(), refusal.error));
+                }
+                Err(refusal) => return Err(refusal),
             }
         }
-        Err(refusal.unwrap_or_else(|| Error::new(Code::Internal, "no transport to try").into()))
+        if !self.has_login() && self.wanted != Some(Transport::Json2) {
+            return Err(refusal::no_login(&tried));
+        }
+        Err(refusal::no_api(&tried))
     }
 
-    fn json2_uid(&self, meter: &Meter) -> Result<u64, Refusal> {
+    fn json2_uid(&self, nameless: bool, meter: &Meter) -> Result<u64, Refusal> {
         let call = Call {
             act: Act::Read,
             model: "res.users",
             method: "context_get",
             args: Args::new(),
         };
-        let answer = self.json2(&call, meter)?;
-        answer.value["uid"].as_u64().ok_or_else(|| {
-            Error::new(Code::Nonsense, "Odoo doesn't say who the key belongs to")
-                .hint("Check base_url.")
-                .into()
+        let answer = self.json2(&call, nameless, meter)?;
+        answer.value["uid"].as_u64().ok_or_else(|| Refusal {
+            cause: Cause::Stray,
+            error: refusal::elsewhere("the answer doesn't say who the key belongs to".to_owned()),
         })
     }
 
     fn rpc_uid(&self, meter: &Meter) -> Result<u64, Refusal> {
         let Credentials {
-            database: Some(database),
-            login: Some(login),
+            database,
+            login,
             secret,
             ..
-        } = &self.credentials
-        else {
-            return Err(Error::new(
-                Code::Invalid,
-                "Odoo before version 19 needs database and login in the credentials",
-            )
-            .detail("The server has no JSON-2 API for what was given.")
-            .hint("On version 19 and later, a host with several databases needs database.")
-            .into());
-        };
+        } = &self.credentials;
         let args = json!([database, login, secret, {}]);
         let answer = self.rpc("common", "authenticate", &args, &Asked::nothing(), meter)?;
         // a wrong password is no error but `false`
@@ -240,7 +287,7 @@ impl Api {
 
     fn exchange(&self, access: Access, call: &Call, meter: &Meter) -> Result<Answer, Refusal> {
         match access.transport {
-            Transport::Json2 => self.json2(call, meter),
+            Transport::Json2 => self.json2(call, access.nameless, meter),
             Transport::JsonRpc => {
                 let (positional, named) = split(&call.args);
                 let Credentials { database, secret, .. } = &self.credentials;
@@ -251,36 +298,62 @@ impl Api {
         }
     }
 
-    fn json2(&self, call: &Call, meter: &Meter) -> Result<Answer, Refusal> {
+    fn json2(&self, call: &Call, nameless: bool, meter: &Meter) -> Result<Answer, Refusal> {
         let url = self.url(&format!("json/2/{}/{}", call.model, call.method))?;
-        let headers = self.json2_headers()?;
+        let headers = self.json2_headers(nameless)?;
         let response = self.client.send(&url, meter, &|url| {
             Ok(Outgoing {
                 headers: headers.clone(),
                 ..outgoing(call.act, url, Value::Object(call.args.clone()))
             })
         })?;
-        if response.is_success() {
+        if response.is_success() && response.json.is_some() {
             return self.answer(response, |json| json);
         }
-        if response.status == 404 && response.json.is_none() {
-            return Err(refusal::no_api(
-                "Neither JSON-2 (from version 19 on) nor, if tried, JSON-RPC answers for this database.",
-            ));
-        }
-        Err(response
-            .json
-            .as_ref()
+        let explained = response.json.as_ref().filter(|_| !response.is_success());
+        Err(explained
             .and_then(|json| refusal::read(json, &self.asked(call), self.client.secrets()))
-            .unwrap_or_else(|| self.client.status_error(&response).into()))
+            .unwrap_or_else(|| self.stray(response)))
     }
 
-    fn json2_headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    /// An answer that isn't the API's own. Those that say that nothing is there were not carried out either.
+    fn stray(&self, response: Response) -> Refusal {
+        let status = response.status;
+        let (cause, error) = match status {
+            300..=399 | 400 | 404 | 405 | 410 => {
+                let to = response.header("location").and_then(|to| self.base.join(to).ok());
+                let to = to
+                    .map(|to| format!(", which leads to {}", to.path()))
+                    .unwrap_or_default();
+                (
+                    Cause::NoApi,
+                    refusal::elsewhere(format!("the answer has the status {status}{to}")),
+                )
+            }
+            200..=299 if response.json.is_some() => (
+                Cause::Stray,
+                refusal::elsewhere("the answer is JSON of another kind".to_owned()),
+            ),
+            // these pass, and tell nothing of who is there
+            408 | 429 | 502..=504 => (Cause::Other, self.client.status_error(&response)),
+            _ => (Cause::Stray, self.unexpected(response)),
+        };
+        Refusal { cause, error }
+    }
+
+    fn unexpected(&self, response: Response) -> Error {
+        match self.client.expect_json(response) {
+            Err(error) => error,
+            Ok(_) => refusal::elsewhere("the answer is of another kind".to_owned()),
+        }
+    }
+
+    fn json2_headers(&self, nameless: bool) -> Result<Vec<(HeaderName, HeaderValue)>> {
         let bad = |_| Error::new(Code::Invalid, "the credentials can't be put into a header");
         let mut key = HeaderValue::from_str(&format!("bearer {}", self.credentials.secret)).map_err(bad)?;
         key.set_sensitive(true);
         let mut headers = vec![(AUTHORIZATION, key)];
-        if let Some(database) = &self.credentials.database {
+        if let Some(database) = self.credentials.database.as_ref().filter(|_| !nameless) {
             let name = HeaderName::from_static("x-odoo-database");
             headers.push((name, HeaderValue::from_str(database).map_err(bad)?));
         }
@@ -301,20 +374,19 @@ impl Api {
         let response = self
             .client
             .send(&url, meter, &|url| Ok(outgoing(asked.act, url, body.clone())))?;
-        if response.status == 404 && response.json.is_none() {
-            return Err(refusal::no_api("JSON-RPC (/jsonrpc) doesn't answer."));
-        }
-        if let Some(error) = response.json.as_ref().and_then(|json| json.get("error")) {
+        let has = |name: &str| response.json.as_ref().and_then(|json| json.get(name));
+        if let Some(error) = has("error")
+            .map(|error| &error["data"])
+            .filter(|data| data.is_object())
+        {
             return Err(
-                refusal::read(&error["data"], asked, self.client.secrets()).unwrap_or_else(|| {
+                refusal::read(error, asked, self.client.secrets()).unwrap_or_else(|| {
                     Error::new(Code::Nonsense, "Odoo failed to answer, and doesn't say why").into()
                 }),
             );
         }
-        if response.is_success() && response.json.as_ref().is_some_and(|json| !json.is_object()) {
-            return Err(Error::new(Code::Nonsense, "the remote doesn't speak JSON-RPC")
-                .hint("Check base_url.")
-                .into());
+        if !response.is_success() || has("result").is_none() {
+            return Err(self.stray(response));
         }
         self.answer(response, |mut json| json["result"].take())
     }

@@ -181,6 +181,9 @@ pub(super) struct Memo {
     /// The user's id: asking for it takes Odoo up to a second, as it checks a slow hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u64>,
+    /// JSON-2 answers only where the database is not named.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nameless: bool,
 }
 
 impl Memo {

@@ -1,4 +1,4 @@
-//! Odoo, by its external API. Verified against versions 17.0 (JSON-RPC) and 19.0 (JSON-2).
+//! Odoo, by its external API. Verified against versions 17.0 and 18.0 (JSON-RPC), and 19.0 (JSON-2).
 
 mod api;
 mod config;

@@ -25,6 +25,12 @@ impl Odoo {
         let (entities, answers) = self.readable(&meter, &mut warnings)?;
         let companies = self.companies(&meter, &mut warnings)?;
         self.warn_of_expiry(&meter, &mut warnings)?;
+        if self.api.access().is_some_and(|access| access.nameless) {
+            warnings.push(
+                "The server answers only where no database is named: make sure that its one database is the one of the credentials."
+                    .to_owned(),
+            );
+        }
         let fastest = answers
             .iter()
             .map(|answer| answer.elapsed)

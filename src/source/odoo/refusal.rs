@@ -19,6 +19,8 @@ pub(super) enum Cause {
     NoModel,
     /// There is no such API at this address.
     NoApi,
+    /// Somebody else has answered: a proxy, a firewall, a page of the web client.
+    Stray,
     Other,
 }
 
@@ -205,13 +207,33 @@ fn no_model(model: &str) -> Refusal {
     }
 }
 
-/// Where neither API answers.
-pub(super) fn no_api(detail: &str) -> Refusal {
+const ADDRESS_HINT: &str =
+    "Check base_url, and database in the credentials; Odoo Online has an external API with custom plans only.";
+
+/// An answer that nobody would expect of Odoo's API.
+pub(super) fn elsewhere(message: String) -> Error {
+    Error::new(Code::Nonsense, message).hint(ADDRESS_HINT)
+}
+
+/// Where no API answers; `tried` says what did.
+pub(super) fn no_api(tried: &[String]) -> Refusal {
     Refusal {
         cause: Cause::NoApi,
-        error: Error::new(Code::Nonsense, "there is no Odoo API at this address")
-            .detail(detail)
-            .hint("Check base_url, and database in the credentials; Odoo Online has an external API with custom plans only."),
+        error: elsewhere("there is no Odoo API at this address".to_owned())
+            .detail(format!("Tried {}.", tried.join("; "))),
+    }
+}
+
+/// Where JSON-2 doesn't answer, and JSON-RPC can't be asked.
+pub(super) fn no_login(tried: &[String]) -> Refusal {
+    Refusal {
+        cause: Cause::NoApi,
+        error: Error::new(
+            Code::Invalid,
+            "Odoo before version 19 needs database and login in the credentials",
+        )
+        .detail(format!("Tried {}.", tried.join("; ")))
+        .hint("On version 19 and later, a host with several databases needs database."),
     }
 }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::api::Act;
-use super::testing::{call_of, connect, connect_as, credentials, partners, recordings, Erp, Table, KEY};
+use super::testing::{call_of, connect, connect_as, credentials, partners, recordings, Erp, Table, KEY, NOW};
 use super::{validate, Odoo};
 use crate::core::EntityType;
 use crate::error::{Code, Error};
@@ -61,6 +61,150 @@ fn an_outdated_memo_is_found_out_anew() {
         let odoo = connect(&small(modern), Value::Null, memo);
         plan(&odoo).unwrap();
         assert_eq!(odoo.memo()["uid"], 7);
+    }
+}
+
+/// An Odoo without JSON-2, whose address for it somebody else answers.
+fn behind(stray: Reply) -> Server {
+    let erp = Erp::new(false, vec![Table::new("res.partner", partners(3, 1))]);
+    Server::start(move |seen, _| match seen.path.as_str() {
+        path if path.starts_with("/json/") => stray.clone(),
+        "/web/login" => Reply::ok("<!DOCTYPE html><form>Log in</form>"),
+        _ => erp.answer(seen).header("Date", NOW),
+    })
+}
+
+/// What isn't JSON-2's own answer.
+fn strays() -> Vec<Reply> {
+    let login = "/web/login?redirect=%2Fjson%2F2%2Fres.users%2Fcontext_get%3F";
+    let page = "<!DOCTYPE html><title>x</title>";
+    vec![
+        // version 18: `/json/<path>` is a page for people
+        Reply::new(303, page).header("Location", login),
+        Reply::new(303, page).header("Location", format!("http://elsewhere.example{login}")),
+        Reply::new(302, page).header("Location", login),
+        Reply::new(400, page),
+        Reply::new(401, page),
+        Reply::new(403, page),
+        Reply::new(404, page),
+        Reply::new(404, r#"{"error": "not found"}"#),
+        Reply::new(404, r#"{"message": "no Route matched with those values"}"#),
+        Reply::new(405, ""),
+        Reply::new(500, page),
+        Reply::ok(page),
+        Reply::ok(""),
+        Reply::ok(r#"{"status": "up"}"#),
+        Reply::ok("[]"),
+    ]
+}
+
+#[test]
+fn what_is_no_answer_of_json_2_leads_to_json_rpc() {
+    for stray in strays() {
+        let server = behind(stray.clone());
+        let odoo = connect(&server, Value::Null, Value::Null);
+        plan(&odoo).unwrap_or_else(|error| panic!("{stray:?}: {error:?}"));
+        assert_eq!(
+            odoo.memo(),
+            json!({"transport": "jsonrpc", "uid": 7}),
+            "{stray:?}"
+        );
+        let to_login =
+            |seen: &crate::source::http::testing::Seen| seen.path == "/web/login" && seen.head.contains(KEY);
+        let redirected = matches!(&stray, stray if format!("{stray:?}").contains("status: 303"));
+        assert!(
+            !redirected || !server.seen().iter().any(to_login),
+            "the key is for the API"
+        );
+    }
+}
+
+#[test]
+fn where_nothing_answers_it_is_told_what_was_tried() {
+    for stray in strays() {
+        let everywhere = |answer: Reply| {
+            Server::start(move |seen, _| match seen.path.as_str() {
+                "/web/login" => Reply::ok("<!DOCTYPE html><form>Log in</form>"),
+                _ => answer.clone(),
+            })
+        };
+        let error = refusal(&everywhere(stray.clone()), &credentials());
+        assert_eq!(error.code, Code::Nonsense, "{stray:?}: {error:?}");
+        let detail = error.detail.unwrap_or_default();
+        for way in ["JSON-2: ", "JSON-RPC: ", "JSON-2 without the database's name: "] {
+            assert!(detail.contains(way), "{stray:?}: {detail}");
+        }
+        // without a login JSON-RPC can't be asked, and that may be all that is missing
+        let error = refusal(
+            &everywhere(stray.clone()),
+            &json!({"database": "lab", "api_key": KEY}),
+        );
+        assert_eq!(error.code, Code::Invalid);
+        assert!(error.detail.unwrap_or_default().contains("JSON-2: "));
+    }
+}
+
+#[test]
+fn a_passing_failure_says_nothing_of_the_transport() {
+    for status in [429, 502, 503] {
+        let server = behind(Reply::new(status, "<html>"));
+        let odoo = connect(&server, Value::Null, Value::Null);
+        plan(&odoo).unwrap_err();
+        assert_eq!(odoo.memo(), json!({}));
+    }
+}
+
+#[test]
+fn a_host_that_takes_no_name_of_a_database_is_asked_without() {
+    let erp = Erp::new(true, vec![Table::new("res.partner", partners(3, 1))]);
+    let server = Server::start(move |seen, _| {
+        let named = seen.head.to_lowercase().contains("x-odoo-database");
+        if named || seen.path == "/jsonrpc" {
+            return Reply::new(404, "<!DOCTYPE html>No database is selected");
+        }
+        erp.answer(seen).header("Date", NOW)
+    });
+    let odoo = connect(&server, Value::Null, Value::Null);
+    plan(&odoo).unwrap();
+    let memo = odoo.memo();
+    assert_eq!(memo, json!({"transport": "json2", "uid": 7, "nameless": true}));
+    let before = server.seen().len();
+    plan(&connect(&server, Value::Null, memo)).unwrap();
+    assert_eq!(server.seen().len(), before + 1, "nothing is asked that is known");
+    let warnings = odoo.probe().unwrap().warnings.join("\n");
+    assert!(warnings.contains("only where no database is named"), "{warnings}");
+}
+
+#[test]
+fn an_upgraded_server_is_found_again_and_a_creation_is_never_sent_twice() {
+    // JSON-RPC was remembered, and is gone (from version 22 on)
+    for gone in [
+        Reply::new(404, "<html>"),
+        Reply::new(303, "").header("Location", "/web/login"),
+        Reply::new(404, r#"{"error": "not found"}"#),
+    ] {
+        let erp = Erp::new(true, vec![Table::new("res.partner", partners(3, 1))]);
+        let server = Server::start(move |seen, _| match seen.path.as_str() {
+            "/jsonrpc" => gone.clone(),
+            _ => erp.answer(seen).header("Date", NOW),
+        });
+        let odoo = connect(&server, Value::Null, json!({"transport": "jsonrpc", "uid": 7}));
+        plan(&odoo).unwrap();
+        assert_eq!(odoo.memo()["transport"], "json2");
+    }
+    // what may have carried a creation out is not asked again another way
+    for unknown in [Reply::new(500, "<html>"), Reply::ok("<html>")] {
+        let server = behind(unknown);
+        let odoo = connect(&server, Value::Null, json!({"transport": "json2", "uid": 7}));
+        let mut args = super::api::Args::new();
+        args.insert("vals_list".into(), json!([{"name": "x"}]));
+        let meter = Default::default();
+        let refusal = odoo
+            .api
+            .act(Act::Create, "res.partner", "create", args, &meter)
+            .unwrap_err();
+        assert_eq!(refusal.error.code, Code::Nonsense);
+        assert_eq!(server.seen().len(), 1);
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{json, Value};
 use sync_sandbox::odoo::{Config, Erp, Version};
 use sync_sandbox::Sandbox;
 
-const BOTH: [Version; 2] = [Version::V17, Version::V19];
+const VERSIONS: [Version; 3] = [Version::V17, Version::V18, Version::V19];
 const WATCHED: [&str; 9] = [
     "res.partner",
     "product.template",
@@ -71,7 +71,7 @@ fn many(of: &Value) -> bool {
 
 #[test]
 fn what_bumps_and_what_does_not() {
-    for version in BOTH {
+    for version in VERSIONS {
         let sandbox = small(version);
         let id = |model: &str, test: fn(&Value) -> bool| first(&sandbox, model, test)["id"].clone();
         let company = id("res.partner", |r| many(&r["child_ids"]));
@@ -302,7 +302,7 @@ fn archiving_a_template_archives_its_variants() {
 
 #[test]
 fn a_confirmed_order_is_delivered_from_stock() {
-    for version in BOTH {
+    for version in VERSIONS {
         let sandbox = start(version);
         let product = first(&sandbox, "product.product", |r| {
             r["type"] != "service" && r["active"] == true
@@ -363,7 +363,7 @@ fn a_confirmed_order_is_delivered_from_stock() {
 
 #[test]
 fn a_product_that_is_created_has_a_template_that_keeps_what_variants_share() {
-    for version in BOTH {
+    for version in VERSIONS {
         let sandbox = start(version);
         let kind = if version == Version::V17 {
             "product"

@@ -103,7 +103,7 @@ impl Replay {
                 (7, 7),
                 (8, 8),
             ],
-            Version::V17 => [(586, template), (622, partner), (329, 1), (2, 17), (8, 7), (9, 8)],
+            _ => [(586, template), (622, partner), (329, 1), (2, 17), (8, 7), (9, 8)],
         };
         Self {
             sandbox,

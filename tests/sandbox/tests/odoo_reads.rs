@@ -8,7 +8,7 @@ use serde_json::{json, Value};
 use sync_sandbox::odoo::{Config, Erp, Version};
 use sync_sandbox::{Fault, Rule, Sandbox, When};
 
-const BOTH: [Version; 2] = [Version::V17, Version::V19];
+const VERSIONS: [Version; 3] = [Version::V17, Version::V18, Version::V19];
 
 fn found(sandbox: &Sandbox<Erp>, model: &str, domain: Value) -> Vec<u64> {
     let everything = json!({"order": "id", "context": {"active_test": false}});
@@ -159,7 +159,7 @@ fn version_17_compares_dates_by_the_microsecond_and_19_by_the_second() {
 
 #[test]
 fn archived_records_are_hidden_unless_asked_for() {
-    for version in BOTH {
+    for version in VERSIONS {
         let sandbox = start(version);
         let archived = those(&sandbox, "res.partner", |r| r["active"] == false);
         assert!(!archived.is_empty());
@@ -184,7 +184,7 @@ fn archived_records_are_hidden_unless_asked_for() {
 
 #[test]
 fn rules_filter_searches_silently_and_refuse_reads() {
-    for version in BOTH {
+    for version in VERSIONS {
         let sandbox = start(version);
         let rules = json!({"user": "apiuser", "rules": {"res.partner": [["id", "<", 60]]}});
         sandbox.configure(&rules).unwrap();
@@ -319,7 +319,7 @@ fn both_transports_bring_the_same_and_close_the_connection() {
 
 #[test]
 fn faults_hit_the_calls_of_one_method() {
-    for version in BOTH {
+    for version in VERSIONS {
         let sandbox = start(version);
         let failing = Fault::Error {
             name: "psycopg2.errors.SerializationFailure".into(),

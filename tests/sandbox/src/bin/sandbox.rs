@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sync_sandbox::{odoo, Config, Sandbox, Setup, System, Version};
 
-const USAGE: &str = "sandbox [--odoo 17|19] [--version 8|11] [--port N] [--seed N] [--https] \
+const USAGE: &str = "sandbox [--odoo 17|18|19] [--version 8|11] [--port N] [--seed N] [--https] \
 [--customers N] [--products N] [--orders N] [--categories N] [--port-file FILE] [--ca-file FILE]
 WooCommerce: [--big-variations N] [--strip-authorization]
 Odoo: [--purchases N] [--transfers N] [--warehouses N] [--companies N]";
@@ -117,7 +117,8 @@ fn version(text: &str) -> Result<Version, String> {
 fn odoo_version(text: &str) -> Result<odoo::Version, String> {
     match text {
         "17" => Ok(odoo::Version::V17),
+        "18" => Ok(odoo::Version::V18),
         "19" => Ok(odoo::Version::V19),
-        _ => Err(format!("--odoo {text}: 17 or 19\n{USAGE}")),
+        _ => Err(format!("--odoo {text}: 17, 18 or 19\n{USAGE}")),
     }
 }

@@ -77,10 +77,10 @@ pub fn find(version: Version, model: Model, name: &str) -> Option<&'static Metho
         (Model::Purchase, "button_cancel") => &CANCEL_BUY,
         (Model::Picking, "button_validate") => &VALIDATE,
         (Model::User, "context_get") => &CONTEXT,
-        (_, "name_search") if version == Version::V17 => &NAMES_17,
+        (_, "name_search") if version < Version::V19 => &NAMES_17,
         (_, "name_search") => &NAMES_19,
-        (_, "check_access_rights") if version == Version::V17 => &RIGHTS,
-        (_, "has_access") if version == Version::V19 => &HAS_ACCESS,
+        (_, "check_access_rights") if version < Version::V19 => &RIGHTS,
+        (_, "has_access") if version > Version::V17 => &HAS_ACCESS,
         _ => return METHODS.iter().find(|m| m.name == name),
     };
     Some(own)

@@ -23,7 +23,7 @@ pub enum Operand {
     Num(f64),
     Text(String),
     /// Microseconds, and how long the moment lasts: a day or a second as version 19 sees it, nothing as
-    /// version 17 does.
+    /// those before do.
     Time(i64, i64),
     List(Vec<Operand>),
     Sub(Box<Node>),
@@ -69,7 +69,7 @@ impl Operand {
 
 fn time(version: Version, model: Model, field: &Field, text: &str) -> Result<Operand, Fail> {
     let parsed = parse_time(text);
-    if version == Version::V17 {
+    if version < Version::V19 {
         // Postgres reads it: a zone is accepted and ignored.
         let parsed = parsed.ok_or_else(|| {
             let table = model.name().replace('.', "_");

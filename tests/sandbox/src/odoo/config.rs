@@ -9,6 +9,8 @@ use serde_json::{json, Value};
 pub enum Version {
     /// 17.0: JSON-RPC alone; dates are compared by the microsecond.
     V17,
+    /// 18.0: JSON-RPC alone; `/json/<path>` is a page for people, who are led to the login first.
+    V18,
     /// 19.0: JSON-2 as well; dates are compared by the second.
     V19,
 }

@@ -82,8 +82,8 @@ pub fn ids(before: Vec<Id>, value: &Value) -> Vec<Id> {
 /// A field that a client writes which the model doesn't have.
 pub fn unknown(version: Version, model: Model, name: &str) -> Fail {
     match version {
-        Version::V17 => Fail::no_field(version, model, name),
         Version::V19 => Fail::value(format!("Invalid field '{name}' in '{}'", model.name())),
+        _ => Fail::no_field(version, model, name),
     }
 }
 
@@ -91,7 +91,7 @@ pub fn unknown(version: Version, model: Model, name: &str) -> Fail {
 pub fn dangling(version: Version, model: Model, field: &Field) -> Fail {
     let (label, name) = (model.label(), model.name());
     Fail::validation(match version {
-        Version::V17 => format!("The operation cannot be completed: another model requires the record being deleted. If possible, archive it instead.\n\nModel: {label} ({name})\nConstraint: {}_{}_fkey\n", name.replace('.', "_"), field.name),
         Version::V19 => format!("The operation cannot be completed: Another model is using the record you are trying to delete.\n\nThe troublemaker is: '{label}' ({name})\nThanks to the following constraint: '{}' ({})\nHow about archiving the record instead?", field.label, field.name),
+        _ => format!("The operation cannot be completed: another model requires the record being deleted. If possible, archive it instead.\n\nModel: {label} ({name})\nConstraint: {}_{}_fkey\n", name.replace('.', "_"), field.name),
     })
 }

@@ -200,8 +200,8 @@ fn leaf(version: Version, model: Model, parts: &[Value]) -> Result<Node, Fail> {
         format!("({})", parts.join(", "))
     };
     let invalid = |what: &str| match version {
-        Version::V17 => Fail::value(format!("Invalid leaf {}", shown())),
         Version::V19 => Fail::value(format!("Invalid {what} in condition {}", shown())),
+        _ => Fail::value(format!("Invalid leaf {}", shown())),
     };
     let [left, op, right] = parts else {
         return Err(invalid("item"));
@@ -218,7 +218,7 @@ fn leaf(version: Version, model: Model, parts: &[Value]) -> Result<Node, Fail> {
     for step in name.split('.') {
         let found = at.and_then(|m| Some((m, m.field(version, step)?)));
         let Some((model, field)) = found else {
-            let noun = if version == Version::V17 {
+            let noun = if version < Version::V19 {
                 "leaf"
             } else {
                 "condition"

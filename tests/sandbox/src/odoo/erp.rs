@@ -18,6 +18,8 @@ use crate::core::{Setup, System};
 const NOT_FOUND: &str = "<!DOCTYPE html>\n<html>\n    <head>\n        <meta charset=\"utf-8\"/>\n        <title>Page not found</title>\n    </head>\n    <body><h1>Error 404</h1><p>We couldn't find the page you're looking for!</p></body>\n</html>\n";
 const HOME: &str = "<!DOCTYPE html>\n<html>\n    <head><title>Odoo</title></head>\n    <body><h1>Odoo</h1></body>\n</html>\n";
 
+const LOGIN: &str = "<!DOCTYPE html>\n<html>\n    <head><title>Odoo</title></head>\n    <body><form action=\"/web/login\"></form></body>\n</html>\n";
+
 /// A simulated Odoo.
 pub struct Erp {
     config: Config,
@@ -65,7 +67,11 @@ impl Erp {
     }
 
     pub(super) fn version_info(&self) -> Value {
-        let number = if self.version() == Version::V17 { 17 } else { 19 };
+        let number = match self.version() {
+            Version::V17 => 17,
+            Version::V18 => 18,
+            Version::V19 => 19,
+        };
         json!({
             "server_version": format!("{number}.0"),
             "server_version_info": [number, 0, 0, "final", 0, ""],
@@ -112,6 +118,12 @@ impl System for Erp {
                 self.rpc_error(&Value::Null, &fail)
             }
             "/" => page(200, HOME),
+            "/web/login" => page(200, LOGIN),
+            path if path.starts_with("/json/") && self.version() == Version::V18 => {
+                let mut reply = page(303, "<!doctype html>\n<title>Redirecting...</title>\n");
+                reply.header("Location", &format!("/web/login?redirect={path}%3F"));
+                reply
+            }
             path => match json2_route(path).filter(|_| modern) {
                 Some((model, method)) => self.json2(request, model, method),
                 None => page(404, NOT_FOUND),

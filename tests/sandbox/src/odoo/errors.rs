@@ -61,7 +61,7 @@ impl Fail {
 
     /// A field that a model doesn't have, named where fields are read.
     pub fn no_field(version: Version, model: Model, field: &str) -> Self {
-        let on = if version == Version::V17 { "model " } else { "" };
+        let on = if version < Version::V19 { "model " } else { "" };
         Self::value(format!("Invalid field '{field}' on {on}'{}'", model.name()))
     }
 
@@ -100,8 +100,8 @@ impl Fail {
     pub fn rpc(&self, version: Version) -> Value {
         let (code, message) = match (self.name.as_str(), version) {
             ("odoo.http.SessionExpiredException", _) => (100, "Odoo Session Expired"),
-            (_, Version::V17) => (200, "Odoo Server Error"),
             (_, Version::V19) => (0, "Odoo Server Error"),
+            _ => (200, "Odoo Server Error"),
         };
         json!({ "code": code, "message": message, "data": self.data() })
     }

@@ -1,4 +1,4 @@
-//! An Odoo server, JSON-2 and JSON-RPC, as versions 19.0 and 17.0 were recorded.
+//! An Odoo server, JSON-2 and JSON-RPC, as versions 19.0 and 17.0 were recorded, and 18.0 differs from them.
 
 mod actions;
 mod call;

@@ -164,8 +164,8 @@ fn order_by(version: Version, model: Model, order: &str) -> Result<Vec<(&'static
         match (field.stored || inherited, version) {
             (true, _) => keys.push((field.name, down)),
             // Left out without a word.
-            (false, Version::V17) => {}
-            (false, Version::V19) => {
+            (false, version) if version < Version::V19 => {}
+            (false, _) => {
                 let message = format!(
                     "Cannot convert {}.{name} to SQL because it is not stored",
                     model.name()

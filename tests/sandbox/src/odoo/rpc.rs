@@ -208,12 +208,12 @@ impl Erp {
             return None;
         }
         let (status, title, kind) = match (self.version(), kind) {
-            (Version::V17, kind) => (400, "Bad Request", kind),
+            (Version::V17 | Version::V18, kind) => (400, "Bad Request", kind),
             (_, "json") => (415, "Unsupported Media Type", "jsonrpc"),
             (_, kind) => (415, "Unsupported Media Type", kind),
         };
         let advice = match self.version() {
-            Version::V17 => "",
+            Version::V17 | Version::V18 => "",
             Version::V19 => "<br><br>Please verify the Content-Type request header and try again.",
         };
         let body = format!("<!doctype html>\n<html lang=en>\n<title>{status} {title}</title>\n<h1>{title}</h1>\n<p>Request inferred type is compatible with [&#39;http&#39;] but &#39;{route}&#39; is type=&#39;{kind}&#39;.{advice}</p>\n");

@@ -320,7 +320,7 @@ pub fn purchase_state(config: &Config, id: Id) -> &'static str {
         1 => "sent",
         2 => "cancel",
         // Version 19 has a field for it.
-        3 if config.version == crate::odoo::config::Version::V17 => "done",
+        3 if config.version < crate::odoo::config::Version::V19 => "done",
         _ => "purchase",
     }
 }

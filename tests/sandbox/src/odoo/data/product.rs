@@ -189,8 +189,8 @@ pub fn variant<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'
         "standard_price" => {
             let thousandths = (h >> 8 & 0x7_ffff) as f64;
             let price = match data.version() {
-                Version::V17 => (thousandths / 10.0).floor() / 100.0,
                 Version::V19 => thousandths / 1000.0,
+                _ => (thousandths / 10.0).floor() / 100.0,
             };
             Val::Num(price)
         }

@@ -285,7 +285,7 @@ pub fn moves<'a>(data: &'a Data, look: &Look, id: Id, field: &'a str) -> Val<'a>
         "description_picking_manual" => data
             .patched(Model::Move, id, "description_picking")
             .map_or(Val::No, Val::borrowed),
-        "name" | "description_picking" if data.version() == Version::V17 && !data.is_new(Model::Move, id) => {
+        "name" | "description_picking" if data.version() < Version::V19 && !data.is_new(Model::Move, id) => {
             let (model, of) = line.unwrap_or((Model::Move, id));
             product::seeded_name(data, facts::line_template(&data.config, model, of))
         }

@@ -72,5 +72,5 @@ pub const API_KEY: &[Field] = &[
     f("name", "Description", Char).req().ro(),
     f("user_id", "User", One("res.users")).req().ro(),
     f("scope", "Scope", Char).ro(),
-    f("expiration_date", "Expiration Date", Datetime).ro().v19(),
+    f("expiration_date", "Expiration Date", Datetime).ro().v18(),
 ];

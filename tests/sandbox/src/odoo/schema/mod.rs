@@ -165,7 +165,7 @@ impl Model {
     /// The fields that a version has.
     pub fn fields(self, version: Version) -> impl Iterator<Item = &'static Field> {
         let own = self.table().iter().chain(base::COMMON);
-        own.filter(move |f| f.only.is_none_or(|v| v == version))
+        own.filter(move |f| f.from <= version && version <= f.to)
     }
 
     /// A field by its name.
@@ -273,8 +273,9 @@ pub struct Field {
     pub custom: bool,
     /// For administrators alone.
     pub restricted: bool,
-    /// The one version that has it.
-    pub only: Option<Version>,
+    /// The versions that have it.
+    pub from: Version,
+    pub to: Version,
 }
 
 const fn f(name: &'static str, label: &'static str, kind: Kind) -> Field {
@@ -288,7 +289,8 @@ const fn f(name: &'static str, label: &'static str, kind: Kind) -> Field {
         by_company: false,
         custom: false,
         restricted: false,
-        only: None,
+        from: Version::V17,
+        to: Version::V19,
     }
 }
 
@@ -324,13 +326,27 @@ impl Field {
         self
     }
 
+    /// Version 17 has it, and none after.
     const fn v17(mut self) -> Self {
-        self.only = Some(Version::V17);
+        self.to = Version::V17;
         self
     }
 
+    /// Gone with version 19.
+    const fn old(mut self) -> Self {
+        self.to = Version::V18;
+        self
+    }
+
+    /// Came with version 18.
+    const fn v18(mut self) -> Self {
+        self.from = Version::V18;
+        self
+    }
+
+    /// Came with version 19.
     const fn v19(mut self) -> Self {
-        self.only = Some(Version::V19);
+        self.from = Version::V19;
         self
     }
 }

@@ -16,12 +16,12 @@ pub const TEMPLATE: &[Field] = &[
     f("description_sale", "Sales Description", Text),
     f("description_purchase", "Purchase Description", Text),
     f("type", "Type", Select(TYPES_17)).v17(),
-    f("type", "Product Type", Select(TYPES_19)).req().v19(),
+    f("type", "Product Type", Select(TYPES_19)).req().v18(),
     f("detailed_type", "Product Type", Select(TYPES_17)).req().v17(),
-    f("is_storable", "Track Inventory", Bool).v19(),
+    f("is_storable", "Track Inventory", Bool).v18(),
     f("categ_id", "Product Category", One("product.category"))
         .req()
-        .v17(),
+        .old(),
     f("categ_id", "Product Category", One("product.category")).v19(),
     f("list_price", "Sales Price", Float),
     f("standard_price", "Cost", Float).live(),
@@ -32,10 +32,10 @@ pub const TEMPLATE: &[Field] = &[
     f("weight", "Weight", Float),
     f("volume", "Volume", Float),
     f("sale_ok", "Can be Sold", Bool).v17(),
-    f("sale_ok", "Sales", Bool).v19(),
+    f("sale_ok", "Sales", Bool).v18(),
     f("purchase_ok", "Can be Purchased", Bool).v17(),
-    f("purchase_ok", "Purchase", Bool).v19(),
-    f("uom_id", "Unit of Measure", One("uom.uom")).req().v17(),
+    f("purchase_ok", "Purchase", Bool).v18(),
+    f("uom_id", "Unit of Measure", One("uom.uom")).req().old(),
     f("uom_id", "Unit", One("uom.uom")).req().v19(),
     f("company_id", "Company", One("res.company")),
     f("active", "Active", Bool),
@@ -62,16 +62,16 @@ pub const PRODUCT: &[Field] = &[
     f("description", "Description", Text).live(),
     f("description_sale", "Sales Description", Text).live(),
     f("type", "Type", Select(TYPES_17)).live().v17(),
-    f("type", "Product Type", Select(TYPES_19)).req().live().v19(),
+    f("type", "Product Type", Select(TYPES_19)).req().live().v18(),
     f("detailed_type", "Product Type", Select(TYPES_17))
         .req()
         .live()
         .v17(),
-    f("is_storable", "Track Inventory", Bool).live().v19(),
+    f("is_storable", "Track Inventory", Bool).live().v18(),
     f("categ_id", "Product Category", One("product.category"))
         .req()
         .live()
-        .v17(),
+        .old(),
     f("categ_id", "Product Category", One("product.category"))
         .live()
         .v19(),
@@ -79,7 +79,7 @@ pub const PRODUCT: &[Field] = &[
     f("lst_price", "Sales\u{a0}Price", Float).live(),
     f("price_extra", "Variant Price Extra", Float).ro().live(),
     f("standard_price", "Cost", Float).live().per_company().v17(),
-    f("standard_price", "Cost", Float).per_company().v19(),
+    f("standard_price", "Cost", Float).per_company().v18(),
     f("currency_id", "Currency", One("res.currency")).ro().live(),
     f("weight", "Weight", Float),
     f("volume", "Volume", Float),
@@ -102,7 +102,7 @@ pub const PRODUCT: &[Field] = &[
     f("combination_indices", "Combination Indices", Char).ro(),
     f("barcode", "Barcode", Char),
     f("default_code", "Internal Reference", Char),
-    f("qty_available", "Quantity On Hand", Float).ro().live().v17(),
+    f("qty_available", "Quantity On Hand", Float).ro().live().old(),
     f("qty_available", "Quantity On Hand", Float).live().v19(),
     f("virtual_available", "Forecasted Quantity", Float).ro().live(),
     f("free_qty", "Free To Use Quantity", Float).ro().live(),

@@ -70,7 +70,7 @@ pub const PICKING: &[Field] = &[
     f("priority", "Priority", Select(PRIORITIES)),
     f("scheduled_date", "Scheduled Date", Datetime),
     f("date_deadline", "Deadline", Datetime).ro(),
-    f("date_done", "Date of Transfer", Datetime).ro().v17(),
+    f("date_done", "Date of Transfer", Datetime).ro().old(),
     f("date_done", "Date of Transfer", Datetime).v19(),
     f("location_id", "Source Location", One("stock.location")).req(),
     f("location_dest_id", "Destination Location", One("stock.location")).req(),
@@ -82,15 +82,15 @@ pub const PICKING: &[Field] = &[
     f("partner_id", "Contact", One("res.partner")),
     f("company_id", "Company", One("res.company")).ro(),
     f("user_id", "Responsible", One("res.users")),
-    f("sale_id", "Sales Order", One("sale.order")).ro().v17(),
+    f("sale_id", "Sales Order", One("sale.order")).ro().old(),
     f("sale_id", "Sales Order", One("sale.order")).v19(),
     f("carrier_tracking_ref", "Tracking Reference", Char),
     f("x_studio_truck", "Truck", Char).studio(),
 ];
 
 pub const MOVE: &[Field] = &[
-    f("name", "Description", Char).req().v17(),
-    f("description_picking", "Description of Picking", Char).v17(),
+    f("name", "Description", Char).req().old(),
+    f("description_picking", "Description of Picking", Char).old(),
     f("description_picking", "Description Of Picking", Char)
         .live()
         .v19(),
