@@ -65,7 +65,7 @@ pub struct Stub {
     pub modified_at: Option<DateTime<Utc>>,
     /// How many lines it has, where the remote told.
     pub lines: Option<usize>,
-    /// The ids of records that it names, by field; null where it names none. Where the remote told.
+    /// What it shows of the records that it names, by field; null where it names none. Where the remote told.
     pub named: Option<Map<String, Value>>,
 }
 

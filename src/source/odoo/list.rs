@@ -246,16 +246,120 @@ pub(super) fn lines(entity: EntityType) -> Option<(&'static Model, &'static str)
     }
 }
 
-/// The fields in which a document of that type names contacts: ours, and the model's.
-pub(super) fn contacts(entity: EntityType) -> &'static [(&'static str, &'static str)] {
-    const INVOICE: (&str, &str) = ("invoice_partner_external_id", "partner_invoice_id");
-    const SHIPPING: (&str, &str) = ("shipping_partner_external_id", "partner_shipping_id");
-    match entity {
-        EntityType::Orders => &[("customer_external_id", "partner_id"), INVOICE, SHIPPING],
-        EntityType::Sales => &[("partner_external_id", "partner_id"), INVOICE, SHIPPING],
-        EntityType::Purchases | EntityType::Transfers => &[("partner_external_id", "partner_id")],
-        _ => &[],
+/// What a record shows of another one that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shows {
+    Id,
+    /// The id, as the only one of a list.
+    Ids,
+    Label,
+    /// The company that a contact belongs to, by its name.
+    Company,
+}
+
+/// A reference that may be emptied, or replaced, without the record's date changing: by the database, where what it names is
+/// deleted, or by a merge. Those that are required can't be; what they name can't be deleted either.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub ours: &'static str,
+    pub theirs: &'static str,
+    model: &'static str,
+    pub shows: Shows,
+}
+
+impl Named {
+    /// The model's fields that tell it.
+    pub fn fields(&self) -> Vec<&'static str> {
+        match self.shows {
+            Shows::Company => vec![self.theirs, "commercial_company_name"],
+            _ => vec![self.theirs],
+        }
     }
+}
+
+const fn named_one(ours: &'static str, theirs: &'static str, model: &'static str, shows: Shows) -> Named {
+    Named {
+        ours,
+        theirs,
+        model,
+        shows,
+    }
+}
+
+const fn contact(ours: &'static str, theirs: &'static str) -> Named {
+    named_one(ours, theirs, "res.partner", Shows::Id)
+}
+
+const INVOICE: Named = contact("invoice_partner_external_id", "partner_invoice_id");
+const SHIPPING: Named = contact("shipping_partner_external_id", "partner_shipping_id");
+const PARTNER: Named = contact("partner_external_id", "partner_id");
+const RESPONSIBLE: Named = named_one("responsible_external_id", "user_id", "res.users", Shows::Id);
+const TEAM: Named = named_one("team_name", "team_id", "crm.team", Shows::Label);
+const TERM: Named = named_one(
+    "payment_term",
+    "payment_term_id",
+    "account.payment.term",
+    Shows::Label,
+);
+
+static BY_CUSTOMERS: &[Named] = &[named_one(
+    "billing_company",
+    "parent_id",
+    "res.partner",
+    Shows::Company,
+)];
+static BY_PRODUCTS: &[Named] = &[named_one(
+    "category_ids",
+    "categ_id",
+    "product.category",
+    Shows::Ids,
+)];
+static BY_ORDERS: &[Named] = &[contact("customer_external_id", "partner_id"), INVOICE, SHIPPING];
+static BY_SALES: &[Named] = &[PARTNER, INVOICE, SHIPPING, RESPONSIBLE, TEAM, TERM];
+static BY_PURCHASES: &[Named] = &[PARTNER, RESPONSIBLE, TERM];
+static BY_TRANSFERS: &[Named] = &[
+    PARTNER,
+    RESPONSIBLE,
+    named_one(
+        "backorder_of_external_id",
+        "backorder_id",
+        "stock.picking",
+        Shows::Id,
+    ),
+];
+static BY_WAREHOUSES: &[Named] = &[PARTNER];
+
+/// What records of a type name.
+pub(super) fn named(entity: EntityType) -> &'static [Named] {
+    match entity {
+        EntityType::Customers => BY_CUSTOMERS,
+        EntityType::Products => BY_PRODUCTS,
+        EntityType::Orders => BY_ORDERS,
+        EntityType::Sales => BY_SALES,
+        EntityType::Purchases => BY_PURCHASES,
+        EntityType::Transfers => BY_TRANSFERS,
+        EntityType::Warehouses => BY_WAREHOUSES,
+        // a category goes with the one above it
+        EntityType::Categories => &[],
+    }
+}
+
+/// The models to watch for what is gone; the records' own is counted anyway.
+pub(super) fn watched(entity: EntityType) -> Vec<&'static str> {
+    let own = model(entity).name;
+    let mut models: Vec<&str> = named(entity).iter().map(|named| named.model).collect();
+    models.retain(|model| *model != own);
+    models.sort_unstable();
+    models.dedup();
+    models
+}
+
+/// Whether there are few rows of a model as a rule.
+pub(super) fn is_small(model: &str) -> bool {
+    matches!(
+        model,
+        "product.category" | "crm.team" | "account.payment.term" | "res.users"
+    )
 }
 
 /// The field in which a document of that type holds the ids of its lines.

@@ -2,6 +2,7 @@
 //! before it ended: nothing is lost or met twice whatever is created or deleted meanwhile.
 
 use super::api::Args;
+use super::lines::named_by;
 use super::list::{self, List, Satellite};
 use super::map;
 use super::refusal::Cause;
@@ -63,6 +64,12 @@ impl Odoo {
             .ok_or_else(|| Error::new(Code::Nonsense, format!("Odoo can't count {}", list.model())))?;
         let mut batch = Batch {
             server_time: answer.server_time,
+            warnings: self
+                .api
+                .other_lang()
+                .filter(|_| !beside(list))
+                .into_iter()
+                .collect(),
             ..ended(total)
         };
         if total > 0 {
@@ -311,20 +318,12 @@ pub(super) fn last_id(rows: &[Value], after: u64) -> Result<u64> {
 
 fn stub(row: &Value, entity: EntityType) -> Result<Stub> {
     let lines = list::line_ids(entity).and_then(|name| row[name].as_array());
-    let named = list::contacts(entity)
-        .iter()
-        .filter_map(|(ours, theirs)| Some(((*ours).to_owned(), external(row.get(theirs)?))));
     Ok(Stub {
-        named: Some(named.collect()),
+        named: Some(named_by(entity, row)),
         external_id: map::required_id(row)?.to_string(),
         modified_at: time(&row["write_date"]),
         lines: lines.map(Vec::len),
     })
-}
-
-/// The id that a reference holds, as records have it.
-fn external(named: &Value) -> Value {
-    reference(named).map_or(Value::Null, |id| json!(id.to_string()))
 }
 
 fn ended(total: u64) -> Batch {

@@ -214,7 +214,11 @@ impl Data {
                 None => Val::No,
             };
         }
-        self.compute(look, model, id, field)
+        match self.compute(look, model, id, field) {
+            // what is deleted empties what refers to it, and leaves its date
+            Val::One(of, id) if !self.exists(of, id) => Val::No,
+            val => val,
+        }
     }
 
     fn compute<'a>(&'a self, look: &Look, model: Model, id: Id, field: &'a str) -> Val<'a> {
