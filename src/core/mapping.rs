@@ -45,7 +45,7 @@ impl Mapping {
 pub fn apply(entity: EntityType, mappings: &[Mapping], record: &mut Map<String, Value>) {
     let mut mapped = Map::new();
     for mapping in mappings {
-        let found = find(record.get("custom"), &mapping.path).and_then(|v| normalise_value(mapping.kind, v));
+        let found = find(record.get("custom"), &mapping.path).and_then(|raw| taken(mapping.kind, raw));
         match (found, schema::field(entity, &mapping.field)) {
             (Some(value), Some(_)) => drop(record.insert(mapping.field.clone(), value)),
             (Some(value), None) => drop(mapped.insert(mapping.field.clone(), value)),
@@ -55,6 +55,23 @@ pub fn apply(entity: EntityType, mappings: &[Mapping], record: &mut Map<String, 
     record.remove("mapped");
     if !mapped.is_empty() {
         record.insert("mapped".to_owned(), Value::Object(mapped));
+    }
+}
+
+/// A raw value as a field of that kind has it. A no is a value like a yes, though it is compared as nothing.
+fn taken(kind: Kind, raw: &Value) -> Option<Value> {
+    if let Some(value) = normalise_value(kind, raw) {
+        return Some(value);
+    }
+    let is_said = match raw {
+        Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => !text.trim().is_empty(),
+        _ => false,
+    };
+    match kind {
+        Kind::Bool if is_said => Some(Value::Bool(false)),
+        Kind::Any if raw == &Value::Bool(false) => Some(Value::Bool(false)),
+        _ => None,
     }
 }
 
@@ -106,6 +123,38 @@ mod tests {
         assert_eq!(made["mapped"]["second"], "two");
         assert_eq!(made["mapped"]["dotted"], "true");
         assert!(made["mapped"].get("none").is_none());
+    }
+
+    #[test]
+    fn a_no_is_a_value() {
+        let kinds = ["boolean", "text", "json", "number", "timestamp"];
+        let mapping = |kind: &str| {
+            let kind = match kind {
+                "boolean" => "bool",
+                "json" => "any",
+                "timestamp" => "time",
+                other => other,
+            };
+            json!([{"field": "flag", "path": "x_flag", "kind": kind}])
+        };
+        let no = json!({"custom": {"x_flag": false}});
+        // a text that is false is one of Odoo's that are empty
+        let wanted = [json!(false), Value::Null, json!(false), Value::Null, Value::Null];
+        for (kind, wanted) in kinds.into_iter().zip(wanted) {
+            let made = mapped(&mapping(kind), no.clone());
+            let flag = made.pointer("/mapped/flag").unwrap_or(&Value::Null);
+            assert_eq!(flag, &wanted, "{kind}");
+        }
+        for raw in [json!(0), json!("no"), json!("0")] {
+            assert_eq!(
+                mapped(&mapping("boolean"), json!({"custom": {"x_flag": raw}}))["mapped"]["flag"],
+                false
+            );
+        }
+        for raw in [json!(null), json!(""), json!([])] {
+            let made = mapped(&mapping("boolean"), json!({"custom": {"x_flag": raw}}));
+            assert!(made.get("mapped").is_none(), "{made}");
+        }
     }
 
     #[test]

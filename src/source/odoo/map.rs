@@ -5,8 +5,8 @@ pub(super) use super::map_document::{order, purchase, sale, transfer};
 use super::extras::{Extras, Rows};
 use super::known::is_custom;
 use super::value::{
-    put, put_all, put_first, put_flag, put_label, put_named, put_reference, put_time, reference, references,
-    Fields,
+    day, put, put_all, put_first, put_flag, put_label, put_named, put_reference, put_time, reference,
+    references, Fields,
 };
 use crate::core::{field, EntityType, Record};
 use crate::error::{Code, Error, Result};
@@ -49,7 +49,13 @@ fn put_custom(out: &mut Fields, row: &Value, extras: &Extras) {
             let is_flag = || extras.types.get(*name).is_some_and(|kind| kind == "boolean");
             is_custom(name) && !value.is_null() && (**value != Value::Bool(false) || is_flag())
         })
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| {
+            let is_time = extras
+                .types
+                .get(name)
+                .is_some_and(|kind| matches!(kind.as_str(), "date" | "datetime"));
+            (name.clone(), if is_time { day(value) } else { value.clone() })
+        })
         .collect();
     if !custom.is_empty() {
         out.insert("custom".to_owned(), Value::Object(custom));

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 
 /// Canonical fields under construction.
 pub(super) type Fields = Map<String, Value>;
@@ -109,7 +110,7 @@ pub(super) fn put_time(out: &mut Fields, name: &str, value: &Value) {
             let text = time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
             out.insert(name.to_owned(), Value::String(text));
         }
-        None => put(out, name, value),
+        None => put(out, name, &day(value)),
     }
 }
 
@@ -133,8 +134,29 @@ pub(super) fn references(value: &Value) -> impl Iterator<Item = u64> + '_ {
 
 /// A time as Odoo writes it: UTC, without saying so.
 pub(super) fn time(value: &Value) -> Option<DateTime<Utc>> {
-    let naive = NaiveDateTime::parse_from_str(value.as_str()?, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    let text = with_its_century(value.as_str()?);
+    let naive = NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
     Some(naive.and_utc())
+}
+
+/// A day, or whatever else it is, in four digits of a year.
+pub(super) fn day(value: &Value) -> Value {
+    match value.as_str() {
+        Some(text) => Value::String(with_its_century(text).into_owned()),
+        None => value.clone(),
+    }
+}
+
+/// Years before 1000 come without their zeros: `22-05-01` is a day in the year 22, and others would take it for one in 2022.
+fn with_its_century(text: &str) -> Cow<'_, str> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = text.get(digits..).unwrap_or_default().as_bytes();
+    let is_date =
+        matches!(rest, [b'-', m, n, b'-', d, e, ..] if [m, n, d, e].into_iter().all(u8::is_ascii_digit));
+    match (1..4).contains(&digits) && is_date {
+        true => Cow::Owned(format!("{text:0>width$}", width = text.len() + 4 - digits)),
+        false => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +187,31 @@ mod tests {
         assert_eq!(tidied("1.25e-05", PLACES), "0.0000125");
         assert_eq!(tidied("0.7799999999988358", PLACES_OF_MONEY), "0.78");
         assert_eq!(tidied("0.2499998807907104", PLACES_OF_MONEY), "0.25");
+    }
+
+    #[test]
+    fn years_before_1000_have_four_digits() {
+        for (from, to) in [
+            ("22-05-01", "0022-05-01"),
+            ("1-01-31", "0001-01-31"),
+            ("199-12-01", "0199-12-01"),
+            ("1999-12-01", "1999-12-01"),
+            ("22-05-01 10:00:01", "0022-05-01T10:00:01Z"),
+            ("2022-05-01 10:00:01", "2022-05-01T10:00:01Z"),
+            // what is no date stays what it is
+            ("22-5-1", "22-5-1"),
+            ("12-34-56-78", "0012-34-56-78"),
+            ("+49 30-12", "+49 30-12"),
+            ("", ""),
+        ] {
+            let mut out = Fields::new();
+            put_time(&mut out, "at", &Value::from(from));
+            assert_eq!(
+                out.get("at").and_then(Value::as_str).unwrap_or_default(),
+                to,
+                "{from}"
+            );
+        }
     }
 
     #[test]
