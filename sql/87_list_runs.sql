@@ -240,3 +240,43 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], boolean, uuid) IS 'Writes these remote records to the local relation: created, updated, unchanged or failed, one by one. 55006 while a run of the entity type is under way.';
+
+-- A creation whose answer was lost, of a record that nothing can be looked for by: only somebody who has looked knows.
+CREATE FUNCTION sync_settle_creation(sync_list_id uuid, external_id text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    org uuid := sync_require('operate');
+    found_id text := nullif(btrim(sync_settle_creation.external_id), '');
+    item sync_list;
+    settled text;
+BEGIN
+    IF found_id IS NULL AND sync_settle_creation.external_id IS NOT NULL OR length(found_id) > 200 THEN
+        RAISE EXCEPTION 'external_id must have 1 to 200 characters' USING ERRCODE = '22023',
+            HINT = 'Give the id that the record has in the target, or leave it out where it was not created.';
+    END IF;
+    SELECT * INTO item FROM sync_list l WHERE l.org_id = org AND l.id = sync_settle_creation.sync_list_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the sync list has no item "%"', sync_settle_creation.sync_list_id USING ERRCODE = '42704',
+            HINT = 'SELECT id, item_type, source_id FROM sync_list lists them.';
+    END IF;
+    -- a run under way may be waiting for that very answer
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('sync_ext:lists:' || org, 0)) THEN
+        RAISE EXCEPTION 'a run of the sync list is under way' USING ERRCODE = '55006', HINT = 'Try again when it has ended; sync_workers shows it.';
+    END IF;
+    UPDATE sync_idempotency_log i
+    SET state = CASE WHEN found_id IS NULL THEN 'failed' ELSE 'done' END,
+        result = coalesce(i.result, '{}') || jsonb_build_object('settled', true)
+                 || CASE WHEN found_id IS NULL THEN '{"error": "it was not created"}' ELSE jsonb_build_object('externalId', found_id) END
+    WHERE i.org_id = org AND i.state = 'intended'
+      AND i.idempotency_key = sync_creation_key(item.target_platform, item.item_type, item.source_platform, item.source_id)
+    RETURNING i.state INTO settled;
+    IF settled IS NULL THEN
+        RAISE EXCEPTION 'no creation of this item is open' USING ERRCODE = '22023',
+            DETAIL = 'Every attempt to create its record has ended with an answer, or was settled.',
+            HINT = 'Set target_id of the item to say which record it is written to.';
+    END IF;
+    RETURN jsonb_build_object('itemId', item.id, 'created', found_id IS NOT NULL, 'externalId', found_id);
+END
+$$;
+COMMENT ON FUNCTION sync_settle_creation(uuid, text) IS 'Says what became of a creation whose answer was lost: the id that the record has in the target, or NULL where it was not created and may be tried again. 22023 where none is open.';

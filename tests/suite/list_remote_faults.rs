@@ -1,7 +1,7 @@
 //! Sync lists whose target is another shop: items that fail, answers that get lost, and nothing created twice.
 
 use serde_json::json;
-use sync_ext_tests::wait_until;
+use sync_ext_tests::{sqlstate, wait_until};
 use sync_sandbox::{Fault, Rule, When};
 
 use crate::contract_app::text;
@@ -54,6 +54,104 @@ fn a_creation_whose_answer_was_lost_is_not_repeated() {
         "{reply}"
     );
     assert_eq!(shops.outlet.truth("products").unwrap().len(), 2);
+}
+
+/// Shops with an item whose creation got no answer; nothing tells whether it was created.
+fn unsettled() -> (Shops, String) {
+    let mut shops = Shops::new();
+    let id = shops.products(1)[0];
+    shops.edit("products", id, json!({ "sku": "" }));
+    shops.list("products", &[id]);
+    let mut rule = Rule::new("/wp-json/wc/v3/products", When::All, Fault::CutBody { bytes: 10 });
+    rule.method = Some("POST".into());
+    let fault = shops.outlet.fault(rule);
+    shops.delta();
+    shops.outlet.clear_faults(Some(fault));
+    assert_eq!(shops.one("SELECT state FROM sync_idempotency_log"), "intended");
+    let item = shops.one("SELECT id FROM sync_list");
+    let error = shops.delta()["errors"][0]["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("it may have been created"), "{error}");
+    let told = shops.one("SELECT error_message FROM sync_list");
+    assert!(
+        told.contains(&format!("sync_settle_creation('{item}')")),
+        "{told}"
+    );
+    (shops, item)
+}
+
+#[test]
+fn who_has_looked_says_what_became_of_a_creation() {
+    // it is there
+    let (mut shops, item) = unsettled();
+    let there = shops.outlet.truth("products").unwrap()[0].to_string();
+    let settled = shops.one(&format!("SELECT sync_settle_creation('{item}', ' {there} ')"));
+    assert!(
+        settled.contains(&format!("\"externalId\": \"{there}\"")),
+        "{settled}"
+    );
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "completed 1 0 0 1 0", "{reply}");
+    assert_eq!(shops.outlet.truth("products").unwrap().len(), 1);
+    assert_eq!(shops.one("SELECT target_id FROM sync_list"), there);
+
+    // it is not
+    let (mut shops, item) = unsettled();
+    let made = shops.outlet.truth("products").unwrap();
+    shops
+        .outlet
+        .mutate_json(&json!({ "op": "delete", "entity": "products", "ids": made }))
+        .unwrap();
+    shops.one(&format!("SELECT sync_settle_creation('{item}')"));
+    let reply = shops.delta();
+    assert_eq!(counts(&reply), "completed 1 1 0 0 0", "{reply}");
+    assert_eq!(shops.outlet.truth("products").unwrap().len(), 1);
+    // that was an answer: there is nothing left to settle
+    let call = format!("SELECT sync_settle_creation('{item}')");
+    assert_eq!(sqlstate(shops.sql.simple_query(&call)), "22023");
+}
+
+#[test]
+fn only_who_may_operate_settles_a_creation_of_the_own_organisation() {
+    let (mut shops, item) = unsettled();
+    let call = format!("SELECT sync_settle_creation('{item}')");
+    let reader = shops.db.role("read", shops.org);
+    assert_eq!(
+        sqlstate(shops.db.connect_as(&reader, shops.org).simple_query(&call)),
+        "42501"
+    );
+    let other = shops.db.org();
+    let stranger = shops.db.role("operate", other);
+    assert_eq!(
+        sqlstate(shops.db.connect_as(&stranger, other).simple_query(&call)),
+        "42704"
+    );
+    assert_eq!(
+        sqlstate(shops.db.connect_as(&stranger, shops.org).simple_query(&call)),
+        "42501"
+    );
+    for (wrong, state) in [
+        (
+            "SELECT sync_settle_creation(gen_random_uuid())".to_owned(),
+            "42704",
+        ),
+        (format!("SELECT sync_settle_creation('{item}', ' ')"), "22023"),
+        (
+            format!("SELECT sync_settle_creation('{item}', repeat('9', 201))"),
+            "22023",
+        ),
+        (format!("BEGIN READ ONLY; {call}"), "25006"),
+    ] {
+        assert_eq!(sqlstate(shops.sql.simple_query(&wrong)), state, "{wrong}");
+        shops.sql.simple_query("ROLLBACK").unwrap();
+    }
+    assert_eq!(shops.one("SELECT state FROM sync_idempotency_log"), "intended");
+    let operator = shops.db.role("operate", shops.org);
+    shops
+        .db
+        .connect_as(&operator, shops.org)
+        .simple_query(&call)
+        .unwrap();
+    assert_eq!(shops.one("SELECT state FROM sync_idempotency_log"), "failed");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn changed(version: Version) -> Erp {
     let mut ids = erp.unused("res.partner");
     ids.retain(|id| erp.record("res.partner", *id)["child_ids"] == json!([]));
     let last = ids[ids.len() - 2..].to_vec();
-    erp.change(json!({ "op": "edit", "entity": "res.partner", "id": last[0], "set": { "vat": "DE7" } }));
+    erp.change(json!({ "op": "edit", "entity": "res.partner", "id": last[0], "set": { "phone": "77" } }));
     erp.change(json!({ "op": "unlink", "entity": "res.partner", "ids": [last[1]] }));
     erp.sandbox.reset_stats();
     erp

@@ -74,6 +74,7 @@ impl Run<'_> {
             "itemsFailed": counts.failed,
             "duration": self.begun.elapsed().as_millis() as u64,
             "errors": counts.errors(),
+            "warnings": counts.warnings(),
         }))
     }
 
@@ -91,6 +92,7 @@ impl Run<'_> {
                 "itemsSucceeded": counts.processed() - counts.failed,
                 "itemsFailed": counts.failed,
                 "errors": counts.errors().into_iter().take(ERRORS_PER_USER).collect::<Vec<_>>(),
+                "warnings": counts.warnings().into_iter().take(ERRORS_PER_USER).collect::<Vec<_>>(),
             }));
         }
         let all = &self.tally.all;
@@ -133,6 +135,7 @@ impl Run<'_> {
                 "itemsSkipped": counts.skipped,
                 "errorsOmitted": counts.failed - counts.errors().len() as u64,
                 "errors": counts.errors(),
+                "warnings": counts.warnings(),
                 "error": error.map(told),
             }),
         };

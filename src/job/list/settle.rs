@@ -20,6 +20,7 @@ struct Arrived {
     is_findable: bool,
     external_id: String,
     record: Record,
+    notes: Vec<String>,
     outcome: Outcome,
 }
 
@@ -36,18 +37,23 @@ impl Run<'_> {
         for ((platform, entity), arrived) in groups {
             if self.store(&platform, entity, &arrived).is_ok() {
                 for one in &arrived {
-                    self.tally.add(&one.item, one.went, None);
+                    self.well(one);
                 }
             } else {
                 for one in &arrived {
                     match self.store(&platform, entity, std::slice::from_ref(one)) {
-                        Ok(()) => self.tally.add(&one.item, one.went, None),
+                        Ok(()) => self.well(one),
                         Err(error) => self.failed(&one.item, &error),
                     }
                 }
             }
             self.touched.insert((platform, entity));
         }
+    }
+
+    fn well(&mut self, one: &Arrived) {
+        self.tally.add(&one.item, one.went, None);
+        self.tally.note(&one.item, &one.notes);
     }
 
     fn store(&self, platform: &str, entity: EntityType, arrived: &[Arrived]) -> Result<()> {
@@ -83,7 +89,11 @@ impl Run<'_> {
                 return None;
             }
         };
-        let Written { external_id, record } = written;
+        let Written {
+            external_id,
+            record,
+            notes,
+        } = written;
         match record {
             Ok(record) => {
                 let went = if is_new { Went::Created } else { Went::Updated };
@@ -95,6 +105,7 @@ impl Run<'_> {
                     is_findable,
                     external_id,
                     record,
+                    notes,
                 })
             }
             Err(error) => {

@@ -42,6 +42,7 @@ pub struct Counts {
     pub skipped: u64,
     pub failed: u64,
     errors: Vec<(String, String)>,
+    notes: Vec<(String, String)>,
 }
 
 /// What a run came to.
@@ -59,6 +60,18 @@ impl Tally {
             .entry(item.user_id.clone())
             .or_default()
             .add(went, told);
+    }
+
+    /// What should be known of an item that went well.
+    pub fn note(&mut self, item: &Item, notes: &[String]) {
+        let by_user = self.by_user.entry(item.user_id.clone()).or_default();
+        for counts in [&mut self.all, by_user] {
+            let room = ERRORS_TOLD.saturating_sub(counts.notes.len());
+            let notes = notes.iter().take(room);
+            counts
+                .notes
+                .extend(notes.map(|note| (item.id.clone(), note.clone())));
+        }
     }
 }
 
@@ -93,6 +106,15 @@ impl Counts {
             self.errors
                 .iter()
                 .map(|(item, error)| json!({ "itemId": item, "error": error })),
+        )
+    }
+
+    /// `[{"itemId", "warning"}]`, as many as fit.
+    pub fn warnings(&self) -> Vec<Value> {
+        fitting(
+            self.notes
+                .iter()
+                .map(|(item, note)| json!({ "itemId": item, "warning": note })),
         )
     }
 }

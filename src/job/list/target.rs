@@ -98,7 +98,9 @@ impl Run<'_> {
                     "it may have been created: an earlier attempt ended without an answer",
                 )
                 .detail("It has no e-mail, SKU or other match key that it could be found by.")
-                .hint("Look for it in the target. If it is there, set target_id; if it is not, delete the entry in sync_idempotency_log."));
+                .hint(format!(
+                    "Look for it in the target, then say which it is by SELECT sync_settle_creation('{id}', 'its id'), or, if it is not there, that it may be tried again by SELECT sync_settle_creation('{id}')."
+                )));
             }
             return self.prepare_write(step);
         }

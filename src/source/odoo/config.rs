@@ -9,7 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use std::time::Duration;
 
-const OWN_SETTINGS: &[&str] = &["companies", "compare_limit", "lang", "page_size", "transport"];
+const OWN_SETTINGS: &[&str] = &[
+    "companies",
+    "compare_limit",
+    "keep_archived",
+    "lang",
+    "page_size",
+    "transport",
+    "write_shared_fields",
+];
 const KEY_HINT: &str = "Make a key in Odoo > My Profile > Account Security > New API Key, and give \
     {\"database\": \"...\", \"login\": \"...\", \"api_key\": \"...\"}.";
 /// Pages of 500 to 1,000 rows are answered fastest per row.
@@ -49,6 +57,10 @@ pub(super) struct Settings {
     pub transport: Option<Transport>,
     pub ca_certificate: Option<String>,
     pub timeout: Option<Duration>,
+    /// Writes may change what a contact has from its company, and so the company and its other contacts.
+    pub write_shared_fields: bool,
+    /// What is archived stays so, whatever a write says.
+    pub keep_archived: bool,
 }
 
 impl Settings {
@@ -75,6 +87,8 @@ impl Settings {
             transport: transport(fields.text("transport")?.unwrap_or("auto"))?,
             ca_certificate,
             timeout: fields.seconds("timeout")?,
+            write_shared_fields: fields.flag("write_shared_fields")?,
+            keep_archived: fields.flag("keep_archived")?,
         })
     }
 
@@ -184,6 +198,9 @@ pub(super) struct Memo {
     /// JSON-2 answers only where the database is not named.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nameless: bool,
+    /// What the user speaks, where it isn't what the connector reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_lang: Option<String>,
 }
 
 impl Memo {

@@ -22,7 +22,9 @@ const CUSTOMER: &[(&str, &str, Kind)] = &[
     ("is_active", "active", Kind::Bool),
 ];
 /// Of a contact's address, written as references.
-pub(super) const PLACE: &[&str] = &["billing_country", "billing_state"];
+pub(super) const COUNTRY: &str = "billing_country";
+pub(super) const STATE: &str = "billing_state";
+const PLACE: &[&str] = &[COUNTRY, STATE];
 const PRODUCT: &[(&str, &str, Kind)] = &[
     ("sku", "default_code", Kind::Text),
     ("barcode", "barcode", Kind::Text),
@@ -39,6 +41,22 @@ const CATEGORY: &[(&str, &str, Kind)] = &[("name", "name", Kind::Text)];
 /// What Odoo's users can't do without, or would be surprised to see emptied.
 const NEVER_EMPTY: &[&str] = &["name", "role", "regular_price", "is_active", "is_company"];
 const CONTACT_TYPES: &[&str] = &["contact", "invoice", "delivery", "other"];
+
+/// What we call a field of Odoo's.
+pub(super) fn ours(entity: EntityType, theirs: &'static str) -> &'static str {
+    let names = match entity {
+        EntityType::Customers => CUSTOMER,
+        EntityType::Products => PRODUCT,
+        _ => CATEGORY,
+    };
+    let places = ["country_id", "state_id"].into_iter().zip(PLACE);
+    let mut places = places.filter(|(name, _)| *name == theirs).map(|(_, ours)| *ours);
+    let plain = names.iter().find(|(_, name, _)| *name == theirs);
+    plain
+        .map(|(ours, ..)| *ours)
+        .or_else(|| places.next())
+        .unwrap_or(theirs)
+}
 
 /// See [`crate::source::Source::draft`].
 pub(super) fn draft(entity: EntityType, record: &Fields, current: Option<&Record>) -> Result<Fields> {

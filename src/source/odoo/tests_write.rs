@@ -216,15 +216,15 @@ fn of_what_is_there_only_the_given_is_changed() {
                 .unwrap();
             written.record.unwrap().data
         };
-        let data = put(json!({"billing_address_1": "New", "tax_number": null, "billing_state": "BY"}));
+        let data = put(json!({"billing_address_1": "New", "email": null, "billing_state": "BY"}));
         assert_eq!(data["billing_address_1"], "New");
-        assert!(!data.contains_key("tax_number"));
+        assert!(!data.contains_key("email"));
         // a company that is another record, and a state that nobody knows, are not written
         put(json!({"company": "Z", "billing_state": "Atlantis", "phone": "2"}));
         put(json!({"company": "Z"}));
         put(json!({"billing_state": null}));
         let sent = [
-            json!({"street": "New", "vat": false, "state_id": 5}),
+            json!({"street": "New", "email": false, "state_id": 5}),
             json!({"phone": "2"}),
             json!({"state_id": false}),
         ];
@@ -358,4 +358,149 @@ fn the_id_of_a_new_record_is_known_even_where_it_cannot_be_read() {
         .unwrap();
     assert_eq!(written.external_id, "100");
     assert_eq!(written.record.unwrap_err().code, Code::Nonsense);
+}
+
+/// A company (9) with a contact of a type, and one that is nobody's.
+fn family(kind: &str, is_company: bool, parent: Value) -> Erp {
+    let partners = json!([
+        {"id": 3, "name": "Ada", "email": "ada@x.org", "type": kind, "is_company": is_company, "parent_id": parent,
+         "vat": "GB1", "street": "Old", "street2": "1", "zip": "1", "city": "Bath", "active": true, "phone": "1",
+         "company_name": "X", "country_id": [2, "Germany"], "write_date": "2026-01-01 00:00:00"},
+    ]);
+    let countries = json!([{"id": 1, "code": "GB", "name": "United Kingdom"}, {"id": 2, "code": "DE", "name": "Germany"}]);
+    let table = |model, rows: Value| Table::new(model, rows.as_array().unwrap().clone());
+    Erp::new(
+        true,
+        vec![
+            table("res.partner", partners),
+            table("res.country", countries),
+            table(
+                "res.country.state",
+                json!([{"id": 5, "code": "BY", "name": "Bayern", "country_id": [2, "Germany"]}]),
+            ),
+        ],
+    )
+}
+
+#[test]
+fn what_a_contact_has_from_its_company_is_left_out_of_writes_to_it() {
+    let company = json!([9, "Y"]);
+    let address = ["city", "country_id", "state_id", "street", "street2", "zip"];
+    let cases: [(&str, bool, Value, Value, Vec<&str>); 7] = [
+        ("contact", false, json!(false), json!({}), vec![]),
+        (
+            "contact",
+            false,
+            company.clone(),
+            json!({}),
+            [&address[..], &["vat"]].concat(),
+        ),
+        // a company within another one has a tax number of its own
+        ("contact", true, company.clone(), json!({}), address.to_vec()),
+        ("delivery", false, company.clone(), json!({}), vec!["vat"]),
+        ("invoice", true, company.clone(), json!({}), vec![]),
+        // what the contact will be is what counts
+        (
+            "contact",
+            false,
+            company.clone(),
+            json!({"role": "delivery"}),
+            vec!["vat"],
+        ),
+        (
+            "delivery",
+            false,
+            company,
+            json!({"role": "contact"}),
+            [&address[..], &["vat"]].concat(),
+        ),
+    ];
+    for (kind, is_company, parent, more, left) in cases {
+        for shared in [false, true] {
+            let server = taking(family(kind, is_company, parent.clone()));
+            let odoo = connect(&server, json!({ "write_shared_fields": shared }), Value::Null);
+            let mut fields = json!({"phone": "2", "billing_address_1": "New", "billing_address_2": "", "billing_city": "Bonn",
+                "billing_postcode": "5", "billing_country": "DE", "billing_state": "BY", "tax_number": "DE1"});
+            fields
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            let written = odoo
+                .write(ALL, &change(Some("3"), fields), &Meter::default())
+                .unwrap();
+            let sent = writes(&server)[0].1.clone();
+            let missing: Vec<&str> = [&address[..], &["vat"]]
+                .concat()
+                .into_iter()
+                .filter(|name| sent.get(*name).is_none())
+                .collect();
+            let case = format!("{kind} {is_company} {parent} {more} {shared}");
+            assert_eq!(sent["phone"], "2", "{case}");
+            if shared {
+                assert!(
+                    missing.is_empty() && written.notes.is_empty(),
+                    "{case}: {missing:?}"
+                );
+                continue;
+            }
+            assert_eq!(missing, left, "{case}");
+            let notes = written.notes.join("; ");
+            assert_eq!(notes.is_empty(), left.is_empty(), "{case}: {notes}");
+            assert_eq!(
+                notes.contains("billing_city"),
+                left.contains(&"city"),
+                "{case}: {notes}"
+            );
+            assert_eq!(
+                notes.contains("tax_number"),
+                left.contains(&"vat"),
+                "{case}: {notes}"
+            );
+        }
+    }
+}
+
+#[test]
+fn where_nothing_is_shared_nothing_is_asked() {
+    let server = taking(family("contact", false, json!([9, "Y"])));
+    let odoo = connect(&server, Value::Null, json!({"transport": "json2", "uid": 7}));
+    odoo.write(ALL, &change(Some("3"), json!({"phone": "2"})), &Meter::default())
+        .unwrap();
+    let methods: Vec<String> = server
+        .seen()
+        .iter()
+        .filter_map(call_of)
+        .map(|call| call.method)
+        .collect();
+    // the last three read the record back, with what it names
+    assert_eq!(methods[..2], ["fields_get", "write"], "{methods:?}");
+}
+
+#[test]
+fn what_is_archived_comes_back_with_a_word_or_stays() {
+    for (keep, active) in [(false, Some(true)), (true, None)] {
+        let mut erp = family("contact", false, json!(false));
+        erp.tables[0].rows[0]["active"] = json!(false);
+        // that a field is a flag is told by one that is true
+        erp.tables[0]
+            .rows
+            .push(json!({"id": 4, "name": "Bob", "active": true}));
+        let server = taking(erp);
+        let odoo = connect(&server, json!({ "keep_archived": keep }), Value::Null);
+        let fields = json!({"phone": "2", "is_active": true});
+        let written = odoo
+            .write(ALL, &change(Some("3"), fields), &Meter::default())
+            .unwrap();
+        assert_eq!(
+            writes(&server)[0].1.get("active").and_then(Value::as_bool),
+            active
+        );
+        assert!(written.notes[0].contains("archived"), "{:?}", written.notes);
+        // who archives it knows that it will be
+        let fields = json!({"is_active": false});
+        let written = odoo
+            .write(ALL, &change(Some("4"), fields), &Meter::default())
+            .unwrap();
+        assert!(written.notes.is_empty());
+    }
 }

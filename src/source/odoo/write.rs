@@ -1,9 +1,10 @@
 //! Writing single records: find what is there, create, change.
 
 use super::api::{lock, Act, Args};
-use super::draft::{plain, vals, PLACE};
+use super::draft::{plain, vals, COUNTRY, STATE};
 use super::list;
 use super::read::last_id;
+use super::shared::There;
 use super::value::{reference, Fields};
 use super::Odoo;
 use crate::core::{normalise_value, EntityType, Kind, Record};
@@ -127,14 +128,20 @@ impl Odoo {
         };
         let known = self.known.fields(&self.api, model, meter)?;
         let mut vals = vals(entity, &change.fields, id.is_none(), &known);
+        let mut notes = Vec::new();
         if entity == EntityType::Customers {
-            self.put_place(&mut vals, id, &change.fields, meter)?;
-            self.drop_company(&mut vals, id, meter)?;
+            self.put_country(&mut vals, &change.fields, meter)?;
+        }
+        let needs_country = vals.get("country_id").is_none() && state_of(&change.fields).is_some();
+        let there = self.there(entity, id, &vals, needs_country, meter)?;
+        if entity == EntityType::Customers {
+            self.put_state(&mut vals, &there, &change.fields, meter)?;
             if let Some(id) = id.filter(|_| vals.contains_key("email") && known.contains_key("partner_share"))
             {
                 self.require_no_user(id, meter)?;
             }
         }
+        self.leave_out(entity, &mut vals, &there, &mut notes);
         let id = match id {
             Some(id) => self.change(model, id, vals, meter)?,
             None => self.create(model, vals, meter)?,
@@ -145,6 +152,7 @@ impl Odoo {
             record: self
                 .records_by_id(entity, &[id], meter)
                 .and_then(|records| records.into_iter().next().ok_or_else(gone)),
+            notes,
         })
     }
 
@@ -172,37 +180,38 @@ impl Odoo {
         Ok(id)
     }
 
-    /// Country and state as references. A state that Odoo doesn't know is left out: other systems let people type
-    /// what they like there.
-    fn put_place(
+    /// The country as a reference.
+    fn put_country(&self, vals: &mut Map<String, Value>, fields: &Fields, meter: &Meter) -> Result<()> {
+        if let Some(value) = fields.get(COUNTRY) {
+            let id = self.country(value, meter)?;
+            vals.insert("country_id".to_owned(), or_false(id));
+        }
+        Ok(())
+    }
+
+    /// The state as a reference. One that Odoo doesn't know is left out: other systems let people type what they like there.
+    fn put_state(
         &self,
         vals: &mut Map<String, Value>,
-        id: Option<u64>,
+        there: &There,
         fields: &Fields,
         meter: &Meter,
     ) -> Result<()> {
-        let [country, state] = PLACE else {
+        if !fields.contains_key(STATE) {
             return Ok(());
-        };
-        let mut country_id = None;
-        if let Some(value) = fields.get(*country) {
-            country_id = self.country(value, meter)?;
-            vals.insert("country_id".to_owned(), or_false(country_id));
         }
-        let Some(value) = fields.get(*state) else {
-            return Ok(());
-        };
-        let Some(code) = value.as_str().map(str::trim).filter(|code| !code.is_empty()) else {
+        let Some(code) = state_of(fields) else {
             vals.insert("state_id".to_owned(), Value::Bool(false));
             return Ok(());
         };
-        if country_id.is_none() && !fields.contains_key(*country) {
-            country_id = self.refers(id, "country_id", meter)?;
-        }
-        let Some(country_id) = country_id else {
+        let country = match vals.get("country_id") {
+            Some(country) => reference(country),
+            None => there.refers("country_id"),
+        };
+        let Some(country) = country else {
             return Ok(());
         };
-        if let Some(id) = self.state(country_id, code, meter)? {
+        if let Some(id) = self.state(country, code, meter)? {
             vals.insert("state_id".to_owned(), json!(id));
         }
         Ok(())
@@ -250,14 +259,6 @@ impl Odoo {
         Ok(Some(id))
     }
 
-    /// A person's company is the one they belong to; only of people who belong to none is it a mere text.
-    fn drop_company(&self, vals: &mut Map<String, Value>, id: Option<u64>, meter: &Meter) -> Result<()> {
-        if vals.contains_key("company_name") && self.refers(id, "parent_id", meter)?.is_some() {
-            vals.remove("company_name");
-        }
-        Ok(())
-    }
-
     /// The address of a contact is that of its user, whose new password is sent there: whoever changes it has another way in.
     fn require_no_user(&self, id: u64, meter: &Meter) -> Result<()> {
         let domain = json!([["id", "=", id]]);
@@ -275,16 +276,6 @@ impl Odoo {
         )
         .detail("Its e-mail address is not changed: that is how the user signs in.")
         .hint("Change it in Odoo itself."))
-    }
-
-    /// What a contact's field refers to.
-    fn refers(&self, id: Option<u64>, field: &str, meter: &Meter) -> Result<Option<u64>> {
-        let Some(id) = id else {
-            return Ok(None);
-        };
-        let domain = json!([["id", "=", id]]);
-        let page = self.page("res.partner", &domain, &[field.to_owned()], 1, meter)?;
-        Ok(page.rows.first().and_then(|row| reference(&row[field])))
     }
 
     fn first(&self, model: &'static str, domain: Value, meter: &Meter) -> Result<Option<u64>> {
@@ -322,6 +313,12 @@ fn is_spelt_one_way(c: char) -> bool {
         && c.to_lowercase().eq([c])
         && c.to_uppercase().eq([c])
         && [c].into_iter().nfd().eq([c])
+}
+
+/// The state that is to be written.
+fn state_of(fields: &Fields) -> Option<&str> {
+    let code = fields.get(STATE)?.as_str()?.trim();
+    (!code.is_empty()).then_some(code)
 }
 
 fn or_false(id: Option<u64>) -> Value {

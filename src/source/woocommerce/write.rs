@@ -108,6 +108,7 @@ impl WooCommerce {
             record: self
                 .all_readable(&list, &[row], meter)
                 .and_then(|written| written.into_iter().next().ok_or_else(nothing)),
+            notes: Vec::new(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{json, Map, Value};
 
+use super::config::Version;
 use super::convert::{self, dangling, unknown};
 use super::data::{Data, Id, Look, Val};
 use super::errors::Fail;
@@ -21,6 +22,7 @@ const SHARED: [&str; 9] = [
     "state_id",
     "country_id",
 ];
+const ADDRESS: [&str; 6] = ["street", "street2", "zip", "city", "state_id", "country_id"];
 /// Fields of a line that an order's sums are made of.
 const SUMMED: [&str; 6] = [
     "product_uom_qty",
@@ -53,6 +55,10 @@ impl<'a> Writer<'a> {
         self.check(model, ids, vals)?;
         for id in ids {
             self.set(model, *id, vals)?;
+            if model == Model::Partner {
+                self.share_up(*id, vals)?;
+                self.share_down(*id, vals)?;
+            }
             self.touch(model, *id, vals);
         }
         Ok(())
@@ -381,6 +387,40 @@ impl<'a> Writer<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Which of these values a contact shares with its company: where it lives if it is a plain contact, the tax number
+    /// unless it is a company itself.
+    fn shared(&self, id: Id, vals: &Vals) -> Vals {
+        let get = |field| self.data.get(&self.look, Model::Partner, id, field);
+        let (plain, company) = (get("type").as_text() == "contact", get("is_company").truthy());
+        let of = |name: &str| plain && ADDRESS.contains(&name) || !company && name == "vat";
+        let some = vals.iter().filter(|(name, _)| of(name));
+        some.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// From version 18.3 on, what is written to a contact is written to its company.
+    fn share_up(&mut self, id: Id, vals: &Vals) -> Result<(), Fail> {
+        let shared = self.shared(id, vals);
+        match self.data.owner(Model::Partner, id) {
+            Some(parent) if self.data.version() == Version::V19 && !shared.is_empty() => {
+                self.write(Model::Partner, &[parent], &shared)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// In every version, the contacts of a company follow it.
+    fn share_down(&mut self, id: Id, vals: &Vals) -> Result<(), Fail> {
+        for child in self.data.parts(Model::Partner, id) {
+            let shared = self.shared(child, vals);
+            if child != id && !shared.is_empty() {
+                self.set(Model::Partner, child, &shared)?;
+                self.data.touch(Model::Partner, child, self.at);
+                self.share_down(child, &shared)?;
+            }
+        }
+        Ok(())
     }
 
     fn touch_below(&mut self, model: Model, id: Id) {
