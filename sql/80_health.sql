@@ -1,6 +1,6 @@
 -- Health, resets, and the proof that the ledger is right.
 
--- One row per connector and entity type of its kind. What a crash or a cancel left in progress shows as interrupted.
+-- One row per connector and entity type that it is for. What a crash or a cancel left in progress shows as interrupted.
 CREATE VIEW sync_state WITH (security_barrier) AS
 SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
        CASE
@@ -20,7 +20,7 @@ SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
         WHERE w.org_id = c.org_id AND w.connector = c.number AND w.entity = e.number AND w.status = 'noted') AS hints,
        (SELECT count(*) FROM jsonb_object_keys(m.unreadable)) AS unreadable
 FROM integration_connector c
-CROSS JOIN LATERAL unnest(sync_kind_entities(c.kind)) WITH ORDINALITY AS t (entity_type, place)
+CROSS JOIN LATERAL unnest(sync_connector_entities(c.kind, c.settings)) WITH ORDINALITY AS t (entity_type, place)
 JOIN sync_entity e ON e.name = t.entity_type
 LEFT JOIN sync_metadata m ON m.org_id = c.org_id AND m.sync_type = c.name AND m.data_type = t.entity_type
 LEFT JOIN LATERAL (
@@ -37,7 +37,7 @@ CROSS JOIN LATERAL (
     WHERE r.org_id = c.org_id AND r.connector = c.number AND r.entity = e.number AND r.change IS NOT NULL) open
 WHERE c.org_id = (SELECT sync_current_org())
 ORDER BY c.name, t.place;
-COMMENT ON VIEW sync_state IS 'Every entity type of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
+COMMENT ON VIEW sync_state IS 'Every entity type that a connector is for, of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
 COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success, partial (all was read but single records, see unreadable) or failed.';
 COMMENT ON COLUMN sync_state.last_sync_at IS 'The remote''s clock when the last complete pull began: what changed until then has been read.';
 COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';

@@ -33,6 +33,9 @@ AS $$
     SELECT p.org_id, p.sync_type, p.entity_type, min(p.reason), min(p.since)
     FROM (SELECT b.*, 'interrupted' AS reason FROM broken b UNION ALL SELECT h.*, 'webhook' FROM hinted h) p
     WHERE sync_role_has(role_oid, p.org_id, 'operate')
+      -- what the connector was for when it broke off may have been left out since
+      AND EXISTS (SELECT FROM integration_connector c
+                  WHERE c.org_id = p.org_id AND c.name = p.sync_type AND p.entity_type = ANY (sync_connector_entities(c.kind, c.settings)))
     GROUP BY p.org_id, p.sync_type, p.entity_type
     HAVING after IS NULL
         OR (min(p.since), p.org_id, p.sync_type, p.entity_type)

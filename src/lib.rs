@@ -115,7 +115,11 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/80_health.sql",
     name = "health",
-    requires = ["webhooks", api::all::sync_kind_entities]
+    requires = [
+        "webhooks",
+        api::all::sync_kind_entities,
+        api::all::sync_connector_entities
+    ]
 );
 extension_sql_file!(
     "../sql/82_categories.sql",

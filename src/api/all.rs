@@ -25,13 +25,25 @@ fn sync_all(sync_type: Option<&str>, mode: default!(Option<&str>, "'incremental'
 /// `sync_kind_entities(kind) → text[]`: in the order in which they are pulled; none for an unknown kind.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn sync_kind_entities(kind: &str) -> Vec<String> {
-    let known = kind
-        .parse::<ConnectorKind>()
-        .map(ConnectorKind::entities)
-        .unwrap_or_default();
-    let mut entities: Vec<EntityType> = EntityType::IN_ORDER.to_vec();
-    entities.retain(|entity| known.contains(entity));
-    entities.iter().map(|entity| entity.name().to_owned()).collect()
+    in_order(
+        kind.parse::<ConnectorKind>()
+            .map(ConnectorKind::entities)
+            .unwrap_or_default(),
+    )
+}
+
+/// `sync_connector_entities(kind, settings) → text[]`: those that a connector with these settings is for.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_connector_entities(kind: &str, settings: JsonB) -> Vec<String> {
+    let kind = kind.parse::<ConnectorKind>();
+    in_order(&kind.and_then(|kind| kind.chosen(&settings.0)).unwrap_or_default())
+}
+
+fn in_order(known: &[EntityType]) -> Vec<String> {
+    let entities = EntityType::IN_ORDER
+        .iter()
+        .filter(|entity| known.contains(entity));
+    entities.map(|entity| entity.name().to_owned()).collect()
 }
 
 fn all(sync_type: &str, mode: Mode) -> Result<Value> {

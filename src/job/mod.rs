@@ -73,9 +73,12 @@ fn run_on_connector(request: &Request) -> Result<Answer> {
         ));
     }
     if let Job::Entities = request.job {
-        let names = connector.kind.parse::<ConnectorKind>()?.entities();
+        let names = connector.entity_types()?;
         let names = names.iter().map(|entity| entity.name()).collect();
         return Ok(Answer::Done(names));
+    }
+    if let Job::Pull { entity, .. } | Job::Preview { entity } = request.job {
+        check_entity(&connector, entity)?;
     }
     let key = key_of(request, &connector);
     if let Job::Webhook {
@@ -282,15 +285,25 @@ fn fitting(all: impl Iterator<Item = Value>) -> Vec<Value> {
     .collect()
 }
 
-/// The entity types a source has; 22023 for another.
-fn check_entity(kind: &str, known: &[EntityType], entity: EntityType) -> Result<()> {
+/// The entity types that a connector is for; 22023 for another.
+fn check_entity(connector: &Connector, entity: EntityType) -> Result<()> {
+    let known = connector.entity_types()?;
     if known.contains(&entity) {
         return Ok(());
     }
     let names: Vec<_> = known.iter().map(|e| e.name()).collect();
-    Err(Error::new(
-        Code::Invalid,
-        format!("a connector of kind \"{kind}\" has no {}", entity.name()),
-    )
-    .hint(format!("It has: {}.", names.join(", "))))
+    let (names, entity_name, Connector { name, kind, .. }) = (names.join(", "), entity.name(), connector);
+    let is_left_out = kind.parse::<ConnectorKind>()?.entities().contains(&entity);
+    Err(if is_left_out {
+        Error::new(
+            Code::Invalid,
+            format!("connector \"{name}\" leaves {entity_name} out"),
+        )
+        .hint(format!(
+            "Its setting entity_types names {names}: add {entity_name} to them with sync_connect."
+        ))
+    } else {
+        let message = format!("a connector of kind \"{kind}\" has no {entity_name}");
+        Error::new(Code::Invalid, message).hint(format!("It has: {names}."))
+    })
 }

@@ -30,6 +30,9 @@ pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> 
             entities,
             external_id,
         } => note_hint(&context, &topic, entities, &external_id)?,
+        Notice::Changed(change) if !context.connector.entity_types()?.contains(&change.entity) => {
+            json!({ "status": "ignored", "topic": change.topic })
+        }
         Notice::Changed(change) => {
             context.key.entity = Some(change.entity);
             return pull(&context, &change, is_last);
@@ -40,7 +43,7 @@ pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> 
 
 /// The remote has not committed yet what it tells us of: reading at once would find the record as it was.
 fn note_hint(context: &Context, topic: &str, entities: &[EntityType], id: &str) -> Result<Value> {
-    let known = context.connector.kind.parse::<ConnectorKind>()?.entities();
+    let known = context.connector.entity_types()?;
     let kept: Vec<EntityType> = entities.iter().copied().filter(|e| known.contains(e)).collect();
     if kept.is_empty() {
         return Ok(json!({ "status": "ignored", "topic": topic }));

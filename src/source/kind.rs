@@ -38,6 +38,11 @@ impl ConnectorKind {
         }
     }
 
+    /// The entity types that a connector is for: those that its setting `entity_types` names, or all of its kind.
+    pub fn chosen(self, settings: &Value) -> Result<Vec<EntityType>> {
+        chosen(settings, self.entities())
+    }
+
     /// The compared fields that records of this type from such a system can hold. What it can't hold is no
     /// difference: the local side may keep what it likes there.
     pub const fn fields(self, entity: EntityType) -> &'static [&'static str] {
@@ -119,6 +124,7 @@ pub fn validate(
 ) -> Result<String> {
     let base_url = parse_base_url(base_url)?;
     Guard::new(&base_url, AllowList::parse(allowed_hosts)?).check_url(&base_url)?;
+    kind.chosen(settings)?;
     match kind {
         ConnectorKind::WooCommerce => woocommerce::validate(&base_url, settings, credentials),
         ConnectorKind::Odoo => odoo::validate(&base_url, settings, credentials),
@@ -129,12 +135,29 @@ pub fn validate(
 pub(super) const COMMON_SETTINGS: &[&str] = &[
     "ca_certificate",
     "deleted_scope",
+    "entity_types",
     "requests_per_second",
     "timeout",
 ];
 
 /// Greatest number that a setting may be.
 const GREATEST: u64 = 1_000_000_000;
+
+/// Which of these entity types the setting `entity_types` names, in their order; all where it names none.
+pub(super) fn chosen(settings: &Value, all: &[EntityType]) -> Result<Vec<EntityType>> {
+    let names = Fields::new("settings", settings)?.texts("entity_types")?;
+    let wanted: Vec<EntityType> = names.iter().map(|name| name.parse()).collect::<Result<_>>()?;
+    if let Some(other) = wanted.iter().find(|entity| !all.contains(entity)) {
+        let names: Vec<_> = all.iter().map(|entity| entity.name()).collect();
+        let message = format!("\"entity_types\" in settings: this kind has no {}", other.name());
+        return Err(Error::new(Code::Invalid, message).hint(format!("It has: {}.", names.join(", "))));
+    }
+    let chosen = all.iter().copied().filter(|entity| wanted.contains(entity));
+    Ok(match wanted.is_empty() {
+        true => all.to_vec(),
+        false => chosen.collect(),
+    })
+}
 
 /// Reads a connector's settings or credentials field by field.
 pub(super) struct Fields<'a> {
@@ -204,6 +227,14 @@ impl<'a> Fields<'a> {
     pub fn required(&self, name: &str, hint: &str) -> Result<&'a str> {
         let missing = || Error::new(Code::Invalid, format!("{} is missing", self.name_of(name))).hint(hint);
         self.text(name)?.ok_or_else(missing)
+    }
+
+    /// A yes or no; no where nothing is said.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| self.bad(name, "true or false")),
+        }
     }
 
     /// A list of texts.
@@ -316,6 +347,17 @@ mod tests {
     }
 
     #[test]
+    fn entity_types_can_be_left_out() {
+        let chosen = |settings: Value| ConnectorKind::Odoo.chosen(&settings).unwrap();
+        assert_eq!(chosen(Value::Null), EntityType::ALL);
+        assert_eq!(chosen(json!({"entity_types": []})), EntityType::ALL);
+        assert_eq!(
+            chosen(json!({"entity_types": [" Product", "customers"]})),
+            [EntityType::Customers, EntityType::Products]
+        );
+    }
+
+    #[test]
     fn a_local_address_is_refused_unless_it_is_allowed() {
         let keys = json!({"consumer_key": "ck_1", "consumer_secret": "cs_1"});
         let check = |url: &str, allowed: &[String]| {
@@ -359,6 +401,9 @@ mod tests {
             (json!({"compare_limit": -1}), keys.clone(), "compare_limit"),
             (json!({"timeout": 0}), keys.clone(), "timeout"),
             (json!({"timeout": 601}), keys.clone(), "timeout"),
+            (json!({"entity_types": ["sales"]}), keys.clone(), "entity_types"),
+            (json!({"entity_types": ["sails"]}), keys.clone(), "sails"),
+            (json!({"entity_types": "orders"}), keys.clone(), "entity_types"),
             (
                 json!({"order_statuses": "packed"}),
                 keys.clone(),

@@ -201,12 +201,14 @@ pub struct Written {
     pub external_id: String,
     /// The record as the remote holds it then, or why it could not be read.
     pub record: Result<Record>,
+    /// What whoever reads the run's result should know: what was left out, what else the write did.
+    pub notes: Vec<String>,
 }
 
 /// A remote system. Shared by the fetching threads of one run.
 pub trait Source: Send + Sync {
-    /// The entity types that this system has.
-    fn entities(&self) -> &'static [EntityType];
+    /// The entity types that this connector is for.
+    fn entities(&self) -> &[EntityType];
     /// Finds out version, authentication mode, rights, clock and counts.
     fn probe(&self) -> Result<Probe>;
     /// How to begin a pass over `entity`. May ask the remote (totals, clock).

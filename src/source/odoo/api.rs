@@ -197,11 +197,28 @@ impl Api {
 
     fn settle(&self, access: Access) {
         *lock(&self.access) = Some(access);
-        *lock(&self.memo) = Memo {
+        let mut memo = lock(&self.memo);
+        *memo = Memo {
             transport: Some(access.transport),
             uid: Some(access.uid),
             nameless: access.nameless,
+            user_lang: memo.user_lang.take(),
         };
+    }
+
+    /// Notes what the connector's user speaks.
+    pub fn note_lang(&self, spoken: &str) {
+        let differs = !spoken.is_empty() && spoken != self.lang;
+        lock(&self.memo).user_lang = differs.then(|| spoken.to_owned());
+    }
+
+    /// A word about a user who speaks another language than the connector reads, where that is known.
+    pub fn other_lang(&self) -> Option<String> {
+        let spoken = self.memo().user_lang.filter(|spoken| *spoken != self.lang)?;
+        Some(format!(
+            "The connector's user speaks {spoken}; translated texts are read and written in {} (the setting lang).",
+            self.lang
+        ))
     }
 
     /// Whether there is what JSON-RPC wants to know.
@@ -266,6 +283,7 @@ impl Api {
             args: Args::new(),
         };
         let answer = self.json2(&call, nameless, meter)?;
+        self.note_lang(answer.value["lang"].as_str().unwrap_or_default());
         answer.value["uid"].as_u64().ok_or_else(|| Refusal {
             cause: Cause::Stray,
             error: refusal::elsewhere("the answer doesn't say who the key belongs to".to_owned()),

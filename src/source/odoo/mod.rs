@@ -15,6 +15,7 @@ mod plan;
 mod probe;
 mod read;
 mod refusal;
+mod shared;
 mod value;
 mod write;
 
@@ -31,7 +32,7 @@ mod tests_write;
 
 use super::address::place;
 use super::http::Meter;
-use super::kind::ConnectorConfig;
+use super::kind::{chosen, ConnectorConfig};
 use super::{Batch, Change, Lines, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
@@ -52,6 +53,8 @@ pub(super) const ENTITIES: &[EntityType] = &EntityType::ALL;
 /// An Odoo server.
 pub struct Odoo {
     api: Api,
+    /// Those that the connector is for.
+    entities: Vec<EntityType>,
     settings: Settings,
     known: Known,
     lookup: Lookup,
@@ -78,9 +81,11 @@ impl Odoo {
     pub fn new(config: ConnectorConfig, credentials: &Value) -> Result<Self> {
         config::check_base_url(&config.base_url)?;
         let settings = Settings::parse(&config.settings)?;
+        let entities = chosen(&config.settings, ENTITIES)?;
         let api = Api::new(config, &settings, Credentials::parse(credentials)?)?;
         Ok(Odoo {
             api,
+            entities,
             settings,
             known: Known::default(),
             lookup: Lookup::default(),
@@ -92,8 +97,8 @@ impl Odoo {
 }
 
 impl Source for Odoo {
-    fn entities(&self) -> &'static [EntityType] {
-        ENTITIES
+    fn entities(&self) -> &[EntityType] {
+        &self.entities
     }
 
     fn probe(&self) -> Result<Probe> {

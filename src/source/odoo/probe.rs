@@ -3,7 +3,7 @@
 use super::api::{Answer, Args};
 use super::refusal::Cause;
 use super::value::{reference, references};
-use super::{Odoo, ENTITIES};
+use super::Odoo;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
@@ -24,6 +24,7 @@ impl Odoo {
         }
         let (entities, answers) = self.readable(&meter, &mut warnings)?;
         let companies = self.companies(&meter, &mut warnings)?;
+        warnings.extend(self.api.other_lang());
         self.warn_of_expiry(&meter, &mut warnings)?;
         if self.api.access().is_some_and(|access| access.nameless) {
             warnings.push(
@@ -60,7 +61,7 @@ impl Odoo {
     ) -> Result<(Map<String, Value>, Vec<Answer>)> {
         let mut entities = Map::new();
         let mut answers = Vec::new();
-        for entity in ENTITIES {
+        for entity in &self.entities {
             let told = self.count(*entity, &[], meter).and_then(|(count, answer)| {
                 answers.push(answer);
                 self.counted(*entity, count, meter, warnings)
@@ -120,9 +121,12 @@ impl Odoo {
         let users = self.rows(
             "res.users",
             json!([["id", "=", access.uid]]),
-            &["company_ids"],
+            &["company_ids", "lang"],
             meter,
         )?;
+        if let Some(spoken) = users.first().and_then(|user| user["lang"].as_str()) {
+            self.api.note_lang(spoken);
+        }
         let theirs: Vec<u64> = users
             .iter()
             .flat_map(|user| references(&user["company_ids"]))

@@ -185,7 +185,7 @@ pub(super) fn denied() -> Refusal {
     Refusal {
         cause: Cause::Denied,
         error: Error::new(Code::RemoteAuth, "Odoo refuses the credentials").hint(
-            "Check login and api_key, and whether the key has expired or was revoked (My Profile > Account Security); keys of Odoo Online live three months at most.",
+            "Check login and api_key, and whether the key has expired or was revoked (My Profile > Account Security); keys of Odoo Online live three months at most. The password of a user with two-factor authentication isn't taken: make a key.",
         ),
     }
 }
@@ -202,7 +202,7 @@ fn no_model(model: &str) -> Refusal {
     Refusal {
         cause: Cause::NoModel,
         error: Error::new(Code::Invalid, format!("Odoo has no model {model}")).hint(
-            "Install the app that brings it (Sales, Purchase, Inventory), or leave this entity type out.",
+            "Install the app that brings it (Sales, Purchase, Inventory), or leave this entity type out: name the others in entity_types in the connector's settings.",
         ),
     }
 }

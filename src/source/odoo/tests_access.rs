@@ -378,7 +378,10 @@ fn the_probe_tells_what_the_key_may_read() {
                 denied: true,
                 ..Table::new("stock.move", vec![json!({"id": 1, "picking_id": [1, "T1"]})])
             },
-            Table::new("res.users", vec![json!({"id": 7, "company_ids": [1, 3]})]),
+            Table::new(
+                "res.users",
+                vec![json!({"id": 7, "company_ids": [1, 3], "lang": "de_DE"})],
+            ),
             Table::new(
                 "res.company",
                 vec![json!({"id": 1, "name": "A"}), json!({"id": 3, "name": "B"})],
@@ -424,6 +427,7 @@ fn the_probe_tells_what_the_key_may_read() {
             "1 of 5 customers are archived",
             "1 of its user's 2 companies",
             &*format!("One of the API keys of the connector's user, \"sync\" expires on {soon}"),
+            "user speaks de_DE",
         ] {
             assert!(told.contains(word), "{told}");
         }

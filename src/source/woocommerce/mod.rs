@@ -28,7 +28,7 @@ mod tests_write;
 
 use super::address::place;
 use super::http::Meter;
-use super::kind::ConnectorConfig;
+use super::kind::{chosen, ConnectorConfig};
 use super::{Batch, Change, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
@@ -50,6 +50,8 @@ pub const ENTITIES: &[EntityType] = &[
 /// A WooCommerce shop.
 pub struct WooCommerce {
     api: Api,
+    /// Those that the connector is for.
+    entities: Vec<EntityType>,
     settings: Settings,
     skus: Skus,
     currency: Currency,
@@ -69,9 +71,11 @@ impl WooCommerce {
     pub fn new(config: ConnectorConfig, credentials: &Value) -> Result<Self> {
         config::check_base_url(&config.base_url)?;
         let settings = Settings::parse(&config.settings)?;
+        let entities = chosen(&config.settings, ENTITIES)?;
         let api = Api::new(config, &settings, config::keys(credentials)?)?;
         Ok(WooCommerce {
             api,
+            entities,
             settings,
             skus: Skus::default(),
             currency: Currency::default(),
@@ -80,8 +84,8 @@ impl WooCommerce {
 }
 
 impl Source for WooCommerce {
-    fn entities(&self) -> &'static [EntityType] {
-        ENTITIES
+    fn entities(&self) -> &[EntityType] {
+        &self.entities
     }
 
     fn probe(&self) -> Result<Probe> {

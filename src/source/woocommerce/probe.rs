@@ -3,7 +3,7 @@
 use super::api::MAX_SKEW_SECONDS;
 use super::list::List;
 use super::read::Page;
-use super::{WooCommerce, ENTITIES};
+use super::WooCommerce;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Meter, Response};
@@ -82,7 +82,7 @@ impl WooCommerce {
     fn readable(&self, meter: &Meter) -> Result<(Map<String, Value>, Vec<Page>)> {
         let mut entities = Map::new();
         let mut pages = Vec::new();
-        for entity in ENTITIES {
+        for entity in &self.entities {
             let told = match self.count_of(*entity, meter) {
                 Ok((count, page)) => {
                     pages.extend(page);
