@@ -279,4 +279,4 @@ BEGIN
     RETURN jsonb_build_object('itemId', item.id, 'created', found_id IS NOT NULL, 'externalId', found_id);
 END
 $$;
-COMMENT ON FUNCTION sync_settle_creation(uuid, text) IS 'Says what became of a creation whose answer was lost: the id that the record has in the target, or NULL where it was not created and may be tried again. 22023 where none is open.';
+COMMENT ON FUNCTION sync_settle_creation(uuid, text) IS 'Says what became of a creation whose answer was lost: the id that the record has in the target, or NULL where it was not created and may be tried again. {itemId, created, externalId}; 22023 where none is open.';
