@@ -185,19 +185,25 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_held_cursors() IS 'Cursors of this session that outlive the transaction.';
 
-CREATE FUNCTION sync_raise(state text, message text, detail text, hint text) RETURNS void
+CREATE FUNCTION sync_raise(state text, message text, detail text, hint text, relation regclass) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+DECLARE
+    place text;
+    name text;
 BEGIN
+    SELECT n.nspname, c.relname INTO place, name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
     IF hint <> '' THEN
-        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, DETAIL = coalesce(nullif(detail, ''), 'SQLSTATE ' || state), HINT = hint;
+        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, DETAIL = coalesce(nullif(detail, ''), 'SQLSTATE ' || state), HINT = hint,
+            SCHEMA = coalesce(place, ''), TABLE = coalesce(name, '');
     ELSIF detail <> '' THEN
-        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, DETAIL = detail;
+        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, DETAIL = detail, SCHEMA = coalesce(place, ''), TABLE = coalesce(name, '');
     END IF;
-    RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message;
+    RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, SCHEMA = coalesce(place, ''), TABLE = coalesce(name, '');
 END
 $$;
-COMMENT ON FUNCTION sync_raise(text, text, text, text) IS 'Raises an error as it was caught, with what it has of detail and hint.';
+COMMENT ON FUNCTION sync_raise(text, text, text, text, regclass) IS 'Raises an error as it was caught, with what it has of detail and hint, as one of that relation.';
 
 -- A bound relation is written with the rights of who bound it. The function that does it belongs to the extension and
 -- has no rights of its own: an owner could give it other ones.
@@ -227,7 +233,8 @@ EXCEPTION WHEN raise_exception THEN
     IF said !~ '^sqlstate [0-9A-Z]{5}: ' THEN
         RAISE;
     END IF;
-    PERFORM sync_raise(substr(said, 10, 5), SQLERRM, substr(said, 17), advised);
+    PERFORM sync_raise(substr(said, 10, 5), SQLERRM, substr(said, 17), advised,
+                       (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id));
 END
 $$;
 COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[], bigint[]) IS 'Writes a layout''s relation, or undoes that, with the rights of who bound it.';

@@ -130,7 +130,9 @@ fn what_a_trigger_raises_keeps_its_code_message_detail_and_hint() {
     let mut shop = troubled();
     let apply = "SELECT sync_apply('woocommerce', 'customers')";
     for state in STATES {
-        assert_says(&fails(&mut shop, "write", state, apply), state);
+        let error = fails(&mut shop, "write", state, apply);
+        assert_says(&error, state);
+        assert_eq!((error.schema(), error.table()), (Some("crm"), Some("people")));
     }
     assert_nobody_else_is_blamed(&mut shop);
     let told =
