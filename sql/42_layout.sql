@@ -106,6 +106,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_base_type(oid) IS 'What a domain is made of, through any number of domains; any other type itself.';
 
+-- The rule for everything that is generated, here and in what follows: a name is never text in a body. Relations come from
+-- sync_relation_name, columns by %I, types by format_type, values and whole bodies by %L; the functions that generate check what
+-- they have made, whatever the session has set.
+
+-- With its schema, always: "text" alone would be a table of the search path as a relation, and something else as a type.
+CREATE FUNCTION sync_relation_name(relation oid) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT format('%I.%I', s.nspname, c.relname) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = relation
+$$;
+COMMENT ON FUNCTION sync_relation_name(oid) IS 'The name of a relation as SQL, with its schema.';
+
 -- Built-in types (and domains of them, which a cast only relabels) are cast; of any other only the output function is
 -- called: a cast may be a function of the type's owner, and would run with more rights than the owner has.
 CREATE FUNCTION sync_column_value(column_name text, type oid) RETURNS text
@@ -132,11 +144,11 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_column_text(text, oid, text) IS 'SQL for the text of a column of a row n.';
 
-CREATE TYPE sync_layout_sql AS (id int, entity smallint, names text, row_texts text, match_names text, match_texts text[], row_json text,
+CREATE TYPE sync_layout_sql AS (id int, entity smallint, relation text, names text, row_texts text, match_names text, match_texts text[], row_json text,
                                 key_text text, key_match text, org text, org_match text, live text, is_plain boolean);
 COMMENT ON TYPE sync_layout_sql IS 'Pieces of SQL that the functions of a layout are made of; n is a row of its relation. match_texts: best first, and last, of a document, the connector that it came from. is_plain: no column''s text depends on a setting of the session.';
 
-CREATE FUNCTION sync_layout_pieces(layout_id int) RETURNS sync_layout_sql
+CREATE FUNCTION sync_layout_pieces(layout_id int, wanted_org text DEFAULT '$1') RETURNS sync_layout_sql
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -145,7 +157,7 @@ DECLARE
     org sync_layout_column;
     gone sync_layout_column;
 BEGIN
-    SELECT l.id, l.entity INTO s.id, s.entity FROM sync_layout l WHERE l.id = layout_id;
+    SELECT l.id, l.entity, sync_relation_name(l.relation) INTO s.id, s.entity, s.relation FROM sync_layout l WHERE l.id = layout_id;
     SELECT string_agg(c.field, ',' ORDER BY c.position),
            string_agg(sync_column_text(c.column_name, c.type, c.kind), ', ' ORDER BY c.position)
     INTO s.names, s.row_texts
@@ -180,11 +192,11 @@ BEGIN
         s.org_match := 'true';
     ELSIF sync_base_type(org.type) = 'uuid'::regtype THEN
         s.org := sync_column_value(org.column_name, org.type);
-        s.org_match := format('n.%I = $1', org.column_name);
+        s.org_match := format('n.%I = %s', org.column_name, wanted_org);
     ELSE
         -- what is no uuid in the usual spelling belongs to no organisation
         s.org := format('CASE WHEN n.%1$I::text ~* ''^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'' THEN n.%1$I::text::uuid END', org.column_name);
-        s.org_match := format('lower(n.%I::text) = $1::text', org.column_name);
+        s.org_match := format('lower(n.%I::text) = %s::text', org.column_name, wanted_org);
     END IF;
 
     SELECT * INTO gone FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'deleted';
@@ -194,7 +206,7 @@ BEGIN
     RETURN s;
 END
 $$;
-COMMENT ON FUNCTION sync_layout_pieces(int) IS 'The pieces of SQL for a layout.';
+COMMENT ON FUNCTION sync_layout_pieces(int, text) IS 'The pieces of SQL for a layout; the organisation is the parameter that is named.';
 
 -- The generated functions are no members of the extension, so that a dump carries them; they go with it all the same.
 CREATE FUNCTION sync_adopt(routine regprocedure) RETURNS void
@@ -217,7 +229,7 @@ DECLARE
     s sync_layout_sql := sync_layout_pieces(layout_id);
 BEGIN
     RETURN format('SELECT %s AS local_id, ARRAY[%s] AS texts FROM %s n WHERE %s AND %s',
-                  s.key_text, s.row_texts, (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id), s.org_match, s.live);
+                  s.key_text, s.row_texts, s.relation, s.org_match, s.live);
 END
 $$;
 COMMENT ON FUNCTION sync_scan_query(int) IS 'SQL for keys and texts of all rows of a layout''s relation.';
@@ -230,7 +242,7 @@ DECLARE
     s sync_layout_sql := sync_layout_pieces(layout_id);
 BEGIN
     RETURN format('SELECT u.id COLLATE "C", %s FROM unnest(%s) AS u (id) JOIN %s n ON %s WHERE %s AND %s',
-                  format(record, s.row_json), ids, (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id), s.key_match, s.org_match, s.live);
+                  format(record, s.row_json), ids, s.relation, s.key_match, s.org_match, s.live);
 END
 $$;
 COMMENT ON FUNCTION sync_read_query(int, text, text) IS 'SQL for the records of some rows of a layout''s relation.';
@@ -239,7 +251,7 @@ COMMENT ON FUNCTION sync_read_query(int, text, text) IS 'SQL for the records of 
 -- query. A bound relation is read by sync_scan_as and sync_rows_as, with the rights of who bound it: a view may call functions of its
 -- owner. That query is made when it is needed, so nothing goes stale by a renaming.
 CREATE FUNCTION sync_generate_readers(layout_id int) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET check_function_bodies = on
 AS $$
 DECLARE
     records text := (SELECT e.name FROM sync_layout x JOIN sync_entity e ON e.number = x.entity WHERE x.id = layout_id);

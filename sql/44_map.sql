@@ -119,10 +119,10 @@ DECLARE
     org uuid := sync_require('admin');
     c integration_connector := sync_connector_of(org, sync_map.sync_type);
     e sync_entity := sync_entity_of(sync_map.entity_type);
-    named text := regexp_replace(btrim(sync_map.field), '^custom\.', '');
+    named text := regexp_replace(btrim(sync_map.field), '^custom[.]', '');
     known boolean := EXISTS (SELECT FROM sync_fields(e.name) f WHERE f.field = named AND f.compared);
     -- WooCommerce's list of meta data and the raw fields of Odoo are both kept as one object
-    place text := regexp_replace(nullif(btrim(sync_map.path), ''), '^(meta_data|custom)\.', '');
+    place text := regexp_replace(nullif(btrim(sync_map.path), ''), '^(meta_data|custom)[.]', '');
 BEGIN
     IF sync_kind_fields(c.kind, e.name) IS NULL THEN
         RAISE EXCEPTION 'a connector of kind "%" has no %', c.kind, e.name USING ERRCODE = '22023',
@@ -163,7 +163,7 @@ DECLARE
     m sync_field_map;
 BEGIN
     SELECT * INTO m FROM sync_field_map x
-    WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number AND x.field = regexp_replace(btrim(sync_unmap.field), '^custom\.', '');
+    WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number AND x.field = regexp_replace(btrim(sync_unmap.field), '^custom[.]', '');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'field "%" of % is not mapped', sync_unmap.field, e.name USING ERRCODE = '42704',
             HINT = 'sync_field_map lists what is.';

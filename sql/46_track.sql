@@ -143,93 +143,97 @@ COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS 'SQL by which a tracki
 -- somebody moves meanwhile (a pull that links it) is not met where it was. Lost keys are only looked for
 -- where fewer of the new rows are in the ledger than there were old ones: else no row can have lost its key, or been
 -- marked as deleted.
+CREATE FUNCTION sync_track_body(s sync_layout_sql) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT format($sql$
+DECLARE
+    updated bigint;
+    is_done boolean;
+    is_kept boolean;
+    is_twice boolean;
+    attempts int;
+    touched sync_touched[];
+    t sync_touched;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        %5$s;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+        IF sync_track_open() = updated THEN
+            RETURN NULL;
+        END IF;
+        SELECT count(*) FILTER (WHERE h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key) = 0,
+               count(h.place) = (SELECT count(*) FROM old_rows n JOIN %7$s WHERE %4$s),
+               count(*) > count(DISTINCT (h.org_id, h.connector, h.entity, h.local_id))
+        INTO is_done, is_kept, is_twice
+        FROM (%6$s) h;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        PERFORM sync_truncated(%1$s);
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM sync_drop_local(%1$s, o.org, array_agg(o.local_id))
+        FROM (SELECT %2$s AS org, %3$s AS local_id FROM old_rows n WHERE %4$s) o
+        GROUP BY o.org;
+        RETURN NULL;
+    END IF;
+
+    attempts := 0;
+    WHILE is_done IS NOT TRUE AND is_twice IS NOT TRUE AND attempts < 3 LOOP
+        WITH held AS MATERIALIZED (%6$s),
+        changed AS (
+            -- at the place that was found: an UPDATE costs a third of an INSERT .. ON CONFLICT
+            UPDATE sync_record r
+            SET local_match_key = h.key,
+                local_fingerprint = h.print,
+                agreed_fingerprint = CASE WHEN h.print = r.remote_fingerprint THEN h.print ELSE r.agreed_fingerprint END
+            FROM held h
+            WHERE r.ctid = h.place AND (h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key)
+              AND r.org_id = h.org_id AND r.connector = h.connector AND r.entity = h.entity AND r.local_id = h.local_id
+            RETURNING h.org_id, h.connector, h.entity, h.old_key, h.key),
+        added AS (
+            INSERT INTO sync_record AS r (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
+            SELECT h.org_id, h.connector, h.entity, h.local_id, h.key, h.print FROM held h WHERE h.place IS NULL
+            ON CONFLICT (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL DO NOTHING
+            RETURNING r.org_id, r.connector, r.entity, NULL, r.local_match_key),
+        written AS (SELECT * FROM changed UNION ALL SELECT * FROM added)
+        SELECT (SELECT count(*) FROM written)
+               = (SELECT count(*) FROM held h WHERE h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key),
+               (SELECT array_agg(ROW(g.org_id, g.connector, g.entity, g.keys)::sync_touched)
+                FROM (SELECT w.org_id, w.connector, w.entity, array_agg(DISTINCT u.key) AS keys
+                      FROM written w, unnest(ARRAY[w.old_key, w.key]) u (key)
+                      WHERE w.old_key IS DISTINCT FROM w.key AND u.key IS NOT NULL GROUP BY 1, 2, 3) g)
+        INTO is_done, touched;
+        FOREACH t IN ARRAY coalesce(touched, '{}') LOOP
+            PERFORM sync_match_keys(t.org_id, t.connector, t.entity, t.keys);
+        END LOOP;
+        attempts := attempts + 1;
+    END LOOP;
+    IF is_done IS NOT TRUE THEN
+        -- the statement has written a row twice, as where two foreign keys of it cascade; which image is the last isn't known
+        PERFORM sync_rescan_safely(%1$s);
+    ELSIF is_kept IS FALSE THEN
+        PERFORM sync_drop_local(%1$s, o.org, array_agg(o.local_id))
+        FROM (SELECT %2$s AS org, %3$s AS local_id FROM old_rows n WHERE %4$s
+              EXCEPT SELECT %2$s, %3$s FROM new_rows n WHERE %4$s) o
+        GROUP BY o.org;
+    END IF;
+    RETURN NULL;
+END
+$sql$, s.id, s.org, s.key_text, s.live, sync_track_update(s), sync_track_held(s), sync_track_join(s))
+$$;
+COMMENT ON FUNCTION sync_track_body(sync_layout_sql) IS 'The body of the trigger function that tracks a layout''s relation.';
+
 CREATE FUNCTION sync_generate_trigger(layout_id int) RETURNS regprocedure
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET check_function_bodies = on
 AS $$
 DECLARE
     s sync_layout_sql := sync_layout_pieces(layout_id);
     routine text := format('@extschema@.sync_track_%s()', layout_id);
 BEGIN
-    EXECUTE format($sql$
-        CREATE OR REPLACE FUNCTION %1$s RETURNS trigger
-            LANGUAGE plpgsql SECURITY DEFINER
-            SET search_path = pg_catalog, @extschema@, pg_temp %9$s
-            SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
-        AS $track$
-        DECLARE
-            updated bigint;
-            is_done boolean;
-            is_kept boolean;
-            is_twice boolean;
-            attempts int;
-            touched sync_touched[];
-            t sync_touched;
-        BEGIN
-            IF TG_OP = 'UPDATE' THEN
-                %6$s;
-                GET DIAGNOSTICS updated = ROW_COUNT;
-                IF sync_track_open() = updated THEN
-                    RETURN NULL;
-                END IF;
-                SELECT count(*) FILTER (WHERE h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key) = 0,
-                       count(h.place) = (SELECT count(*) FROM old_rows n JOIN %8$s WHERE %5$s),
-                       count(*) > count(DISTINCT (h.org_id, h.connector, h.entity, h.local_id))
-                INTO is_done, is_kept, is_twice
-                FROM (%7$s) h;
-            ELSIF TG_OP = 'TRUNCATE' THEN
-                PERFORM sync_truncated(%2$s);
-                RETURN NULL;
-            ELSIF TG_OP = 'DELETE' THEN
-                PERFORM sync_drop_local(%2$s, o.org, array_agg(o.local_id))
-                FROM (SELECT %3$s AS org, %4$s AS local_id FROM old_rows n WHERE %5$s) o
-                GROUP BY o.org;
-                RETURN NULL;
-            END IF;
-
-            attempts := 0;
-            WHILE is_done IS NOT TRUE AND is_twice IS NOT TRUE AND attempts < 3 LOOP
-                WITH held AS MATERIALIZED (%7$s),
-                changed AS (
-                    -- at the place that was found: an UPDATE costs a third of an INSERT .. ON CONFLICT
-                    UPDATE sync_record r
-                    SET local_match_key = h.key,
-                        local_fingerprint = h.print,
-                        agreed_fingerprint = CASE WHEN h.print = r.remote_fingerprint THEN h.print ELSE r.agreed_fingerprint END
-                    FROM held h
-                    WHERE r.ctid = h.place AND (h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key)
-                      AND r.org_id = h.org_id AND r.connector = h.connector AND r.entity = h.entity AND r.local_id = h.local_id
-                    RETURNING h.org_id, h.connector, h.entity, h.old_key, h.key),
-                added AS (
-                    INSERT INTO sync_record AS r (org_id, connector, entity, local_id, local_match_key, local_fingerprint)
-                    SELECT h.org_id, h.connector, h.entity, h.local_id, h.key, h.print FROM held h WHERE h.place IS NULL
-                    ON CONFLICT (org_id, connector, entity, local_id) WHERE local_id IS NOT NULL DO NOTHING
-                    RETURNING r.org_id, r.connector, r.entity, NULL, r.local_match_key),
-                written AS (SELECT * FROM changed UNION ALL SELECT * FROM added)
-                SELECT (SELECT count(*) FROM written)
-                       = (SELECT count(*) FROM held h WHERE h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key),
-                       (SELECT array_agg(ROW(g.org_id, g.connector, g.entity, g.keys)::sync_touched)
-                        FROM (SELECT w.org_id, w.connector, w.entity, array_agg(DISTINCT u.key) AS keys
-                              FROM written w, unnest(ARRAY[w.old_key, w.key]) u (key)
-                              WHERE w.old_key IS DISTINCT FROM w.key AND u.key IS NOT NULL GROUP BY 1, 2, 3) g)
-                INTO is_done, touched;
-                FOREACH t IN ARRAY coalesce(touched, '{}') LOOP
-                    PERFORM sync_match_keys(t.org_id, t.connector, t.entity, t.keys);
-                END LOOP;
-                attempts := attempts + 1;
-            END LOOP;
-            IF is_done IS NOT TRUE THEN
-                -- the statement has written a row twice, as where two foreign keys of it cascade; which image is the last isn't known
-                PERFORM sync_rescan_safely(%2$s);
-            ELSIF is_kept IS FALSE THEN
-                PERFORM sync_drop_local(%2$s, o.org, array_agg(o.local_id))
-                FROM (SELECT %3$s AS org, %4$s AS local_id FROM old_rows n WHERE %5$s
-                      EXCEPT SELECT %3$s, %4$s FROM new_rows n WHERE %5$s) o
-                GROUP BY o.org;
-            END IF;
-            RETURN NULL;
-        END
-        $track$ $sql$, routine, layout_id, s.org, s.key_text, s.live, sync_track_update(s), sync_track_held(s), sync_track_join(s),
-        CASE WHEN s.is_plain THEN '' ELSE 'SET datestyle = ''ISO, YMD'' SET extra_float_digits = 1' END);
+    EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+                        SET search_path = pg_catalog, @extschema@, pg_temp %s
+                        SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS %L',
+                   routine, CASE WHEN s.is_plain THEN '' ELSE 'SET datestyle = ''ISO, YMD'' SET extra_float_digits = 1' END, sync_track_body(s));
     PERFORM sync_adopt(routine::regprocedure);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', routine, 'Statement-level trigger of a local relation: carries what changed to the local side of the ledger, set-based. Generated.');
     RETURN routine::regprocedure;
@@ -246,11 +250,11 @@ DECLARE
     event record;
     t record;
 BEGIN
-    FOR t IN SELECT g.tgname, g.tgrelid::regclass AS place FROM pg_trigger g WHERE g.tgfoid = routine AND g.tgrelid <> ALL (places) LOOP
+    FOR t IN SELECT g.tgname, sync_relation_name(g.tgrelid) AS place FROM pg_trigger g WHERE g.tgfoid = routine AND g.tgrelid <> ALL (places) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.place);
     END LOOP;
     FOR event IN
-        SELECT m.place, e.name, e.clause, format('sync_track_%s_%s', layout_id, e.name) AS trigger
+        SELECT sync_relation_name(m.place) AS place, e.name, e.clause, format('sync_track_%s_%s', layout_id, e.name) AS trigger
         FROM unnest(places) AS m (place),
              (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'), ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
                      ('delete', 'REFERENCING OLD TABLE AS old_rows'), ('truncate', '')) AS e (name, clause)
@@ -259,11 +263,11 @@ BEGIN
     LOOP
         -- not while a dump is restored (its sessions set both): the ledger comes as it was
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT %s EXECUTE FUNCTION %s',
-                       event.trigger, event.name, event.place::regclass, event.clause,
+                       event.trigger, event.name, event.place, event.clause,
                        CASE event.name WHEN 'insert' THEN 'WHEN (current_setting(''row_security'') = ''on'' OR current_setting(''check_function_bodies'') = ''on'')'
                                        ELSE '' END, routine);
         IF NOT own THEN
-            EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION sync_ext', event.trigger, event.place::regclass);
+            EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION sync_ext', event.trigger, event.place);
         END IF;
     END LOOP;
     UPDATE sync_layout l SET members = places WHERE l.id = layout_id AND l.members <> places;

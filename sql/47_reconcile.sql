@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
     IF l.tracking = 'trigger' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN
-        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', l.relation);
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_relation_name(l.relation));
     END IF;
 END
 $$;

@@ -86,7 +86,7 @@ BEGIN
         UNION ALL SELECT 'deleted', NULL, deleted_column, 'mark', false, 4, 0 WHERE deleted_column IS NOT NULL
         ORDER BY turn, ordinal, field
     LOOP
-        IF wanted.unknown AND wanted.field !~ '^custom\.[a-z_][a-z0-9_]{0,50}$' THEN
+        IF wanted.unknown AND wanted.field !~ '^custom[.][a-z_][a-z0-9_]{0,50}$' THEN
             RAISE EXCEPTION '% have no field "%"', e.name, wanted.field USING ERRCODE = '22023',
                 HINT = 'sync_fields(''' || e.name || ''') lists them; a custom field is written custom.name.';
         END IF;
@@ -294,7 +294,7 @@ BEGIN
     IF sync_bind.tracking = 'trigger' THEN
         PERFORM sync_check_key(sync_bind.relation, sync_bind.key_columns);
         -- what is written while the rows are read would be missed
-        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_bind.relation);
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_relation_name(sync_bind.relation));
     END IF;
     PERFORM sync_lock_local(before);
     made := sync_make_layout(e, sync_bind.relation, sync_bind.tracking, checked);

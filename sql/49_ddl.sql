@@ -89,7 +89,7 @@ BEGIN
         -- a new partition is empty, one that was attached is not
         FOR i IN 1 .. cardinality(members) LOOP
             CONTINUE WHEN moved OR members[i] = ANY (before.members);
-            EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', members[i]::regclass) INTO moved;
+            EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', sync_relation_name(members[i])) INTO moved;
         END LOOP;
         IF moved OR is_rewritten THEN
             PERFORM sync_rescan(layout_id);
@@ -120,11 +120,39 @@ END
 $$;
 COMMENT ON FUNCTION sync_on_rewrite() IS 'Event trigger: notes that a bound relation is rewritten, which no trigger of its own sees.';
 
+-- Generated functions name types, and what defaults call: a type, sequence or function under another name is as much a change of
+-- the relation as a column is. Those of a schema or an extension depend on it, as columns do on their types.
+CREATE FUNCTION sync_relations_touched(classes oid[], objects oid[]) RETURNS oid[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH RECURSIVE touched AS (
+        SELECT t.classid, t.objid FROM unnest(classes, objects) AS t (classid, objid)
+        UNION
+        SELECT n.classid, n.objid FROM touched t, LATERAL (
+            SELECT d.classid, d.objid FROM pg_depend d
+            WHERE t.classid IN ('pg_namespace'::regclass, 'pg_extension'::regclass, 'pg_type'::regclass)
+              AND d.refclassid = t.classid AND d.refobjid = t.objid
+            UNION ALL
+            SELECT t.classid, i.inhparent FROM pg_inherits i WHERE t.classid = 'pg_class'::regclass AND i.inhrelid = t.objid) n)
+    SELECT coalesce(array_agg(DISTINCT r.relation), '{}')
+    FROM touched t, LATERAL (
+        SELECT t.objid AS relation WHERE t.classid = 'pg_class'::regclass
+        UNION ALL
+        -- sequences of the relation's own
+        SELECT d.refobjid FROM pg_depend d
+        WHERE t.classid = 'pg_class'::regclass AND d.classid = t.classid AND d.objid = t.objid AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass
+        UNION ALL
+        SELECT a.adrelid FROM pg_depend d JOIN pg_attrdef a ON a.oid = d.objid
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = t.classid AND d.refobjid = t.objid) r
+$$;
+COMMENT ON FUNCTION sync_relations_touched(oid[], oid[]) IS 'Relations whose columns, or their types and defaults, are named by any of these objects.';
+
 CREATE FUNCTION sync_after_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     layout_id int;
+    touched oid[];
     is_rewritten boolean := coalesce(current_setting('sync_ext_rewrite.done', true), '') = 'yes';
 BEGIN
     IF NOT EXISTS (SELECT FROM sync_layout l WHERE l.bound_by IS NOT NULL) OR sync_is_restoring() THEN
@@ -133,24 +161,16 @@ BEGIN
     IF is_rewritten THEN
         PERFORM set_config('sync_ext_rewrite.done', '', true);
     END IF;
+    SELECT sync_relations_touched(array_agg(d.classid), array_agg(d.objid)) INTO touched FROM pg_event_trigger_ddl_commands() d;
     FOR layout_id IN
-        WITH RECURSIVE commands AS (
-            SELECT d.classid, d.objid FROM pg_event_trigger_ddl_commands() d),
-        touched AS (
-            SELECT d.objid FROM commands d WHERE d.classid = 'pg_class'::regclass
-            UNION
-            SELECT i.inhparent FROM pg_inherits i JOIN touched t ON t.objid = i.inhrelid)
         SELECT l.id FROM sync_layout l
-        WHERE l.bound_by IS NOT NULL AND l.broken IS NULL
-          AND (l.relation IN (SELECT objid FROM touched) OR l.members && ARRAY(SELECT objid FROM touched)
-               OR EXISTS (SELECT FROM commands d JOIN pg_class c ON d.classid = 'pg_namespace'::regclass AND c.relnamespace = d.objid
-                          WHERE c.oid = l.relation))
+        WHERE l.bound_by IS NOT NULL AND l.broken IS NULL AND (l.relation = ANY (touched) OR l.members && touched)
     LOOP
         PERFORM sync_refresh_layout(layout_id, is_rewritten);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_after_ddl() IS 'Event trigger: bound relations are followed through renamings, and new or detached partitions.';
+COMMENT ON FUNCTION sync_after_ddl() IS 'Event trigger: bound relations are followed through renamings, of what they are made of as well, and new or detached partitions.';
 
 CREATE FUNCTION sync_after_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -177,7 +197,8 @@ COMMENT ON FUNCTION sync_after_drop() IS 'Event trigger: a bound relation, colum
 CREATE EVENT TRIGGER sync_on_rewrite ON table_rewrite EXECUTE FUNCTION sync_on_rewrite();
 CREATE EVENT TRIGGER sync_after_ddl ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA',
-                 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE VIEW')
+                 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE VIEW', 'ALTER TYPE', 'ALTER DOMAIN', 'ALTER SEQUENCE', 'ALTER FUNCTION',
+                 'ALTER ROUTINE', 'ALTER OPERATOR', 'ALTER COLLATION', 'ALTER EXTENSION')
     EXECUTE FUNCTION sync_after_ddl();
 CREATE EVENT TRIGGER sync_after_drop ON sql_drop
     WHEN TAG IN ('DROP TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED',

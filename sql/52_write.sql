@@ -26,7 +26,7 @@ COMMENT ON FUNCTION sync_field_value(text, text, oid) IS 'SQL for the value of a
 CREATE FUNCTION sync_column_default(relation regclass, num smallint) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%L::regclass)', pg_get_serial_sequence(relation::text, a.attname))
+    SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%L::regclass)', pg_get_serial_sequence(sync_relation_name(relation), a.attname))
                 ELSE pg_get_expr(d.adbin, d.adrelid) END
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = relation AND a.attnum = num AND a.attgenerated = ''
@@ -95,31 +95,30 @@ COMMENT ON FUNCTION sync_writer_pieces(int) IS 'The pieces of SQL for writing a 
 
 -- Rows are known again by a hash of all that they hold (print): an undo touches only what nobody has touched since.
 -- Images are rows as json, not jsonb: what comes back is what was there, to the last digit.
-CREATE FUNCTION sync_generate_writer(layout_id int) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+CREATE FUNCTION sync_write_body(layout_id int) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
-    l sync_layout;
-    s sync_layout_sql := sync_layout_pieces(layout_id);
+    s sync_layout_sql := sync_layout_pieces(layout_id, '$2');
     w sync_writer_sql := sync_writer_pieces(layout_id);
-    signature text := format('@extschema@.sync_write_%s(text, uuid, text[], jsonb[], text[], text[], bigint[])', layout_id);
-    org_match text := replace(s.org_match, '$1', '$2');
-    found text;
-    deletion text;
-BEGIN
-    SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
-    found := format('SELECT u.id, u.data, row_to_json(n.*)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
-                    l.relation, s.key_match, org_match, s.live,
-                    CASE WHEN (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation) THEN 'FOR UPDATE OF n' ELSE '' END);
-    deletion := CASE WHEN w.mark IS NULL
+    l sync_layout := (SELECT x FROM sync_layout x WHERE x.id = layout_id);
+    is_lockable boolean := (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation);
+    found text := format('SELECT u.id, u.data, row_to_json(n.*)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
+                         s.relation, s.key_match, s.org_match, s.live, CASE WHEN is_lockable THEN 'FOR UPDATE OF n' ELSE '' END);
+    key text := CASE WHEN w.key_values IS NOT NULL
+        THEN format('RETURN QUERY SELECT %s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place', w.key_values)
+        ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L', format('a new row of %s can''t get a key', l.relation),
+                    'A key column is neither bound to a field nor has it a default.', 'Give the column a default, or bind it to a field.') END;
+    -- where nothing but the key is bound, an update changes nothing
+    assignments text := coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text))
+                                                 FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'));
+    deletion text := CASE WHEN w.mark IS NULL
         THEN format('DELETE FROM %1$s n USING unnest($3) AS u (id) WHERE %2$s AND %3$s AND %4$s RETURNING %5$s, row_to_json(n.*)::text, NULL::bigint',
-                    l.relation, s.key_match, org_match, s.live, s.key_text)
+                    s.relation, s.key_match, s.org_match, s.live, s.key_text)
         ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0)',
-                    found, l.relation, w.mark, s.key_match, s.key_text) END;
-    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
-            RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql
-            SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1 AS %L',
-        layout_id, format($sql$
+                    found, s.relation, w.mark, s.key_match, s.key_text) END;
+BEGIN
+    RETURN format($sql$
 #variable_conflict use_column
 DECLARE
     said text;
@@ -160,19 +159,31 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
     RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = SQLERRM, DETAIL = format('sqlstate %%s: %%s', SQLSTATE, said), HINT = advised;
 END
-$sql$,
-        CASE WHEN w.key_values IS NOT NULL
-             THEN format('RETURN QUERY SELECT %s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place', w.key_values)
-             ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L',
-                         format('a new row of %s can''t get a key', l.relation), 'A key column is neither bound to a field nor has it a default.',
-                         'Give the column a default, or bind it to a field.') END, l.relation, w.insert_columns,
-        w.insert_values, s.key_text, found, coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text)) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key')), s.key_match, deletion, w.restore_assignments,
-        w.restore_columns, w.restore_values));
+$sql$, key, s.relation, w.insert_columns, w.insert_values, s.key_text, found, assignments, s.key_match, deletion, w.restore_assignments,
+        w.restore_columns, w.restore_values);
+END
+$$;
+COMMENT ON FUNCTION sync_write_body(int) IS 'The body of the function that writes a layout''s relation.';
+
+CREATE FUNCTION sync_generate_writer(layout_id int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET check_function_bodies = on
+AS $$
+DECLARE
+    signature text := format('@extschema@.sync_write_%s(text, uuid, text[], jsonb[], text[], text[], bigint[])', layout_id);
+    binder regrole;
+    records text;
+BEGIN
+    SELECT l.bound_by, e.name INTO binder, records FROM sync_layout l JOIN sync_entity e ON e.number = l.entity WHERE l.id = layout_id;
+    -- strings in the defaults of columns are written for one setting of standard_conforming_strings
+    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
+            RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql
+            SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1
+            SET standard_conforming_strings = on AS %L', layout_id, sync_write_body(layout_id));
     PERFORM sync_adopt(signature::regprocedure);
-    IF l.bound_by IS NOT NULL THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', signature, l.bound_by);
+    IF binder IS NOT NULL THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', signature, binder);
     END IF;
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, format('Writes local %s, and undoes it. Generated.', (SELECT e.name FROM sync_entity e WHERE e.number = l.entity)));
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, format('Writes local %s, and undoes it. Generated.', records));
 END
 $$;
 COMMENT ON FUNCTION sync_generate_writer(int) IS 'Makes the function that writes a layout''s relation: sync_write_N.';

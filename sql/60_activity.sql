@@ -86,7 +86,7 @@ BEGIN
     FOR part IN
         SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
         WHERE h.inhparent = to_regclass(format('%s.sync_activity_log', '@extschema@'))
-          AND c.relname ~ '^sync_activity_log_\d{4}_\d{2}$' AND c.relname < oldest
+          AND c.relname ~ '^sync_activity_log_[0-9]{4}_[0-9]{2}$' AND c.relname < oldest
     LOOP
         EXECUTE format('DROP TABLE %s.%I', '@extschema@', part);
         dropped := dropped + 1;

@@ -72,7 +72,7 @@ COMMENT ON FUNCTION sync_filter_texts(text, jsonb) IS 'The texts of a filter: on
 -- A remote's price may be "", "on request" or "12,50": no number, and no error either.
 CREATE FUNCTION sync_number(value text) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN length(value) <= 100 AND value ~ '^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?\s*$' THEN value::numeric END;
+    RETURN CASE WHEN length(value) <= 100 AND value ~ E'^\\s*[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d{1,2})?\\s*$' THEN value::numeric END;
 COMMENT ON FUNCTION sync_number(text) IS 'A text as a number; NULL where it is none.';
 
 CREATE FUNCTION sync_filter_number(key text, value jsonb) RETURNS numeric
@@ -131,7 +131,7 @@ COMMENT ON FUNCTION sync_filter_moment(text, jsonb) IS 'The time of a filter: on
 CREATE FUNCTION sync_filter_like(texts text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT array_agg(replace(regexp_replace(lower(t), '([\\%_])', '\\\1', 'g'), '*', '%')) FROM unnest(texts) t
+    SELECT array_agg(replace(regexp_replace(lower(t), E'([\\\\%_])', E'\\\\\\1', 'g'), '*', '%')) FROM unnest(texts) t
 $$;
 COMMENT ON FUNCTION sync_filter_like(text[]) IS 'Patterns for LIKE from texts in which * stands for anything.';
 
@@ -182,7 +182,7 @@ BEGIN
                 IF length(value #>> '{}') > 1000 THEN
                     PERFORM sync_bad_filter(key, 'a text of at most 1,000 characters');
                 END IF;
-                f.words := nullif(string_to_array(regexp_replace(sync_plain(value #>> '{}'), '\s+', ' ', 'g'), ' '), '{""}');
+                f.words := nullif(string_to_array(regexp_replace(sync_plain(value #>> '{}'), E'\\s+', ' ', 'g'), ' '), '{""}');
         END CASE;
     END LOOP;
     IF cardinality(f.words) > 50 THEN

@@ -13,6 +13,7 @@ mod bind;
 mod bind_ddl;
 mod bind_dump;
 mod bind_hostile;
+mod bind_names;
 mod bind_rights;
 mod bind_scan;
 mod bind_shapes;
