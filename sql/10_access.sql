@@ -94,34 +94,72 @@ CREATE TABLE sync_privilege (
 );
 COMMENT ON TABLE sync_privilege IS 'Which SQL privileges a level of sync_grant carries.';
 
-CREATE FUNCTION sync_change_privileges(verb text, role regrole, granted_level text) RETURNS void
+-- What sync_revoke may take away: what was there before sync_grant came is somebody else's.
+CREATE TABLE sync_given (
+    grantee regrole NOT NULL,
+    object_kind text NOT NULL,
+    object_name text NOT NULL,
+    privilege text NOT NULL,
+    PRIMARY KEY (grantee, object_kind, object_name, privilege)
+);
+COMMENT ON TABLE sync_given IS 'SQL privileges that sync_grant has given, and that the role did not have already. Written by sync_grant and sync_revoke.';
+COMMENT ON COLUMN sync_given.object_name IS 'A table, or a function with the types of its arguments.';
+
+-- Privileges of each grantor stand apart: only those of the owner, in whose name sync_grant gives them, are looked at.
+CREATE FUNCTION sync_privileges_of(role regrole)
+    RETURNS TABLE (object_kind text, object_name text, privilege text, rank int, is_held boolean, is_grantable boolean, is_given boolean)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH carried AS (
+        SELECT v.object_kind, v.object_name, v.privilege, min(sync_level_rank(v.level)) AS rank FROM sync_privilege v GROUP BY 1, 2, 3),
+    members AS (
+        SELECT 'table' AS kind, c.relname AS name, c.relname::text AS object, c.relowner AS owner, coalesce(c.relacl, acldefault('r', c.relowner)) AS acl,
+               'pg_class'::regclass AS class, c.oid
+        FROM pg_class c WHERE c.relnamespace = '@extschema@'::regnamespace
+        UNION ALL
+        SELECT 'function', p.proname, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), 'pg_proc'::regclass, p.oid
+        FROM pg_proc p WHERE p.pronamespace = '@extschema@'::regnamespace)
+    SELECT m.kind, m.object, c.privilege, c.rank, h.is_held, coalesce(h.is_grantable, false),
+           EXISTS (SELECT FROM sync_given g WHERE g.grantee = role AND g.object_kind = m.kind AND g.object_name = m.object AND g.privilege = c.privilege)
+    FROM carried c
+    JOIN members m ON m.kind = c.object_kind AND m.name = c.object_name
+    JOIN pg_depend d ON d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e'
+    JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext',
+    LATERAL (SELECT count(*) > 0 AS is_held, bool_or(a.is_grantable) AS is_grantable FROM aclexplode(m.acl) a
+             WHERE a.grantee = role AND a.grantor = m.owner AND a.privilege_type = c.privilege) h
+$$;
+COMMENT ON FUNCTION sync_privileges_of(regrole) IS 'The SQL privileges that levels carry, by the rank of the lowest such level, and which of them a role holds, may pass on, was given by sync_grant.';
+
+CREATE FUNCTION sync_give_privilege(role regrole, kind text, object text, privilege text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('GRANT %s ON %s %s TO %s', privilege, kind, CASE kind WHEN 'table' THEN quote_ident(object) ELSE object END, role);
+    INSERT INTO sync_given VALUES (role, kind, object, privilege) ON CONFLICT DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION sync_give_privilege(regrole, text, text, text) IS 'Grants a SQL privilege, and notes that it was sync_grant that did.';
+
+-- A table's privilege takes those on its columns along, which sync_grant never gives: they are given back.
+CREATE FUNCTION sync_take_privilege(role regrole, kind text, object text, privilege text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    p record;
+    target text := CASE kind WHEN 'table' THEN quote_ident(object) ELSE object END;
+    columns text[] := ARRAY(
+        SELECT format('GRANT %s (%I) ON %s TO %s %s', privilege, t.attname, target, role, CASE WHEN a.is_grantable THEN 'WITH GRANT OPTION' ELSE '' END)
+        FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped, aclexplode(t.attacl) a
+        WHERE kind = 'table' AND c.relnamespace = '@extschema@'::regnamespace AND c.relname = object
+          AND a.grantee = role AND a.grantor = c.relowner AND a.privilege_type = privilege);
+    again text;
 BEGIN
-    IF verb = 'GRANT' THEN
-        -- never revoked: the schema may hold more than this extension
-        -- the schema's name comes quoted where it has to be
-        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
-    END IF;
-    FOR p IN
-        SELECT CASE object_kind
-                   WHEN 'table' THEN format('TABLE %s.%I', '@extschema@', object_name)
-                   ELSE format('FUNCTION %s', f.oid::regprocedure)
-               END AS target,
-               privilege
-        FROM sync_privilege v
-        LEFT JOIN pg_proc f ON v.object_kind = 'function' AND f.proname = v.object_name
-                           AND f.pronamespace = '@extschema@'::regnamespace
-        WHERE sync_level_rank(v.level) <= sync_level_rank(granted_level)
-    LOOP
-        EXECUTE format('%s %s ON %s %s %s', verb, p.privilege, p.target,
-                       CASE verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, role);
+    EXECUTE format('REVOKE %s ON %s %s FROM %s', privilege, kind, target, role);
+    FOREACH again IN ARRAY columns LOOP
+        EXECUTE again;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_change_privileges(text, regrole, text) IS 'Grants or revokes the SQL privileges behind a level.';
+COMMENT ON FUNCTION sync_take_privilege(regrole, text, text, text) IS 'Revokes a SQL privilege on a table or function, and leaves those on columns.';
 
 CREATE FUNCTION sync_require_admin_of(target uuid) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -141,6 +179,19 @@ END
 $$;
 COMMENT ON FUNCTION sync_require_admin_of(uuid) IS 'Raises 42501 unless the calling role administers the organisation (NULL: all of them), 25006 when nothing can be written.';
 
+-- One at a time: two that change the privileges on one object at once would fail ("tuple concurrently updated"). Asked before
+-- and after waiting: nobody without the right keeps others waiting, and it may have been taken meanwhile.
+CREATE FUNCTION sync_begin_grant(target uuid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM sync_require_admin_of(target);
+    LOCK TABLE sync_access IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM sync_require_admin_of(target);
+END
+$$;
+COMMENT ON FUNCTION sync_begin_grant(uuid) IS 'Keeps others from granting and revoking until the transaction ends; 42501 unless the calling role administers the organisation (NULL: all).';
+
 CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate') RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -157,7 +208,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = sync_grant.role) THEN
         RAISE EXCEPTION 'there is no role with the oid %', sync_grant.role::oid USING ERRCODE = '42704';
     END IF;
-    PERFORM sync_require_admin_of(sync_grant.org_id);
+    PERFORM sync_begin_grant(sync_grant.org_id);
     INSERT INTO sync_access (grantee, org_id, level)
     VALUES (sync_grant.role, sync_grant.org_id, sync_grant.level)
     ON CONFLICT (grantee, coalesce(sync_access.org_id, '00000000-0000-0000-0000-000000000000'))
@@ -171,7 +222,7 @@ CREATE FUNCTION sync_revoke(role regrole, org_id uuid DEFAULT NULL) RETURNS bool
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    PERFORM sync_require_admin_of(sync_revoke.org_id);
+    PERFORM sync_begin_grant(sync_revoke.org_id);
     DELETE FROM sync_access a
     WHERE a.grantee = sync_revoke.role AND a.org_id IS NOT DISTINCT FROM sync_revoke.org_id;
     IF NOT FOUND THEN
@@ -187,16 +238,31 @@ CREATE FUNCTION sync_align_privileges(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    best text := (SELECT level FROM sync_access WHERE grantee = role ORDER BY sync_level_rank(level) DESC LIMIT 1);
+    best int := coalesce((SELECT max(sync_level_rank(x.level)) FROM sync_access x WHERE x.grantee = role), 0);
+    p record;
 BEGIN
     -- a role that was dropped has taken its privileges with it
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
+        DELETE FROM sync_given g WHERE g.grantee = role;
         RETURN;
     END IF;
-    PERFORM sync_change_privileges('REVOKE', role, 'admin');
-    IF best IS NOT NULL THEN
-        PERFORM sync_change_privileges('GRANT', role, best);
+    -- never revoked: the schema may hold more than this extension
+    IF best > 0 AND NOT EXISTS (SELECT FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+                                WHERE n.oid = '@extschema@'::regnamespace AND a.grantee = role AND a.privilege_type = 'USAGE') THEN
+        -- the schema's name comes quoted where it has to be
+        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
     END IF;
+    FOR p IN SELECT * FROM sync_privileges_of(role) LOOP
+        IF p.rank <= best AND NOT p.is_held THEN
+            PERFORM sync_give_privilege(role, p.object_kind, p.object_name, p.privilege);
+        ELSIF p.rank > best AND p.is_given THEN
+            DELETE FROM sync_given g WHERE g.grantee = role AND g.object_kind = p.object_kind AND g.object_name = p.object_name AND g.privilege = p.privilege;
+            -- what may be passed on has been widened by somebody else, who means it to be there
+            IF p.is_held AND NOT p.is_grantable THEN
+                PERFORM sync_take_privilege(role, p.object_kind, p.object_name, p.privilege);
+            END IF;
+        END IF;
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_align_privileges(regrole) IS 'Gives a role the SQL privileges of the highest level it holds anywhere, and no other; row-level security keeps the organisations apart.';
+COMMENT ON FUNCTION sync_align_privileges(regrole) IS 'Gives a role the SQL privileges of the highest level it holds anywhere, and takes what it was given beyond; row-level security keeps the organisations apart.';

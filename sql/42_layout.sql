@@ -66,6 +66,37 @@ COMMENT ON FUNCTION sync_anchor() IS 'Trigger: finds the partitions of a layout'
 CREATE TRIGGER sync_anchor BEFORE INSERT ON sync_layout FOR EACH ROW EXECUTE FUNCTION sync_anchor();
 CREATE TRIGGER sync_anchor BEFORE INSERT ON sync_layout_column FOR EACH ROW EXECUTE FUNCTION sync_anchor();
 
+-- What is checked before it is written (is the relation anybody else's? which connectors, which layout are there?) stays true
+-- only where one does so at a time. Rows, since nobody else can take them, and a transaction with an old snapshot fails.
+CREATE TABLE sync_claim (name text PRIMARY KEY);
+COMMENT ON TABLE sync_claim IS 'Organisations and relations that have been bound, mapped or connected: who changes that has the row to itself until the transaction ends.';
+
+CREATE FUNCTION sync_take_claim(claimed text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    INSERT INTO sync_claim AS c (name) VALUES (claimed) ON CONFLICT (name) DO UPDATE SET name = excluded.name
+$$;
+COMMENT ON FUNCTION sync_take_claim(text) IS 'Waits for others that have claimed the same, and keeps them out until the transaction ends.';
+
+CREATE FUNCTION sync_claim_local(org uuid) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+    RETURN sync_take_claim('organisation ' || org);
+COMMENT ON FUNCTION sync_claim_local(uuid) IS 'Keeps others from changing connectors, bindings and mappings of an organisation until the transaction ends.';
+
+-- In one order: two may change from one relation to the other at once.
+CREATE FUNCTION sync_claim_relations(relations oid[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    relation oid;
+BEGIN
+    FOR relation IN SELECT DISTINCT r FROM unnest(relations) r WHERE r IS NOT NULL ORDER BY r LOOP
+        PERFORM sync_take_claim('relation ' || relation);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sync_claim_relations(oid[]) IS 'Keeps others from binding and unbinding these relations until the transaction ends.';
+
 CREATE TABLE sync_binding (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
     entity smallint NOT NULL,
@@ -207,6 +238,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_layout_pieces(int, text) IS 'The pieces of SQL for a layout; the organisation is the parameter that is named.';
+
+-- Mapping, connecting and DDL of the app make the functions of one layout anew, perhaps at once.
+CREATE FUNCTION sync_hold_layout(layout_id int) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM sync_layout l WHERE l.id = layout_id FOR UPDATE;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION sync_hold_layout(int) IS 'Keeps others from making the functions of a layout until the transaction ends; false where it is gone.';
 
 -- The generated functions are no members of the extension, so that a dump carries them; they go with it all the same.
 CREATE FUNCTION sync_adopt(routine regprocedure) RETURNS void

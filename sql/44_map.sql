@@ -124,6 +124,8 @@ DECLARE
     -- WooCommerce's list of meta data and the raw fields of Odoo are both kept as one object
     place text := regexp_replace(nullif(btrim(sync_map.path), ''), '^(meta_data|custom)[.]', '');
 BEGIN
+    PERFORM sync_claim_local(org);
+    c := sync_connector_of(org, sync_map.sync_type);
     IF sync_kind_fields(c.kind, e.name) IS NULL THEN
         RAISE EXCEPTION 'a connector of kind "%" has no %', c.kind, e.name USING ERRCODE = '22023',
             HINT = format('Its entity types: %s.', array_to_string(sync_kind_entities(c.kind), ', '));
@@ -162,6 +164,8 @@ DECLARE
     e sync_entity := sync_entity_of(sync_unmap.entity_type);
     m sync_field_map;
 BEGIN
+    PERFORM sync_claim_local(org);
+    c := sync_connector_of(org, sync_unmap.sync_type);
     SELECT * INTO m FROM sync_field_map x
     WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number AND x.field = regexp_replace(btrim(sync_unmap.field), '^custom[.]', '');
     IF NOT FOUND THEN
@@ -227,6 +231,7 @@ DECLARE
     e sync_entity;
     total bigint := 0;
 BEGIN
+    PERFORM sync_claim_local(org);
     SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
     FOR e IN SELECT * FROM sync_entity ORDER BY number LOOP
         PERFORM sync_lock_local(sync_layout_of(org, e.number)) WHERE sync_kind_fields(c.kind, e.name) IS NOT NULL;

@@ -227,9 +227,11 @@ CREATE FUNCTION sync_generate_trigger(layout_id int) RETURNS regprocedure
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET check_function_bodies = on
 AS $$
 DECLARE
-    s sync_layout_sql := sync_layout_pieces(layout_id);
+    s sync_layout_sql;
     routine text := format('@extschema@.sync_track_%s()', layout_id);
 BEGIN
+    PERFORM sync_hold_layout(layout_id);
+    s := sync_layout_pieces(layout_id);
     EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
                         SET search_path = pg_catalog, @extschema@, pg_temp %s
                         SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS %L',

@@ -172,6 +172,13 @@ END
 $$;
 COMMENT ON FUNCTION sync_check_key(regclass, text[]) IS '42830 where key columns are not unique, or may be null.';
 
+CREATE FUNCTION sync_bound_relation(layout_id int) RETURNS oid
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT l.relation::oid FROM sync_layout l WHERE l.id = layout_id AND l.bound_by IS NOT NULL
+$$;
+COMMENT ON FUNCTION sync_bound_relation(int) IS 'The relation of the app that a layout is about; NULL for a built-in table.';
+
 -- The layout of that shape, or a new one with its functions and triggers.
 CREATE FUNCTION sync_make_layout(e sync_entity, relation regclass, tracking text, columns sync_layout_column[]) RETURNS int
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -229,6 +236,7 @@ AS $$
 DECLARE
     routine regprocedure;
 BEGIN
+    PERFORM sync_hold_layout(layout_id);
     FOR routine IN
         SELECT p.oid FROM pg_proc p
         WHERE p.pronamespace = '@extschema@'::regnamespace
@@ -284,10 +292,15 @@ DECLARE
     org uuid := sync_require('admin');
     e sync_entity := sync_entity_of(sync_bind.entity_type);
     checked sync_layout_column[];
-    before int := sync_layout_of(org, e.number);
+    before int;
     made int;
 BEGIN
+    PERFORM sync_claim_local(org);
     PERFORM sync_hold_runs(org, c, e) FROM integration_connector c WHERE c.org_id = org;
+    before := sync_layout_of(org, e.number);
+    -- who may not bind it keeps nobody else waiting; and meanwhile another organisation may have
+    PERFORM sync_check_relation(sync_bind.relation, sync_bind.key_columns, sync_bind.tracking, org, sync_bind.org_column);
+    PERFORM sync_claim_relations(ARRAY[sync_bind.relation::oid] || sync_bound_relation(before));
     PERFORM sync_check_relation(sync_bind.relation, sync_bind.key_columns, sync_bind.tracking, org, sync_bind.org_column);
     checked := ARRAY(SELECT x FROM sync_check_columns(e, sync_bind.relation, sync_bind.columns, sync_bind.key_columns,
                                                       sync_bind.org_column, sync_bind.deleted_column) x);
@@ -330,7 +343,9 @@ DECLARE
     e sync_entity := sync_entity_of(sync_unbind.entity_type);
     before int;
 BEGIN
+    PERFORM sync_claim_local(org);
     PERFORM sync_hold_runs(org, c, e) FROM integration_connector c WHERE c.org_id = org;
+    PERFORM sync_claim_relations(ARRAY[sync_bound_relation(sync_layout_of(org, e.number))]);
     PERFORM sync_lock_local(sync_layout_of(org, e.number)), sync_lock_local(e.number);
     DELETE FROM sync_binding b WHERE b.org_id = org AND b.entity = e.number RETURNING b.layout INTO before;
     IF NOT FOUND THEN

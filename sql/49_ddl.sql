@@ -45,6 +45,7 @@ CREATE FUNCTION sync_break_layout(layout_id int, problem text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 BEGIN
+    PERFORM sync_hold_layout(layout_id);
     -- a number that is nobody's today may be another relation's where a dump is restored
     UPDATE sync_layout l
     SET broken = problem,
@@ -73,6 +74,9 @@ DECLARE
     problem text;
     moved boolean;
 BEGIN
+    IF NOT sync_hold_layout(layout_id) THEN
+        RETURN;
+    END IF;
     UPDATE sync_layout_column x SET column_name = a.attname
     FROM pg_attribute a
     WHERE x.layout = layout_id AND a.attrelid = x.relation AND a.attnum = x.attnum AND NOT a.attisdropped AND a.attname <> x.column_name;
