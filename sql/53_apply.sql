@@ -13,8 +13,7 @@ CREATE TABLE sync_apply_image (
     images text[],
     prints bigint[],
     undone boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (org_id, history_id, part),
-    FOREIGN KEY (org_id, history_id) REFERENCES sync_history (org_id, id) ON DELETE CASCADE
+    PRIMARY KEY (org_id, history_id, part)
 );
 COMMENT ON TABLE sync_apply_image IS 'What rows were before an apply wrote them, chunk by chunk, so that sync_undo can restore them.';
 COMMENT ON COLUMN sync_apply_image.prints IS 'Hash of each row as the apply left it: a row that is another one since is not undone.';
@@ -31,11 +30,31 @@ CREATE TABLE sync_apply_failure (
     message text NOT NULL,
     detail text,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (org_id, id),
-    FOREIGN KEY (org_id, history_id) REFERENCES sync_history (org_id, id) ON DELETE CASCADE
+    PRIMARY KEY (org_id, id)
 );
 CREATE INDEX sync_apply_failure_history ON sync_apply_failure (org_id, history_id);
 COMMENT ON TABLE sync_apply_failure IS 'Records that an apply could not write, with the local table''s reason. The next apply tries them again.';
+
+-- No foreign keys between tables that a dump takes along: a parallel restore loads them in any order. Deletions are followed by
+-- triggers, which a restore doesn't fire.
+CREATE FUNCTION sync_history_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM sync_apply_image;
+        DELETE FROM sync_apply_failure;
+    ELSE
+        DELETE FROM sync_apply_image i USING gone g WHERE i.org_id = g.org_id AND i.history_id = g.id;
+        DELETE FROM sync_apply_failure f USING gone g WHERE f.org_id = g.org_id AND f.history_id = g.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sync_history_deleted() IS 'Trigger: images and failures of an apply go with its history.';
+CREATE TRIGGER sync_history_deleted AFTER DELETE ON sync_history REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_history_deleted();
+CREATE TRIGGER sync_history_truncated AFTER TRUNCATE ON sync_history FOR EACH STATEMENT EXECUTE FUNCTION sync_history_deleted();
 
 -- What a preview has shown, so that an apply can be bound to exactly that.
 CREATE TABLE sync_preview_item (

@@ -2,6 +2,8 @@
 -- filled by CREATE EXTENSION and stay out. Monthly partitions of the activity log are no members of the extension and
 -- are dumped as any table.
 --
+-- A parallel restore loads tables in any order: none of these may have a foreign key to another one.
+--
 -- The conditions are read by pg_dump with an empty search_path, hence the qualified names.
 
 SELECT pg_extension_config_dump('integration_connector', '');
@@ -45,4 +47,6 @@ SELECT pg_extension_config_dump('sync_progress',
 
 -- The grant of a role that was dropped is a bare number, which another role may have where the dump is restored.
 SELECT pg_extension_config_dump('sync_access',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles g WHERE g.oid = grantee)');
+SELECT pg_extension_config_dump('sync_given',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles g WHERE g.oid = grantee)');

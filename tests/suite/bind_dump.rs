@@ -1,22 +1,11 @@
 //! A dump of a database with a bound table, restored into another one: the binding goes on there.
 
-use std::process::Command;
-
 use postgres::Client;
 use serde_json::json;
-use sync_ext_tests::server;
+use sync_ext_tests::{schema, server};
 
 use crate::bound::{text, Bound};
-
-#[track_caller]
-fn finish(mut command: Command) {
-    let output = command.output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && error.is_empty(),
-        "{command:?}: {error}"
-    );
-}
+use crate::contract_dump::finish;
 
 fn drift(sql: &mut Client) -> String {
     text(
@@ -76,8 +65,9 @@ fn a_bound_table_is_restored_with_its_binding() {
         let mut config = server().config(&target);
         config.user(&app.role);
         config.options(&format!(
-            "-c app.current_org_id={} -c search_path=crm,public",
-            app.org
+            "-c app.current_org_id={} -c search_path=crm,public,{}",
+            app.org,
+            schema()
         ));
         let mut sql = config.connect(postgres::NoTls).unwrap();
         assert_eq!(

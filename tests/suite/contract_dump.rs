@@ -7,12 +7,13 @@ use serde_json::json;
 use crate::contract_app::{text, App};
 use sync_ext_tests::server;
 
-const TABLES: &str = "integration_connector sync_record sync_metadata sync_sweep sync_run sync_access sync_customers sync_products \
+const TABLES: &str = "integration_connector sync_record sync_metadata sync_sweep sync_run sync_access sync_given sync_customers sync_products \
                       sync_preview_cache sync_selective_config sync_progress sync_activity_log \
                       sync_webhook_delivery saved_search_patterns sync_list sync_history";
 
+/// Runs a program of Postgres, which has nothing to complain of.
 #[track_caller]
-fn finish(mut command: Command) {
+pub fn finish(mut command: Command) {
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(
