@@ -80,7 +80,9 @@ key=$RUN/demo.key
 as_server sh -c 'umask 077; od -An -v -N32 -tx1 /dev/urandom | tr -d " \n" >"$1"' sh "$key"
 as_superuser -d postgres -c 'SET client_min_messages = error' -c 'DROP DATABASE IF EXISTS demo WITH (FORCE)' \
   -c 'DROP ROLE IF EXISTS sync_ext_demo' -c 'CREATE ROLE sync_ext_demo LOGIN' -c 'CREATE DATABASE demo'
-setup="CREATE EXTENSION sync_ext;
+setup="CREATE SCHEMA sync;
+CREATE EXTENSION sync_ext WITH SCHEMA sync;
+ALTER DATABASE demo SET search_path = \"\$user\", public, sync;
 ALTER DATABASE demo SET sync_ext.key_file = '$key';
 ALTER DATABASE demo SET sync_ext.allowed_hosts = '127.0.0.1';
 SELECT sync_grant(role => 'sync_ext_demo', org_id => '$ORG', level => 'admin');"

@@ -1,5 +1,6 @@
 -- One page from the catalog. Everything is sorted by name in collation C, so that the page is the same everywhere.
-SET search_path = public;
+SELECT set_config('search_path', extnamespace::regnamespace::text, false) FROM pg_extension WHERE extname = 'sync_ext' \gset
+
 CREATE TEMP TABLE member AS
 SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext' WHERE d.deptype = 'e';
 CREATE TEMP VIEW callable AS

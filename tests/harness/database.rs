@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::server::{server, Server};
+use crate::server::{schema, server, Server};
 
 const TEMPLATE: &str = "sync_ext_template";
 
@@ -74,7 +74,8 @@ impl<'server> TestDb<'server> {
         Uuid::new_v4()
     }
 
-    /// A role that may log in, and nothing else.
+    /// A role that may log in and see that there is something in the extension's schema, and nothing else: what it lacks are
+    /// rights, not the functions in its search path.
     #[track_caller]
     pub fn login_role(&self) -> String {
         self.create_role("LOGIN")
@@ -115,7 +116,10 @@ impl<'server> TestDb<'server> {
     fn create_role(&self, login: &str) -> String {
         let role = unique("role");
         self.client()
-            .batch_execute(&format!("CREATE ROLE {role} {login}"))
+            .batch_execute(&format!(
+                "CREATE ROLE {role} {login}; GRANT USAGE ON SCHEMA {} TO {role}",
+                schema()
+            ))
             .unwrap();
         self.roles.lock().unwrap().push(role.clone());
         role
@@ -139,7 +143,10 @@ fn make_template(server: &Server) {
     // One that an earlier, failed try left; it would hide why that failed.
     server.psql("postgres", &format!("DROP DATABASE IF EXISTS {TEMPLATE}"));
     server.psql("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
-    let created = server.client(TEMPLATE).batch_execute("CREATE EXTENSION sync_ext");
+    let schema = schema();
+    let create =
+        format!("CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION sync_ext WITH SCHEMA {schema}");
+    let created = server.client(TEMPLATE).batch_execute(&create);
     created.unwrap_or_else(|error| panic!("CREATE EXTENSION sync_ext: {error:?}\n{}", server.log()));
 }
 

@@ -10,5 +10,5 @@ mod server;
 mod wait;
 
 pub use database::TestDb;
-pub use server::{server, Server};
+pub use server::{schema, server, Server};
 pub use wait::{sqlstate, wait_until};

@@ -25,6 +25,12 @@ log_line_prefix = '%m [%p] %q%u@%d '
 sync_ext.allowed_hosts = '127.0.0.1'
 ";
 
+/// The schema that tests have the extension in, and in the search path: `sync` as the README says, or what
+/// SYNC_EXT_SCHEMA says.
+pub fn schema() -> String {
+    std::env::var("SYNC_EXT_SCHEMA").unwrap_or_else(|_| "sync".into())
+}
+
 /// The server that the tests of this process share.
 pub fn server() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
@@ -83,8 +89,9 @@ impl Server {
             .open(dir.join("data/postgresql.conf"))
             .unwrap();
         let own = format!(
-            "unix_socket_directories = '{0}/socket'\nsync_ext.key_file = '{0}/key'\n",
-            dir.display()
+            "unix_socket_directories = '{0}/socket'\nsync_ext.key_file = '{0}/key'\nsearch_path = '\"$user\", public, {1}'\n",
+            dir.display(),
+            schema()
         );
         let settings = settings.replace("{dir}", &dir.display().to_string());
         conf.write_all([SETTINGS, &own, &settings].concat().as_bytes())

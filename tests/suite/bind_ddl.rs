@@ -1,7 +1,7 @@
 //! What an app does to a bound relation: renames are followed, what can't work any more is told, its own statements go on.
 
 use serde_json::json;
-use sync_ext_tests::sqlstate;
+use sync_ext_tests::{schema, sqlstate};
 
 use crate::bound::{text, Bound};
 
@@ -47,7 +47,8 @@ fn renamings_are_followed() {
             .unwrap();
         app.root
             .batch_execute(&format!(
-                "SET search_path = crm, public; {rename}; GRANT ALL ON SCHEMA crm TO PUBLIC"
+                "SET search_path = crm, public, {}; {rename}; GRANT ALL ON SCHEMA crm TO PUBLIC",
+                schema()
             ))
             .unwrap_or_else(|error| panic!("{rename}: {error:?}"));
         app.root.batch_execute("GRANT ALL ON ALL TABLES IN SCHEMA crm TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC").unwrap();

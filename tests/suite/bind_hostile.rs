@@ -1,6 +1,7 @@
 //! An owner of a bound relation who would like to be superuser: whatever runs of it runs with its own rights.
 
 use serde_json::json;
+use sync_ext_tests::schema;
 
 use crate::bound::{text, Bound};
 
@@ -130,7 +131,7 @@ fn a_hostile_view_runs_as_who_bound_it() {
                     &mut admin,
                     "SELECT current_user || ' ' || current_setting('search_path')"
                 ),
-                "postgres crm, public",
+                format!("postgres crm, public, {}", schema()),
                 "{case}: {call}"
             );
         }

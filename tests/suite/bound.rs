@@ -3,7 +3,7 @@
 
 use postgres::{Client, Error};
 use serde_json::Value;
-use sync_ext_tests::TestDb;
+use sync_ext_tests::{schema, TestDb};
 use uuid::Uuid;
 
 pub struct Bound {
@@ -24,8 +24,9 @@ impl Bound {
         let role = db.role("admin", org);
         let mut root = db.client();
         root.batch_execute(&format!(
-            "CREATE SCHEMA crm AUTHORIZATION {role}; ALTER DATABASE {} SET search_path = crm, public",
-            db.name()
+            "CREATE SCHEMA crm AUTHORIZATION {role}; ALTER DATABASE {} SET search_path = crm, public, {}",
+            db.name(),
+            schema()
         ))
         .unwrap();
         let mut bound = Bound {

@@ -1,7 +1,7 @@
 //! What apps are promised: names, columns, defaults, and statements as they are written down.
 
 use postgres::types::Type;
-use sync_ext_tests::{sqlstate, TestDb};
+use sync_ext_tests::{schema, sqlstate, TestDb};
 use uuid::Uuid;
 
 use crate::contract_app::text;
@@ -253,17 +253,18 @@ fn every_object_says_what_it_is() {
 fn dropping_the_extension_leaves_nothing() {
     let db = TestDb::new();
     let org = db.org();
-    let count = "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
-                     || ',' || (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)
-                     || ',' || (SELECT count(*) FROM pg_type WHERE typnamespace = 'public'::regnamespace)
-                     || ',' || (SELECT count(*) FROM pg_policy)";
+    let count = "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'schema'::regnamespace)
+                     || ',' || (SELECT count(*) FROM pg_proc WHERE pronamespace = 'schema'::regnamespace)
+                     || ',' || (SELECT count(*) FROM pg_type WHERE typnamespace = 'schema'::regnamespace)
+                     || ',' || (SELECT count(*) FROM pg_policy)"
+        .replace("schema", &schema());
     db.psql("SELECT sync_maintain()");
-    assert_ne!(db.psql(count), "0,0,0,0");
+    assert_ne!(db.psql(&count), "0,0,0,0");
     let mut app = db.connect_as(&db.role("operate", org), org);
     app.batch_execute("INSERT INTO sync_customers (email) VALUES ('a@b.example')")
         .unwrap();
     db.psql("DROP EXTENSION sync_ext");
-    assert_eq!(db.psql(count), "0,0,0,0");
+    assert_eq!(db.psql(&count), "0,0,0,0");
     db.psql("CREATE EXTENSION sync_ext");
     assert_eq!(db.psql("SELECT count(*) FROM sync_customers"), "0");
 }

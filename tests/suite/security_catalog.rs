@@ -1,6 +1,6 @@
 //! What the catalog says of every object of the extension, so that one that is added later is tested too.
 
-use sync_ext_tests::TestDb;
+use sync_ext_tests::{schema, TestDb};
 
 use crate::worker_shop::*;
 
@@ -20,15 +20,15 @@ fn public_has_no_privilege_on_anything() {
     let open = db.psql(
         "SELECT c.oid::regclass::text, a.privilege_type
          FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r' END, c.relowner))) a
-         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND a.grantee = 0
+         WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND a.grantee = 0
          UNION ALL
          SELECT t.attrelid::regclass::text, a.privilege_type
          FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid, aclexplode(t.attacl) a
-         WHERE c.relnamespace = 'public'::regnamespace AND a.grantee = 0
+         WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND a.grantee = 0
          UNION ALL
          SELECT p.oid::regprocedure::text, a.privilege_type
          FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-         WHERE p.pronamespace = 'public'::regnamespace AND a.grantee = 0",
+         WHERE p.pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND a.grantee = 0",
     );
     assert_eq!(open, "");
 }
@@ -46,10 +46,10 @@ fn default_privileges_of_the_database_give_nothing_away() {
     ));
     let open = db.psql(
         "SELECT c.oid::regclass::text, a.grantee FROM pg_class c, aclexplode(c.relacl) a
-         WHERE c.relnamespace = 'public'::regnamespace AND a.grantee <> c.relowner
+         WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND a.grantee <> c.relowner
          UNION
          SELECT p.oid::regprocedure::text, a.grantee FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-         WHERE p.pronamespace = 'public'::regnamespace AND a.grantee <> p.proowner",
+         WHERE p.pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND a.grantee <> p.proowner",
     );
     assert_eq!(open, "");
 }
@@ -61,7 +61,7 @@ fn a_role_that_was_granted_nothing_can_do_nothing() {
     let role = db.login_role();
     let mut stranger = db.connect_as(&role, shop.org);
     let relations = db.psql(
-        "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')",
+        "SELECT oid::regclass FROM pg_class WHERE relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND relkind IN ('r', 'p', 'v')",
     );
     assert!(relations.lines().count() > 20, "{relations}");
     for relation in relations.lines() {
@@ -88,7 +88,7 @@ fn a_role_that_was_granted_nothing_can_do_nothing() {
     }
     let callable = format!(
         "SELECT oid::regprocedure FROM pg_proc
-         WHERE pronamespace = 'public'::regnamespace AND has_function_privilege('{role}', oid, 'EXECUTE')"
+         WHERE pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND has_function_privilege('{role}', oid, 'EXECUTE')"
     );
     assert_eq!(db.psql(&callable), "");
 }
@@ -99,25 +99,25 @@ fn every_table_has_row_level_security_and_a_policy_for_every_command() {
     settled(&db);
     let unprotected = db.psql(
         "SELECT relname FROM pg_class
-         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relrowsecurity",
+         WHERE relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND relkind IN ('r', 'p') AND NOT relrowsecurity",
     );
     assert_eq!(unprotected, "");
     // a table without any policy is closed to all but its owner: right for partitions and for those without org_id
     let partial = db.psql(
         "SELECT c.relname, string_agg(p.polcmd::text, '' ORDER BY p.polcmd::text)
          FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid
-         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT (c.relispartition AND p.oid IS NULL)
+         WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND c.relkind IN ('r', 'p') AND NOT (c.relispartition AND p.oid IS NULL)
          GROUP BY 1
          HAVING string_agg(p.polcmd::text, '' ORDER BY p.polcmd::text) IS DISTINCT FROM 'adrw'
          ORDER BY 1",
     );
     assert_eq!(
         partial,
-        "sync_access|\nsync_entity|\nsync_layout|\nsync_layout_column|\nsync_privilege|"
+        "sync_access|\nsync_claim|\nsync_entity|\nsync_given|\nsync_layout|\nsync_layout_column|\nsync_privilege|"
     );
     let open_views = db.psql(
         "SELECT relname FROM pg_class
-         WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'
+         WHERE relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND relkind = 'v'
            AND NOT coalesce('security_barrier=true' = ANY (reloptions) OR 'security_barrier' = ANY (reloptions), false)",
     );
     assert_eq!(open_views, "");
@@ -140,10 +140,10 @@ fn every_function_pins_its_search_path() {
     let db = TestDb::new();
     let loose = db.psql(
         "SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-         WHERE p.pronamespace = 'public'::regnamespace
+         WHERE p.pronamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext')
            -- bodies that were parsed when they were made name their objects by oid; C names none
            AND (p.prosecdef OR (l.lanname <> 'c' AND p.prosqlbody IS NULL))
-           AND NOT coalesce('search_path=pg_catalog, public, pg_temp' = ANY (p.proconfig), false)",
+           AND NOT coalesce(format('search_path=pg_catalog, %s, pg_temp', p.pronamespace::regnamespace) = ANY (p.proconfig), false)",
     );
     assert_eq!(loose, "");
 }
@@ -153,13 +153,13 @@ fn the_levels_carry_no_more_than_they_say() {
     let db = TestDb::new();
     let org = db.org();
     let written = "SELECT count(*) FROM pg_class c, aclexplode(c.relacl) a
-                   WHERE c.relnamespace = 'public'::regnamespace AND a.privilege_type <> 'SELECT' AND a.grantee = $1::text::regrole";
+                   WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND a.privilege_type <> 'SELECT' AND a.grantee = $1::text::regrole";
     let count = |role: &String| -> i64 { db.client().query_one(written, &[role]).unwrap().get(0) };
     assert_eq!(count(&db.role("read", org)), 0);
     assert_ne!(count(&db.role("operate", org)), 0);
     let dangerous = db.psql(
         "SELECT c.oid::regclass, a.privilege_type FROM pg_class c, aclexplode(c.relacl) a
-         WHERE c.relnamespace = 'public'::regnamespace AND a.grantee <> c.relowner
+         WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND a.grantee <> c.relowner
            AND (a.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES') OR a.is_grantable
                 OR c.relname IN ('sync_access', 'sync_privilege', 'sync_entity', 'sync_sweep', 'integration_connector'))",
     );
@@ -201,25 +201,27 @@ fn what_lies_before_the_extension_in_the_callers_search_path_is_never_used() {
     ];
     let (other, somebody) = (db.org(), db.login_role());
     evil.batch_execute(&traps.concat()).unwrap();
-    let tables = |schema: &str| {
+    let tables = |place: &str| {
         format!(
-            "CREATE TABLE {schema}.sync_record (LIKE public.sync_record);
-             CREATE TABLE {schema}.sync_entity (number smallint, name text, singular text, local_table text);
-             CREATE TABLE {schema}.sync_access (grantee regrole, org_id uuid, level text, granted_at timestamptz);
-             INSERT INTO {schema}.sync_access VALUES ('{}', NULL, 'admin', pg_catalog.now());",
-            shop.admin
+            "CREATE TABLE {place}.sync_record (LIKE {ours}.sync_record);
+             CREATE TABLE {place}.sync_entity (number smallint, name text, singular text, local_table text);
+             CREATE TABLE {place}.sync_access (grantee regrole, org_id uuid, level text, granted_at timestamptz);
+             INSERT INTO {place}.sync_access VALUES ('{}', NULL, 'admin', pg_catalog.now());",
+            shop.admin,
+            ours = schema()
         )
     };
     evil.batch_execute(&tables("evil")).unwrap();
-    let path = "SET search_path = evil, pg_catalog, public";
+    let ours = |sql: &str| sql.replace("public.", &format!("{}.", schema()));
+    let path = format!("SET search_path = evil, pg_catalog, {}", schema());
     for mut caller in [shop.client(), db.client()] {
         caller
             .batch_execute(&format!("SET app.current_org_id = '{}'", shop.org))
             .unwrap();
         caller.batch_execute(&tables("pg_temp")).unwrap();
-        caller.batch_execute(path).unwrap();
+        caller.batch_execute(&path).unwrap();
         caller
-            .batch_execute(&format!(
+            .batch_execute(&ours(&format!(
                 "SELECT public.sync_pull('woocommerce', 'customers');
                  SELECT public.sync_preview('woocommerce', 'customers', true);
                  SELECT * FROM public.compute_delta('woocommerce', 'customers');
@@ -243,7 +245,7 @@ fn what_lies_before_the_extension_in_the_callers_search_path_is_never_used() {
                  SELECT public.sync_revoke('{0}', '{1}');
                  SELECT public.sync_grant('{0}', '{1}', 'admin')",
                 somebody, shop.org
-            ))
+            )))
             .unwrap_or_else(|error| panic!("{error:?}"));
     }
     let mut forged = shop.client();
@@ -251,5 +253,8 @@ fn what_lies_before_the_extension_in_the_callers_search_path_is_never_used() {
     forged
         .batch_execute(&format!("{path}; SET app.current_org_id = '{other}'"))
         .unwrap();
-    refused(forged.batch_execute("SELECT public.sync_health()"), "42501");
+    refused(
+        forged.batch_execute(&ours("SELECT public.sync_health()")),
+        "42501",
+    );
 }

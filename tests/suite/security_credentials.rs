@@ -99,7 +99,7 @@ fn credentials_show_in_no_error_no_log_no_table_and_no_view() {
     assert_silent("server log", &server.log_since(mark));
     let relations = db.psql(
         "SELECT format('SELECT string_agg(t::text, %L) FROM %s t', ' ', oid::regclass)
-         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')",
+         FROM pg_class WHERE relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND relkind IN ('r', 'p', 'v')",
     );
     for select in relations.lines() {
         assert_silent(select, &db.psql(select));

@@ -1,7 +1,7 @@
 //! Who grants what to whom, and whose rights a call is judged by.
 
 use postgres::Client;
-use sync_ext_tests::TestDb;
+use sync_ext_tests::{schema, TestDb};
 
 use crate::worker_shop::*;
 
@@ -187,7 +187,10 @@ fn a_new_role_does_not_inherit_what_one_of_its_name_was_granted() {
     let role = db.role("admin", shop.org);
     db.psql(&format!("DROP OWNED BY {role}"));
     db.psql(&format!("DROP ROLE {role}"));
-    db.psql(&format!("CREATE ROLE {role} LOGIN"));
+    db.psql(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {} TO {role}",
+        schema()
+    ));
     assert!(!may_read(&mut db.connect_as(&role, shop.org)));
     // nor when it gets the SQL privileges by another grant
     db.psql(&format!("SELECT sync_grant('{role}', '{}', 'admin')", db.org()));
@@ -203,7 +206,6 @@ fn an_authenticator_is_judged_by_the_role_it_sets() {
     db.psql(&format!(
         "ALTER ROLE {authenticator} NOINHERIT;
          GRANT {user}, {anonymous} TO {authenticator};
-         GRANT USAGE ON SCHEMA public TO {anonymous};
          SELECT sync_grant('{user}', '{}', 'operate')",
         shop.org
     ));
@@ -263,14 +265,15 @@ fn an_apps_security_definer_function_lends_nobody_its_owners_rights() {
     ));
     shop.client()
         .batch_execute(
-            "CREATE FUNCTION app.pull() RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+            &"CREATE FUNCTION app.pull() RETURNS jsonb LANGUAGE sql SECURITY DEFINER
                  AS $$ SELECT public.sync_pull('woocommerce', 'customers') $$;
              CREATE FUNCTION app.connectors() RETURNS bigint LANGUAGE sql SECURITY DEFINER
                  AS $$ SELECT count(*) FROM public.sync_connectors $$;
              CREATE FUNCTION app.log() RETURNS void LANGUAGE sql SECURITY DEFINER
                  AS $$ INSERT INTO public.sync_activity_log (activity_type) VALUES ('x') $$;
              CREATE FUNCTION app.let_in(who text) RETURNS void LANGUAGE sql SECURITY DEFINER
-                 AS $$ SELECT public.sync_grant(who::regrole, public.sync_raw_org(), 'admin') $$",
+                 AS $$ SELECT public.sync_grant(who::regrole, public.sync_raw_org(), 'admin') $$"
+                .replace("public.", &format!("{}.", schema())),
         )
         .unwrap();
     let mut client = db.connect_as(&stranger, shop.org);

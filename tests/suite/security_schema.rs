@@ -1,6 +1,6 @@
 //! The extension in a schema of its own, which nobody has in the search path.
 
-use sync_ext_tests::{sqlstate, TestDb};
+use sync_ext_tests::{schema, sqlstate, TestDb};
 use sync_sandbox::{Config, Sandbox};
 
 use crate::worker_shop::*;
@@ -96,4 +96,98 @@ fn a_schema_that_everybody_may_write_is_warned_of() {
     db.psql("CREATE SCHEMA open_one");
     db.psql("GRANT CREATE ON SCHEMA open_one TO PUBLIC");
     assert!(warned("open_one"));
+}
+
+/// Every function that a level may call, by its full name, in an order in which each has something to do.
+const CALLS: &[&str] = &[
+    "S.sync_current_org()",
+    "S.sync_writable_org()",
+    "S.sync_worker_alive(1)",
+    "S.sync_kind_entities('woocommerce')",
+    "S.sync_fields('customers')",
+    "S.sync_plain('<b>x</b>')",
+    "S.sync_fingerprint('customers', '{\"email\": \"a@example.com\"}')",
+    "S.sync_row_fingerprint('customers:email', 'email', '{a@example.com}')",
+    "S.sync_match_key('customers', '{\"email\": \"a@example.com\"}')",
+    "S.sync_row_match_key('customers:email', 'email', '{a@example.com}')",
+    "S.sync_diff('customers:email', '{\"email\": \"a\"}', '{\"email\": \"b\"}')",
+    "S.sync_connect('woocommerce', 'URL', '{\"consumer_key\": \"ck_rw\", \"consumer_secret\": \"cs_rw\"}', settings => '{\"requests_per_second\": 1000}')",
+    "S.sync_test_connection('woocommerce')",
+    "S.sync_bind('customers', 'app.people', '{\"email\": \"mail\"}', '{id}')",
+    "S.sync_binding_problem(1::int2)",
+    "S.sync_map('woocommerce', 'customers', 'vat', 'meta_data.vat')",
+    "S.sync_unmap('woocommerce', 'customers', 'vat')",
+    "S.sync_select('customers')",
+    "S.sync_pull('woocommerce', 'customers')",
+    "S.sync_preview('woocommerce', 'customers')",
+    "S.sync_refresh_preview('woocommerce', 'customers')",
+    "S.compute_delta('woocommerce', 'customers')",
+    "S.detect_customer_delta('woocommerce')",
+    "S.detect_product_delta('woocommerce')",
+    "S.detect_order_delta('woocommerce')",
+    "S.sync_apply('woocommerce', 'customers')",
+    "S.sync_verify('woocommerce', 'customers')",
+    "S.sync_undo((SELECT id FROM S.sync_history LIMIT 1))",
+    "S.sync_unbind('customers')",
+    "S.sync_all('woocommerce')",
+    "S.sync_category_tree('woocommerce')",
+    "S.sync_pattern_preview((SELECT id FROM S.saved_search_patterns), 'woocommerce', 'customers')",
+    "S.sync_list_add_from_pattern((SELECT id FROM S.saved_search_patterns), 'woocommerce', 'customers')",
+    "S.sync_delta()",
+    "S.sync_full()",
+    "S.sync_scheduled()",
+    "S.sync_health()",
+    "S.sync_invalidate_preview()",
+    "S.auto_cleanup_preview_cache()",
+    "S.sync_reset('woocommerce', 'customers')",
+    "S.sync_maintain()",
+    "S.sync_grant('OTHER', 'ORG', 'read')",
+    "S.sync_revoke('OTHER', 'ORG')",
+    "S.sync_disconnect('woocommerce')",
+];
+
+/// What would be called instead, if any of them looked where the session says.
+const TRAPS: &str = "
+CREATE FUNCTION evil.trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the trap'; END $$;
+CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the trap'; END $$;
+CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the trap'; END $$;
+CREATE FUNCTION evil.equal(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the trap'; END $$;
+CREATE OPERATOR evil.= (FUNCTION = evil.equal, LEFTARG = text, RIGHTARG = text);
+CREATE TABLE evil.sync_record (trap int); CREATE TABLE evil.sync_layout (trap int); CREATE TABLE evil.integration_connector (trap int);
+CREATE TABLE evil.sync_access (trap int)";
+
+#[test]
+fn every_function_works_by_its_full_name_whatever_the_search_path() {
+    let db = TestDb::new();
+    let sandbox = Sandbox::start(Config::default()).unwrap();
+    let (org, other) = (db.org(), db.login_role());
+    let admin = db.role("admin", org);
+    let functions = db.psql("SELECT DISTINCT object_name FROM sync_privilege WHERE object_kind = 'function'");
+    for function in functions.lines().filter(|name| *name != "sync_ingest_webhook") {
+        let call = format!("S.{function}(");
+        assert!(
+            CALLS.iter().any(|line| line.starts_with(&call)),
+            "{function} is missing here"
+        );
+    }
+    db.psql(&format!(
+        "CREATE SCHEMA app AUTHORIZATION {admin}; CREATE SCHEMA evil AUTHORIZATION {admin}; SET ROLE {admin};
+         CREATE TABLE app.people (id bigserial PRIMARY KEY, mail text); {TRAPS}"
+    ));
+    let mut client = db.connect_as(&admin, org);
+    client
+        .batch_execute(
+            "INSERT INTO saved_search_patterns (name) VALUES ('all'); SET search_path = evil, pg_catalog",
+        )
+        .unwrap();
+    for line in CALLS {
+        let call = line
+            .replace("S.", &format!("{}.", schema()))
+            .replace("URL", &sandbox.url())
+            .replace("OTHER", &other)
+            .replace("ORG", &org.to_string());
+        client
+            .batch_execute(&format!("SELECT * FROM {call}"))
+            .unwrap_or_else(|error| panic!("{call}: {error:?}"));
+    }
 }
