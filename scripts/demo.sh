@@ -85,7 +85,7 @@ CREATE EXTENSION sync_ext WITH SCHEMA sync;
 ALTER DATABASE demo SET search_path = \"\$user\", public, sync;
 ALTER DATABASE demo SET sync_ext.key_file = '$key';
 ALTER DATABASE demo SET sync_ext.allowed_hosts = '127.0.0.1';
-SELECT sync_grant(role => 'sync_ext_demo', org_id => '$ORG', level => 'admin');"
+SELECT sync.sync_grant(role => 'sync_ext_demo', org_id => '$ORG', level => 'admin');"
 printf '\n%s%s%s\n' "$bold" "$setup" "$plain"
 as_superuser -d demo -c "$setup" >/dev/null
 

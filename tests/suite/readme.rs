@@ -87,24 +87,33 @@ fn the_readme_runs_as_printed() {
     run_page("README.md", 6);
 }
 
-/// What the superuser does for the app is in a block that needs a key file and a name of a database; the app's role is made
-/// before it is granted anything.
+/// What the superuser does for the app is in a block that also names a key file.
 #[test]
-fn the_readmes_role_is_there_before_it_is_granted_anything() {
+fn the_readmes_role_finds_the_extension_and_may_use_it() {
     let page = fs::read_to_string(root().join("README.md")).unwrap();
-    let printed = page.lines().filter_map(|line| line.strip_prefix("    "));
-    let roles: Vec<&str> = printed
-        .filter(|line| line.starts_with("CREATE ROLE") || line.starts_with("SELECT sync_grant("))
-        .collect();
-    assert!(roles.len() >= 2, "{roles:?}");
     let db = TestDb::new();
-    // roles are the whole server's
-    db.client()
-        .batch_execute(&format!(
-            "BEGIN; {}; ROLLBACK",
-            roles.join("\n").replace(';', ";\n").trim_end_matches([';', '\n'])
-        ))
+    let schema = sync_ext_tests::schema();
+    db.psql(&format!(
+        "DROP EXTENSION sync_ext; DROP SCHEMA {schema} CASCADE; CREATE SCHEMA IF NOT EXISTS public"
+    ));
+    let begins = ["CREATE ", "ALTER ROLE ", "SELECT sync.sync_grant("];
+    let printed: Vec<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| begins.iter().any(|begin| line.starts_with(begin)))
+        .map(|line| line.replace("shopdb", db.name()))
+        .collect();
+    assert!(printed.len() >= 5, "{printed:?}");
+    for statement in &printed {
+        db.client()
+            .batch_execute(statement)
+            .unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+    db.connect_as("app_backend", ORG.parse::<Uuid>().unwrap())
+        .batch_execute("SELECT sync_health()")
         .unwrap();
+    // roles are the whole server's
+    db.psql("DROP OWNED BY app_backend; DROP ROLE app_backend");
 }
 
 /// Every reply in JSON says in its function's comment, and so in the reference, what is in it.
