@@ -104,6 +104,7 @@ const CALLS: &[&str] = &[
     "S.sync_writable_org()",
     "S.sync_worker_alive(1)",
     "S.sync_kind_entities('woocommerce')",
+    "S.sync_connector_entities('woocommerce', '{}')",
     "S.sync_fields('customers')",
     "S.sync_plain('<b>x</b>')",
     "S.sync_fingerprint('customers', '{\"email\": \"a@example.com\"}')",
@@ -163,7 +164,9 @@ fn every_function_works_by_its_full_name_whatever_the_search_path() {
     let (org, other) = (db.org(), db.login_role());
     let admin = db.role("admin", org);
     let functions = db.psql("SELECT DISTINCT object_name FROM sync_privilege WHERE object_kind = 'function'");
-    for function in functions.lines().filter(|name| *name != "sync_ingest_webhook") {
+    // these two need a signed delivery, and a creation whose answer was lost
+    let needy = ["sync_ingest_webhook", "sync_settle_creation"];
+    for function in functions.lines().filter(|name| !needy.contains(name)) {
         let call = format!("S.{function}(");
         assert!(
             CALLS.iter().any(|line| line.starts_with(&call)),
