@@ -135,10 +135,10 @@ fn thin_out(fault: &ListFault, request: &Request, rows: &mut Vec<Value>) {
 fn spoil(fault: &ListFault, row: &mut Value) {
     let is_one_of = |ids: &[u64], row: &Value| id(row).is_some_and(|id| ids.contains(&id));
     match fault {
-        ListFault::Set { ids, field, value } if ids.is_empty() || is_one_of(ids, row) => {
-            if row.get(field).is_some() {
-                row[field] = value.clone();
-            }
+        ListFault::Set { ids, field, value }
+            if row.get(field).is_some() && (ids.is_empty() || is_one_of(ids, row)) =>
+        {
+            row[field] = value.clone();
         }
         ListFault::Unset { ids, field } if is_one_of(ids, row) => {
             if let Some(row) = row.as_object_mut() {
