@@ -234,7 +234,9 @@ fn whole(kind: &str) -> Value {
     }
 }
 
-const MAPS: [(&str, fn(&Value) -> Result<Record>); 4] = [
+type Map = fn(&Value) -> Result<Record>;
+
+const MAPS: [(&str, Map); 4] = [
     ("customer", customer),
     ("product", product),
     ("order", order),

@@ -121,7 +121,7 @@ impl System for Erp {
             "/web/login" => page(200, LOGIN),
             path if path.starts_with("/json/") && self.version() == Version::V18 => {
                 let mut reply = page(303, "<!doctype html>\n<title>Redirecting...</title>\n");
-                reply.header("Location", &format!("/web/login?redirect={path}%3F"));
+                reply.header("Location", format!("/web/login?redirect={path}%3F"));
                 reply
             }
             path => match json2_route(path).filter(|_| modern) {
