@@ -37,7 +37,7 @@ $$;
 COMMENT ON FUNCTION sync_role_has(oid, uuid, text) IS 'Whether a role holds at least this level for an organisation. Superusers hold all.';
 
 COMMENT ON FUNCTION sync_require_writable() IS 'Raises 25006 in a READ ONLY transaction and on a standby: whoever writes, or starts a worker that does, asks first.';
-COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset.';
+COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset. While code of a bound relation runs, the organisation it runs for.';
 
 CREATE FUNCTION sync_current_org() RETURNS uuid
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

@@ -93,7 +93,8 @@ BEGIN
         -- a new partition is empty, one that was attached is not
         FOR i IN 1 .. cardinality(members) LOOP
             CONTINUE WHEN moved OR members[i] = ANY (before.members);
-            EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', sync_relation_name(members[i])) INTO moved;
+            -- a query would do what the functions in its indexes and partition keys do when it is planned, with our rights
+            moved := pg_relation_size(members[i]) > 0;
         END LOOP;
         IF moved OR is_rewritten THEN
             PERFORM sync_rescan(layout_id);

@@ -172,6 +172,7 @@ extension_sql_file!("../sql/90_policies.sql", name = "policies", finalize);
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    worker::identity::register();
     settings::register();
     worker::discreet::install();
 }

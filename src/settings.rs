@@ -298,7 +298,8 @@ impl Settings {
     }
 }
 
-fn text(setting: &GucSetting<Option<CString>>) -> String {
+/// A setting's text; empty where there is none.
+pub fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting
         .get()
         .map(|s| s.to_string_lossy().into_owned())

@@ -4,8 +4,9 @@ use crate::report::raise;
 use crate::worker;
 use pgrx::prelude::*;
 
-/// The role the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don't.
-#[pg_extern(stable, parallel_safe)]
+/// The role the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don't. While code of a bound
+/// relation runs, the role that bound it.
+#[pg_extern(stable, parallel_restricted)]
 fn sync_caller() -> pg_sys::Oid {
     worker::caller()
 }
@@ -16,9 +17,9 @@ fn sync_require_writable() {
     worker::refuse_read_only().unwrap_or_else(|e| raise(e));
 }
 
-/// The organisation that the session sets, unchecked. Here because every call and every policy asks, and casting in
+/// The organisation that the session sets, unchecked; while code of a bound relation runs, the one it runs for. Here because every call and every policy asks, and casting in
 /// plpgsql with an error of our own takes a subtransaction.
-#[pg_extern(stable, parallel_safe)]
+#[pg_extern(stable, parallel_restricted)]
 fn sync_raw_org() -> Option<pgrx::Uuid> {
     let org = worker::set_organisation().unwrap_or_else(|e| raise(e));
     org.map(|id| pgrx::Uuid::from_bytes(*id.as_bytes()))

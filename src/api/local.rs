@@ -3,8 +3,7 @@
 use super::record::layout_of;
 use crate::report::raise;
 use crate::store::local;
-use crate::worker::caller;
-use crate::worker::identity::{as_role, given, writing_as};
+use crate::worker::identity::{as_caller, as_role, given, writing_as};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::AnyArray;
@@ -28,8 +27,8 @@ fn sync_rows_as(
         name!(fingerprint, Option<pgrx::Uuid>),
     ),
 > {
-    let cursor = opened(role, query, &[org.into(), spec.into(), ids.into()]);
-    TableIterator::new(batches(role, move || local::fetch(&cursor)))
+    let cursor = opened(role, org, query, &[org.into(), spec.into(), ids.into()]);
+    TableIterator::new(batches(role, org, move || local::fetch(&cursor)))
 }
 
 /// `sync_scan_as(role, query, is_unique, org, comparison, layout) → table(local_id, match_key, fingerprint)`: the same
@@ -53,8 +52,8 @@ fn sync_scan_as(
 > {
     let layout = layout_of(comparison, layout).unwrap_or_else(|e| raise(e));
     let query = query.to_owned();
-    let cursor = opened(role, &query, &[org.into()]);
-    let mut rows = batches(role, move || local::scan(&cursor, &layout));
+    let cursor = opened(role, org, &query, &[org.into()]);
+    let mut rows = batches(role, org, move || local::scan(&cursor, &layout));
     let mut keys = is_unique.then(Keys::default);
     TableIterator::new(std::iter::from_fn(move || {
         let row = rows.next();
@@ -62,8 +61,9 @@ fn sync_scan_as(
             (Some(keys), Some((key, ..))) => keys.add(key.as_deref()).unwrap_or_else(|e| raise(e)),
             (Some(keys), None) => {
                 if let Some(twice) = keys.twice() {
-                    let cursor = opened(role, &query, &[org.into()]);
-                    let found = batches(role, move || local::keys(&cursor)).find(|key| keys.is(key, twice));
+                    let cursor = opened(role, org, &query, &[org.into()]);
+                    let found =
+                        batches(role, org, move || local::keys(&cursor)).find(|key| keys.is(key, twice));
                     raise(repeated(found.flatten()))
                 }
             }
@@ -73,13 +73,17 @@ fn sync_scan_as(
     }))
 }
 
-fn opened(role: pg_sys::Oid, query: &str, args: &[DatumWithOid]) -> String {
-    as_role(role, || local::open(query, args)).unwrap_or_else(|e| raise(e))
+fn opened(role: pg_sys::Oid, org: pgrx::Uuid, query: &str, args: &[DatumWithOid]) -> String {
+    as_role(role, org, || local::open(query, args)).unwrap_or_else(|e| raise(e))
 }
 
 /// Rows one by one, from batches that are read with the rights of the role.
-fn batches<T>(role: pg_sys::Oid, fetch: impl Fn() -> Result<Vec<T>>) -> impl Iterator<Item = T> {
-    let next = move || Some(as_role(role, &fetch).unwrap_or_else(|e| raise(e)));
+fn batches<T>(
+    role: pg_sys::Oid,
+    org: pgrx::Uuid,
+    fetch: impl Fn() -> Result<Vec<T>>,
+) -> impl Iterator<Item = T> {
+    let next = move || Some(as_role(role, org, &fetch).unwrap_or_else(|e| raise(e)));
     std::iter::from_fn(next)
         .take_while(|batch| !batch.is_empty())
         .flatten()
@@ -128,9 +132,9 @@ fn sync_write_as(
         None::<Vec<Option<String>>>.into(),
         None::<Vec<Option<i64>>>.into(),
     ];
-    let written = as_role(caller(), local::settle)
-        .and_then(|()| writing_as(role, || local::write(query, &args)))
-        .and_then(|rows| as_role(role, || local::write(query, &settle)).map(|_| rows));
+    let written = as_caller(local::settle)
+        .and_then(|()| writing_as(role, org, || local::write(query, &args)))
+        .and_then(|rows| as_role(role, org, || local::write(query, &settle)).map(|_| rows));
     TableIterator::new(written.unwrap_or_else(|e| raise(e)))
 }
 

@@ -3,7 +3,8 @@
 //! No worker waits for another run without a place among the workers: it answers whom it is behind, and the caller waits,
 //! which takes no process. Callers who ask for the same go one after the other from the beginning.
 
-use super::launch::{caller, organisation, pause, refuse_old_snapshots, refuse_read_only, Running};
+use super::identity::{caller, organisation};
+use super::launch::{pause, refuse_old_snapshots, refuse_read_only, Running};
 use super::turn::{self, Turn};
 use super::{Answer, Job, ListMode};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Where a background worker begins.
 
 use super::mailbox::Mailbox;
-use super::{raised, transaction, turn, Reply, Request};
+use super::{identity, raised, transaction, turn, Reply, Request};
 use crate::job;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
@@ -59,6 +59,8 @@ fn answer(mailbox: &Mailbox, reply: Reply) {
 fn work(mailbox: &Mailbox) -> Reply {
     let request: Request = serde_json::from_slice(&mailbox.request())
         .map_err(|e| Error::new(Code::Internal, format!("the worker can't read its request: {e}")))?;
+    let is_superuser = transaction::short(|| Ok(identity::is_superuser(request.role)))?;
+    identity::speak_for(request.role, is_superuser, &request.org);
     transaction::use_extension_schema()?;
     job::run(&request)
 }

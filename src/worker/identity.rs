@@ -1,36 +1,188 @@
-//! Another role's rights for a moment: what reads and writes the app's own relations runs as the role that bound them.
+//! Who is calling, and as whom foreign code runs: what reads and writes the app's own relations runs as the role that
+//! bound them, for the organisation that it is done for, and for nobody else.
 
 use super::raised;
+use crate::report::raise;
+use crate::settings::text;
 use pgrx::datum::{AnyArray, DatumWithOid};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
+use std::ffi::{CStr, CString};
+use sync_engine::error::{Code, Error, Result};
+use uuid::Uuid;
 
-/// Runs `body` with the rights of `role`. Views and policies of that role may call anything; so this is done as
-/// Postgres itself does it for materialized views: nothing can be left behind that would run later with the rights of
-/// whoever called (deferred triggers, open cursors, temporary tables are refused), and settings changed meanwhile are
+/// Role and organisation that count instead of the session's. It is a setting, as Postgres restores those together with the
+/// role, whichever way a (sub)transaction ends; and one that no statement can set.
+static ACTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+const ACTING_NAME: &CStr = c"sync_ext.acting";
+const ORG_NAME: &CStr = c"app.current_org_id";
+
+/// Where an organisation is missing or misspelt.
+const SET_ORG: &str = "SET app.current_org_id to the id of your organisation.";
+
+/// Registers the setting; called once, from `_PG_init`.
+pub fn register() {
+    GucRegistry::define_string_guc(
+        ACTING_NAME,
+        c"Role and organisation that code of a bound relation runs for.",
+        c"Set by the extension alone.",
+        &ACTING,
+        GucContext::Internal,
+        GucFlags::NO_SHOW_ALL | GucFlags::NO_RESET_ALL | GucFlags::DISALLOW_IN_FILE,
+    );
+}
+
+/// A role that acts for an organisation, or for none.
+struct Acting {
+    role: pg_sys::Oid,
+    org: Option<Uuid>,
+}
+
+impl Acting {
+    fn now() -> Option<Self> {
+        // settings of this kind don't reach parallel workers: there the session's role would count
+        // SAFETY: reads a backend-local variable.
+        if unsafe { pg_sys::ParallelWorkerNumber } >= 0 {
+            raise(
+                Error::new(Code::NotGranted, "a parallel worker can't tell who is calling")
+                    .hint("A function that asks for it is marked PARALLEL SAFE, and isn't."),
+            );
+        }
+        let text = text(&ACTING);
+        let (role, org) = text.split_once(' ')?;
+        Some(Acting {
+            role: role.parse::<u32>().unwrap_or_default().into(),
+            org: Uuid::parse_str(org).ok(),
+        })
+    }
+
+    fn name(&self) -> CString {
+        let org = self.org.map(|org| org.to_string()).unwrap_or_default();
+        CString::new(format!("{} {org}", self.role.to_u32())).unwrap_or_default()
+    }
+
+    fn org_name(&self) -> CString {
+        let org = self.org.map(|org| org.to_string()).unwrap_or_default();
+        CString::new(org).unwrap_or_default()
+    }
+}
+
+/// The calling role: that of the session (SET ROLE included, SECURITY DEFINER functions not); while code of a bound relation
+/// runs, who bound it; else in a worker, who called for it.
+pub fn caller() -> pg_sys::Oid {
+    // SAFETY: reads a backend-local variable.
+    Acting::now().map_or_else(|| unsafe { pg_sys::GetOuterUserId() }, |acting| acting.role)
+}
+
+/// The organisation as the session sets it, in canonical spelling (credentials are bound to it); whether it is
+/// granted is another question.
+pub fn organisation() -> Result<String> {
+    let id = set_organisation()?
+        .ok_or_else(|| Error::new(Code::NoOrganisation, "no organisation is set").hint(SET_ORG))?;
+    Ok(id.to_string())
+}
+
+/// The same; None when there is none. Neither in a worker nor while code of a bound relation runs does it matter what is set.
+pub fn set_organisation() -> Result<Option<Uuid>> {
+    if let Some(acting) = Acting::now() {
+        return Ok(acting.org);
+    }
+    let Some(text) = setting(ORG_NAME) else {
+        return Ok(None);
+    };
+    Uuid::parse_str(text.trim())
+        .map(Some)
+        .map_err(|_| Error::new(Code::Invalid, "app.current_org_id is not a uuid").hint(SET_ORG))
+}
+
+/// A setting of the session; None where it is empty or unknown.
+pub fn setting(name: &CStr) -> Option<String> {
+    // SAFETY: missing_ok; the returned string lives until the setting changes, and is copied at once.
+    let value = unsafe {
+        let raw = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        if raw.is_null() {
+            return None;
+        }
+        CStr::from_ptr(raw).to_string_lossy().into_owned()
+    };
+    Some(value).filter(|v| !v.is_empty())
+}
+
+/// Makes this worker's session that of its caller: `session_user` and [`caller`] are the role, and the organisation stays the
+/// one it was called for. What the worker does itself, it does [`as_extension`]. Between two transactions.
+pub fn speak_for(role: u32, is_superuser: bool, org: &str) {
+    let acting = Acting {
+        role: role.into(),
+        org: Uuid::parse_str(org).ok(),
+    };
+    // SAFETY: on the main thread; a worker is connected as the bootstrap superuser, who may become anybody. The texts are copied.
+    unsafe {
+        pg_sys::SetSessionAuthorization(acting.role, is_superuser);
+        pg_sys::SetConfigOption(
+            ACTING_NAME.as_ptr(),
+            acting.name().as_ptr(),
+            pg_sys::GucContext::PGC_INTERNAL,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
+        pg_sys::SetConfigOption(
+            ORG_NAME.as_ptr(),
+            acting.org_name().as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
+    }
+}
+
+/// Whether a role is a superuser. In a transaction.
+pub fn is_superuser(role: u32) -> bool {
+    // SAFETY: reads the catalog.
+    unsafe { pg_sys::superuser_arg(role.into()) }
+}
+
+/// Runs a worker's own statements, as a SECURITY DEFINER function would run them for its caller. Settings stay as they are left.
+pub fn as_extension<T>(body: impl FnOnce() -> T) -> T {
+    let (user, context) = switch(pg_sys::BOOTSTRAP_SUPERUSERID.into(), 0);
+    let value = body();
+    // SAFETY: what was saved above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    value
+}
+
+/// Runs `body` with the rights of `role`, for that organisation. Views and policies of that role may call anything; so this
+/// is done as Postgres itself does it for materialized views: nothing can be left behind that would run later with the rights
+/// of whoever called (deferred triggers, open cursors, temporary tables are refused), and settings changed meanwhile are
 /// set back.
-pub fn as_role<T>(role: pg_sys::Oid, body: impl FnOnce() -> T) -> T {
-    switched(role, pg_sys::SECURITY_RESTRICTED_OPERATION, body)
+pub fn as_role<T>(role: pg_sys::Oid, org: pgrx::Uuid, body: impl FnOnce() -> T) -> T {
+    let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION;
+    switched(role, restricted, Some(acting(role, org)), body)
 }
 
 /// The same for writing, where constraints may be deferred and triggers need what they need. What `body` leaves behind
 /// must be settled by the same role, with [`as_role`].
-pub fn writing_as<T>(role: pg_sys::Oid, body: impl FnOnce() -> T) -> T {
-    switched(role, 0, body)
+pub fn writing_as<T>(role: pg_sys::Oid, org: pgrx::Uuid, body: impl FnOnce() -> T) -> T {
+    switched(role, 0, Some(acting(role, org)), body)
+}
+
+/// Runs what the caller has left to be run, with the rights of the caller.
+pub fn as_caller<T>(body: impl FnOnce() -> T) -> T {
+    switched(caller(), pg_sys::SECURITY_RESTRICTED_OPERATION, None, body)
+}
+
+fn acting(role: pg_sys::Oid, org: pgrx::Uuid) -> Acting {
+    let org = Some(Uuid::from_bytes(*org.as_bytes()));
+    Acting { role, org }
 }
 
 /// An error leaves by unwinding. The end of its (sub)transaction then restores role and settings.
-fn switched<T>(role: pg_sys::Oid, restriction: u32, body: impl FnOnce() -> T) -> T {
+fn switched<T>(role: pg_sys::Oid, restriction: u32, acting: Option<Acting>, body: impl FnOnce() -> T) -> T {
     let _noted = raised::attend();
-    let mut user = pg_sys::InvalidOid;
-    let mut context = 0;
-    // SAFETY: called from SQL, so in a transaction and on the main thread; the variables outlive the call.
-    let level = unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        let more = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | restriction) as i32;
-        let level = pg_sys::NewGUCNestLevel();
-        pg_sys::SetUserIdAndSecContext(role, context | more);
-        level
-    };
+    let (user, context) = switch(role, restriction);
+    // SAFETY: in a transaction and on the main thread.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    if let Some(acting) = acting {
+        assign(ACTING_NAME, &acting.name(), pg_sys::GucContext::PGC_INTERNAL);
+        assign(ORG_NAME, &acting.org_name(), pg_sys::GucContext::PGC_USERSET);
+    }
     let value = body();
     // SAFETY: what was saved above, on the same level of nesting.
     unsafe {
@@ -38,6 +190,35 @@ fn switched<T>(role: pg_sys::Oid, restriction: u32, body: impl FnOnce() -> T) ->
         pg_sys::SetUserIdAndSecContext(user, context);
     }
     value
+}
+
+/// Takes on a role, in a context in which no statement can change it; what they were before.
+fn switch(role: pg_sys::Oid, restriction: u32) -> (pg_sys::Oid, i32) {
+    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: in a transaction and on the main thread; the variables outlive the call.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let more = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | restriction) as i32;
+        pg_sys::SetUserIdAndSecContext(role, context | more);
+    }
+    (user, context)
+}
+
+/// Changes a setting until the current level of nesting ends.
+pub fn assign(name: &CStr, value: &CStr, context: pg_sys::GucContext::Type) {
+    // SAFETY: in a transaction and on the main thread; both texts are copied.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            context,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
 }
 
 /// An array as it was given, to be passed on without being taken apart: records of jsonb would be parsed and printed.
@@ -53,7 +234,7 @@ pub fn given<'a>(array: Option<AnyArray>, element: pg_sys::Oid) -> DatumWithOid<
 }
 
 /// Lets the activity of this session (`pg_stat_activity.query`) say this, until its next statement.
-pub fn show_as(statement: &std::ffi::CStr) {
+pub fn show_as(statement: &CStr) {
     // SAFETY: called from SQL, on the main thread; the text is copied.
     unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, statement.as_ptr()) }
 }

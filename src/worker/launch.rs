@@ -1,6 +1,7 @@
 //! The caller's side: start a worker, wait for it in an interruptible way, take its answer.
 
 use super::call::Call;
+use super::identity::{caller, setting};
 use super::mailbox::Mailbox;
 use super::{Answer, Reply, Request};
 use crate::settings::Settings;
@@ -114,45 +115,6 @@ pub fn refuse_old_snapshots() -> Result<()> {
         .hint("A background worker does the work and commits it; call the function in READ COMMITTED."));
     }
     Ok(())
-}
-
-/// The role that the session acts as (SET ROLE included, SECURITY DEFINER functions not).
-pub fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a backend-local variable.
-    unsafe { pg_sys::GetOuterUserId() }
-}
-
-/// Where an organisation is missing or misspelt.
-const SET_ORG: &str = "SET app.current_org_id to the id of your organisation.";
-
-/// The organisation as the session sets it, in canonical spelling (credentials are bound to it); whether it is
-/// granted is another question.
-pub fn organisation() -> Result<String> {
-    let id = set_organisation()?
-        .ok_or_else(|| Error::new(Code::NoOrganisation, "no organisation is set").hint(SET_ORG))?;
-    Ok(id.to_string())
-}
-
-/// The same; None when there is none.
-pub fn set_organisation() -> Result<Option<uuid::Uuid>> {
-    let Some(text) = setting(c"app.current_org_id") else {
-        return Ok(None);
-    };
-    uuid::Uuid::parse_str(text.trim())
-        .map(Some)
-        .map_err(|_| Error::new(Code::Invalid, "app.current_org_id is not a uuid").hint(SET_ORG))
-}
-
-fn setting(name: &std::ffi::CStr) -> Option<String> {
-    // SAFETY: missing_ok; the returned string lives until the setting changes, and is copied at once.
-    let value = unsafe {
-        let raw = pg_sys::GetConfigOption(name.as_ptr(), true, false);
-        if raw.is_null() {
-            return None;
-        }
-        std::ffi::CStr::from_ptr(raw).to_string_lossy().into_owned()
-    };
-    Some(value).filter(|v| !v.is_empty())
 }
 
 /// A random (version 4) uuid as text.

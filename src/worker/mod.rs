@@ -2,7 +2,7 @@
 //!
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
-//! another role's rights in `identity`, what errors lose on their way in `raised`,
+//! who is calling and another role's rights in `identity`, what errors lose on their way in `raised`,
 //! what keeps credentials out of the log in `discreet`, locks of the caller's own in `turn`.
 //! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
@@ -19,7 +19,8 @@ pub mod transaction;
 mod turn;
 
 pub use call::{run, run_for, run_patiently, Call, LONGEST_NAME};
-pub use launch::{caller, organisation, refuse_read_only, set_organisation};
+pub use identity::{caller, organisation, set_organisation};
+pub use launch::refuse_read_only;
 pub use together::{run_orders, run_together, Finished, Order, Orders};
 
 use crate::settings::Settings;

@@ -2,6 +2,7 @@
 
 use crate::report;
 use crate::store;
+use crate::worker::identity::as_extension;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;
@@ -70,7 +71,7 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
     // BackgroundWorker::transaction commits whatever its closure returns: an error must leave it by raising.
     let mut failed = None;
     let outcome = guarded(|| {
-        Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
+        let own = || {
             if let Some(settings) = settings {
                 store::set(settings).unwrap_or_else(|e| error!("{e}"));
             }
@@ -81,6 +82,9 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
                     error!("rolled back")
                 }
             }
+        };
+        Ok(BackgroundWorker::transaction(AssertUnwindSafe(|| {
+            as_extension(own)
         })))
     });
     match failed {

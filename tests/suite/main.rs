@@ -38,6 +38,7 @@ mod erp;
 mod erp_facts;
 mod errors;
 mod faults;
+mod identity;
 mod list_local;
 mod list_odoo;
 mod list_odoo_faults;
