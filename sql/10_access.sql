@@ -39,6 +39,10 @@ COMMENT ON FUNCTION sync_role_has(oid, uuid, text) IS 'Whether a role holds at l
 COMMENT ON FUNCTION sync_require_writable() IS 'Raises 25006 in a READ ONLY transaction and on a standby: whoever writes, or starts a worker that does, asks first.';
 COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset. While code of a bound relation runs, the organisation it runs for.';
 
+-- Of names, and for the extension alone: whoever could take one by itself could keep others from working.
+COMMENT ON FUNCTION sync_try_hold(text) IS 'Takes a lock of the extension until the transaction ends; false where somebody else has it.';
+COMMENT ON FUNCTION sync_hold(text) IS 'Takes a lock of the extension until the transaction ends, once nobody else has it.';
+
 CREATE FUNCTION sync_current_org() RETURNS uuid
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$

@@ -95,7 +95,7 @@ BEGIN
     PERFORM sync_claim_local(org);
     c := sync_connector_of(org, sync_type);
     -- a list run writes to what it has opened, and notes in the ledger and the list what came of it, until it ends
-    IF NOT pg_try_advisory_xact_lock(hashtextextended(format('sync_ext:opened:%s:%s', org, c.name), 0)) THEN
+    IF NOT sync_try_hold(format('sync_ext:opened:%s:%s', org, c.name)) THEN
         RAISE EXCEPTION 'a run of the sync list is at "%"', c.name USING ERRCODE = '55006',
             HINT = 'Try again when it has ended; sync_workers shows it.';
     END IF;

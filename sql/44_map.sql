@@ -87,7 +87,7 @@ CREATE FUNCTION sync_hold_runs(org uuid, c integration_connector, e sync_entity)
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtextextended(format('sync_ext:run:%s:%s:%s', org, c.number, e.name), 0)) THEN
+    IF NOT sync_try_hold(format('sync_ext:run:%s:%s:%s', org, c.number, e.name)) THEN
         RAISE EXCEPTION 'a run of % of "%" is under way', e.name, c.name USING ERRCODE = '55006',
             HINT = 'Try again when it has ended; sync_workers shows it.';
     END IF;

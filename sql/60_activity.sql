@@ -79,7 +79,7 @@ DECLARE
     ahead int;
 BEGIN
     -- one at a time; whoever comes second finds the work done
-    PERFORM pg_advisory_xact_lock(hashtextextended('sync_ext:activity', 0));
+    PERFORM sync_hold('sync_ext:activity');
     FOR ahead IN 0..2 LOOP
         made := made + sync_make_activity_partition((today + make_interval(months => ahead))::date)::int;
     END LOOP;

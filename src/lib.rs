@@ -20,7 +20,9 @@ extension_sql_file!(
     requires = [
         api::access::sync_caller,
         api::access::sync_raw_org,
-        api::access::sync_require_writable
+        api::access::sync_require_writable,
+        api::access::sync_hold,
+        api::access::sync_try_hold
     ]
 );
 extension_sql_file!(

@@ -8,6 +8,7 @@ use std::ffi::{c_char, c_void, CString};
 use std::time::Duration;
 
 static HTTP_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30);
+static MAX_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(120);
 static PREVIEW_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static PREVIEW_RATE: GucSetting<i32> = GucSetting::<i32>::new(10);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
@@ -39,7 +40,7 @@ type IntSetting = (
     GucFlags,
 );
 
-const INTS: [IntSetting; 13] = [
+const INTS: [IntSetting; 14] = [
     (
         c"sync_ext.http_timeout",
         c"Time after which an HTTP request to a remote is given up.",
@@ -47,6 +48,15 @@ const INTS: [IntSetting; 13] = [
         1,
         600,
         GucContext::Userset,
+        GucFlags::UNIT_S,
+    ),
+    (
+        c"sync_ext.max_timeout",
+        c"Longest time that sync_ext.http_timeout and a connector's timeout may allow.",
+        &MAX_TIMEOUT,
+        1,
+        600,
+        GucContext::Suset,
         GucFlags::UNIT_S,
     ),
     (
@@ -257,6 +267,7 @@ unsafe extern "C-unwind" fn check_retention(
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     pub http_timeout: Duration,
+    pub max_timeout: Duration,
     pub preview_ttl: Duration,
     pub preview_rate: i32,
     pub max_workers: i32,
@@ -274,12 +285,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How many runs one organisation may have at once: never all that there are places for, unless there is only one.
+    pub fn runs_of_one(&self) -> i32 {
+        self.max_runs_per_org.min((self.max_workers - 1).max(1))
+    }
+
     /// Reads all settings. Main thread of a backend only.
     pub fn current() -> Self {
         let seconds = |s: &GucSetting<i32>| Duration::from_secs(s.get().unsigned_abs().into());
         let millis = |s: &GucSetting<i32>| Duration::from_millis(s.get().unsigned_abs().into());
         Settings {
             http_timeout: seconds(&HTTP_TIMEOUT),
+            max_timeout: seconds(&MAX_TIMEOUT),
             preview_ttl: seconds(&PREVIEW_TTL),
             preview_rate: PREVIEW_RATE.get(),
             max_workers: MAX_WORKERS.get(),

@@ -1,7 +1,7 @@
-//! Who is calling.
+//! Who is calling, and what is held against others.
 
 use crate::report::raise;
-use crate::worker;
+use crate::worker::{self, lock::Lock};
 use pgrx::prelude::*;
 
 /// The role the session acts as: SET ROLE counts, SECURITY DEFINER functions around the call don't. While code of a bound
@@ -17,10 +17,22 @@ fn sync_require_writable() {
     worker::refuse_read_only().unwrap_or_else(|e| raise(e));
 }
 
-/// The organisation that the session sets, unchecked; while code of a bound relation runs, the one it runs for. Here because every call and every policy asks, and casting in
-/// plpgsql with an error of our own takes a subtransaction.
+/// The organisation that the session sets, unchecked; while code of a bound relation runs, the one it runs for. Here because
+/// every call and every policy asks, and casting in plpgsql with an error of our own takes a subtransaction.
 #[pg_extern(stable, parallel_restricted)]
 fn sync_raw_org() -> Option<pgrx::Uuid> {
     let org = worker::set_organisation().unwrap_or_else(|e| raise(e));
     org.map(|id| pgrx::Uuid::from_bytes(*id.as_bytes()))
+}
+
+/// `sync_try_hold(name) → boolean`: takes a lock of the extension until the transaction ends, if nobody has it.
+#[pg_extern(volatile, strict)]
+fn sync_try_hold(name: &str) -> bool {
+    Lock::named(name).try_hold()
+}
+
+/// `sync_hold(name)`: waits for it, as long as `lock_timeout` allows.
+#[pg_extern(volatile, strict)]
+fn sync_hold(name: &str) {
+    Lock::named(name).hold();
 }

@@ -10,6 +10,7 @@ use crate::worker::{self, Job};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::{json, Value};
+use std::time::Duration;
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{self, ConnectorKind};
 
@@ -84,6 +85,7 @@ fn connect(
         &credentials,
         &settings_now.allowed_hosts,
     )?;
+    check_timeout(settings, settings_now.max_timeout)?;
     let known = store::known(&org, name)?;
     if let Some(known) = &known {
         is_the_same(name, known, kind, &system, same_system)?;
@@ -109,6 +111,19 @@ fn connect(
     }
     let id = uuid::Uuid::parse_str(&id).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     Ok(pgrx::Uuid::from_bytes(id.into_bytes()))
+}
+
+/// What holds a worker for long keeps it from others.
+fn check_timeout(settings: &Value, longest: Duration) -> Result<()> {
+    let asked = settings
+        .get("timeout")
+        .and_then(Value::as_f64)
+        .unwrap_or_default();
+    if asked <= longest.as_secs_f64() {
+        return Ok(());
+    }
+    let message = format!("setting \"timeout\" may be {} s at most", longest.as_secs());
+    Err(Error::new(Code::Invalid, message).hint("A superuser sets that by sync_ext.max_timeout."))
 }
 
 /// Refuses to point a connector at another system: the ids of two would mix in one ledger, and items of sync lists be

@@ -5,7 +5,7 @@
 
 use crate::report::raise;
 use crate::settings::Settings;
-use crate::store::run as runs;
+use crate::worker::lock::Lock;
 use crate::worker::{self, Call, Finished, Job, List, ListMode, Mode, Order, Orders};
 use pgrx::prelude::*;
 use pgrx::JsonB;
@@ -56,10 +56,12 @@ fn sync_scheduled() -> JsonB {
 
 fn scheduled() -> Result<Value> {
     worker::refuse_read_only()?;
-    // ends with the call's transaction, however that ends
-    if !runs::try_transaction_lock("sync_ext:scheduled")? {
+    // of each role, as what is due depends on it: nobody keeps others from theirs. Until the end of the call, not of its
+    // transaction, which may be left open
+    let lock = Lock::named(&format!("sync_ext:scheduled:{}", worker::caller().to_u32()));
+    let Some(_mine) = lock.try_guard() else {
         return Ok(json!({ "status": "skipped", "reason": "another call of sync_scheduled() is at it" }));
-    }
+    };
     let mut agenda = Agenda::new();
     agenda.read()?;
     worker::run_orders(&mut agenda, usize::MAX);

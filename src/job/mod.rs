@@ -3,6 +3,7 @@
 mod apply;
 mod crew;
 mod list;
+mod places;
 mod pool;
 mod preview;
 mod probe;
@@ -155,25 +156,9 @@ fn claim(context: &Context, has_places: bool) -> Result<()> {
         }
     }
     if !has_places {
-        take_places(settings, &key.org)?;
+        places::take(settings, &key.org)?;
     }
     runs::begin(key)
-}
-
-/// A place among the runs of the organisation, and one among all workers.
-fn take_places(settings: &Settings, org: &str) -> Result<()> {
-    if !runs::take_slot(&format!("sync_ext:org:{org}"), settings.max_runs_per_org)? {
-        let message = format!(
-            "the organisation has {} runs under way",
-            settings.max_runs_per_org
-        );
-        return Err(runs::limit(message, 10.0));
-    }
-    if !runs::take_slot("sync_ext:workers", settings.max_workers)? {
-        let message = format!("all {} workers are busy", settings.max_workers);
-        return Err(runs::limit(message, 10.0));
-    }
-    Ok(())
 }
 
 fn perform(context: &Context) -> Result<Outcome> {
@@ -206,6 +191,7 @@ fn opener(
     let http = source::HttpSettings {
         allowed_hosts: settings.allowed_hosts.clone(),
         timeout: settings.http_timeout,
+        max_timeout: settings.max_timeout,
         connect_timeout: settings.http_timeout.min(std::time::Duration::from_secs(10)),
         retry: Retry {
             max: settings.max_retries,

@@ -1,7 +1,7 @@
 //! `sync_ingest_webhook`: checks who sent it, then reads the one record that it names.
 
 use super::pool::{Fetched, Pool};
-use super::{claim, close, opener, unseal, Context, Outcome};
+use super::{claim, close, opener, turn, unseal, Context, Outcome};
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::{connector, run as runs, webhook as store};
 use crate::worker::transaction::short;
@@ -70,7 +70,7 @@ fn pull(context: &Context, change: &Change, is_last: bool) -> Result<Answer> {
     if short(|| store::is_seen(&context.key, change))? {
         return Ok(Answer::Done(told(change, "duplicate")));
     }
-    match short(|| runs::lock_or_number(&context.key.lock_name(), context.request.caller)) {
+    match short(|| turn::lock_or_number(&context.key.lock_name(), context.request.caller)) {
         Ok(None) => {}
         Ok(Some(lock)) if !is_last => return Ok(Answer::Behind(lock)),
         Ok(Some(_)) => return note(),

@@ -49,15 +49,6 @@ pub fn find(org: &str, sync_type: &str) -> Result<Connector> {
     )
 }
 
-/// Keeps a connector of that name from being removed until this process ends; waits for a removal that is not committed.
-pub fn keep(org: &str, name: &str) -> Result<()> {
-    let lock = format!("sync_ext:opened:{org}:{name}");
-    run(
-        "SELECT pg_advisory_lock_shared(hashtextextended($1, 0))",
-        &[lock.into()],
-    )
-}
-
 /// The organisation, once the role has been found to hold the level; else 42501 or 22023.
 pub fn require(org: &str, role: u32, level: &str) -> Result<()> {
     let granted: bool = row(

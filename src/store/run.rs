@@ -1,6 +1,7 @@
-//! Runs: limits, locks, progress, the log, and how a pull is remembered.
+//! Runs: limits, progress, the log, and how a pull is remembered.
 
 use super::{internal, json, row, run, run_kept, webhook};
+use crate::worker::lock::{Lock, ROOM};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -45,47 +46,15 @@ impl RunKey {
     }
 }
 
-/// Takes the lock if nobody has it: None then, else its number. Held by the session, so that it spans the run's transactions
-/// and ends with the process. The caller, who waits for this process or for that lock, must not have it.
-pub fn lock_or_number(name: &str, caller: i32) -> Result<Option<i64>> {
-    if try_lock(name)? {
-        return Ok(None);
-    }
-    if row(HELD_BY, &[name.into(), caller.into()])? {
-        return Err(Error::new(
-            Code::Locked,
-            "the calling transaction keeps these records to itself until it ends",
-        )
-        .hint("Commit it first: it has bound, mapped, undone or repaired what this call is to work on."));
-    }
-    row("SELECT to_json(hashtextextended($1, 0))::text", &[name.into()]).map(Some)
-}
-
-/// Waits for the lock, behind those who came before.
-pub fn lock(name: &str) -> Result<()> {
-    run("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[name.into()])
-}
-
-/// Whether process `$2` has the lock of that name, whose number stands in two halves.
-const HELD_BY: &str = "SELECT to_json(EXISTS (
-    SELECT FROM pg_locks l
-    WHERE l.locktype = 'advisory' AND l.granted AND l.pid = $2 AND l.objsubid = 1
-      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-      AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended($1, 0)))::text";
-
-/// Takes the lock if nobody has it; false otherwise.
-pub fn try_lock(name: &str) -> Result<bool> {
+/// Whether a process has the lock of that number, which stands in two halves.
+pub fn is_held_by(lock: Lock, process: i32) -> Result<bool> {
     row(
-        "SELECT to_json(pg_try_advisory_lock(hashtextextended($1, 0)))::text",
-        &[name.into()],
-    )
-}
-
-/// Takes a lock until the end of the transaction, if nobody has it; false otherwise.
-pub fn try_transaction_lock(name: &str) -> Result<bool> {
-    row(
-        "SELECT to_json(pg_try_advisory_xact_lock(hashtextextended($1, 0)))::text",
-        &[name.into()],
+        "SELECT to_json(EXISTS (
+            SELECT FROM pg_locks l
+            WHERE l.locktype = 'advisory' AND l.granted AND l.pid = $2 AND l.objsubid = $3
+              AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+              AND (l.classid::bigint << 32) | l.objid::bigint = $1))::text",
+        &[lock.number().into(), process.into(), (ROOM as i16).into()],
     )
 }
 
@@ -111,16 +80,6 @@ pub fn finished_since(key: &RunKey, requested_at: &str, needs_full: bool) -> Res
 /// The database's clock.
 pub fn now() -> Result<String> {
     row("SELECT to_json(clock_timestamp())::text", &[])
-}
-
-/// Takes one of `slots` places under a name, held until the process ends; false when all are taken.
-pub fn take_slot(name: &str, slots: i32) -> Result<bool> {
-    row(
-        "SELECT to_json(EXISTS (
-            SELECT FROM (SELECT n FROM generate_series(1, $2) n OFFSET 0) s
-            WHERE pg_try_advisory_lock(hashtext($1), s.n) LIMIT 1))::text",
-        &[name.into(), slots.into()],
-    )
 }
 
 /// How many fresh previews the organisation began within the last minute, and in how many seconds the oldest of

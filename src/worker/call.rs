@@ -5,7 +5,8 @@
 
 use super::identity::{caller, organisation};
 use super::launch::{pause, refuse_old_snapshots, refuse_read_only, Running};
-use super::turn::{self, Turn};
+use super::lock::Lock;
+use super::turn::Turn;
 use super::{Answer, Job, ListMode};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -57,7 +58,7 @@ pub fn run_for(org: String, sync_type: &str, job: Job) -> Result<Value> {
             Answer::Done(value) => return Ok(value),
             Answer::Behind(lock) => {
                 call.is_behind(lock);
-                turn::wait_until_free(lock);
+                Lock::numbered(lock).wait_until_free();
             }
         }
         turn = begun.turn;
@@ -119,7 +120,7 @@ impl Call {
 
     /// Begins, unless others are in the way.
     pub fn try_begin(&mut self) -> Result<Option<Begun>> {
-        if self.behind.is_some_and(|lock| !turn::is_free(lock)) {
+        if self.behind.is_some_and(|lock| !Lock::numbered(lock).is_free()) {
             return Ok(None);
         }
         match self.try_take_turn() {

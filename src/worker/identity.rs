@@ -15,6 +15,7 @@ use uuid::Uuid;
 /// role, whichever way a (sub)transaction ends; and one that no statement can set.
 static ACTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 const ACTING_NAME: &CStr = c"sync_ext.acting";
+const CODE: &str = "code";
 const ORG_NAME: &CStr = c"app.current_org_id";
 
 /// Where an organisation is missing or misspelt.
@@ -34,6 +35,8 @@ pub fn register() {
 
 /// A role that acts for an organisation, or for none.
 struct Acting {
+    /// Code of a bound relation, and not a worker for its caller.
+    is_code: bool,
     role: pg_sys::Oid,
     org: Option<Uuid>,
 }
@@ -49,8 +52,10 @@ impl Acting {
             );
         }
         let text = text(&ACTING);
-        let (role, org) = text.split_once(' ')?;
+        let (what, whom) = text.split_once(' ')?;
+        let (role, org) = whom.split_once(' ')?;
         Some(Acting {
+            is_code: what == CODE,
             role: role.parse::<u32>().unwrap_or_default().into(),
             org: Uuid::parse_str(org).ok(),
         })
@@ -58,7 +63,8 @@ impl Acting {
 
     fn name(&self) -> CString {
         let org = self.org.map(|org| org.to_string()).unwrap_or_default();
-        CString::new(format!("{} {org}", self.role.to_u32())).unwrap_or_default()
+        let what = if self.is_code { CODE } else { "call" };
+        CString::new(format!("{what} {} {org}", self.role.to_u32())).unwrap_or_default()
     }
 
     fn org_name(&self) -> CString {
@@ -112,6 +118,7 @@ pub fn setting(name: &CStr) -> Option<String> {
 /// one it was called for. What the worker does itself, it does [`as_extension`]. Between two transactions.
 pub fn speak_for(role: u32, is_superuser: bool, org: &str) {
     let acting = Acting {
+        is_code: false,
         role: role.into(),
         org: Uuid::parse_str(org).ok(),
     };
@@ -170,7 +177,11 @@ pub fn as_caller<T>(body: impl FnOnce() -> T) -> T {
 
 fn acting(role: pg_sys::Oid, org: pgrx::Uuid) -> Acting {
     let org = Some(Uuid::from_bytes(*org.as_bytes()));
-    Acting { role, org }
+    Acting {
+        is_code: true,
+        role,
+        org,
+    }
 }
 
 /// An error leaves by unwinding. The end of its (sub)transaction then restores role and settings.
@@ -204,8 +215,24 @@ fn switch(role: pg_sys::Oid, restriction: u32) -> (pg_sys::Oid, i32) {
     (user, context)
 }
 
+/// Whether code of a bound relation runs.
+pub fn runs_code() -> bool {
+    Acting::now().is_some_and(|acting| acting.is_code)
+}
+
+/// Runs `body` with another value of a setting that anybody may change.
+pub fn with_setting<T>(name: &CStr, value: &CStr, body: impl FnOnce() -> T) -> T {
+    // SAFETY: in a transaction and on the main thread.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    assign(name, value, pg_sys::GucContext::PGC_USERSET);
+    let value = body();
+    // SAFETY: the level that was begun above.
+    unsafe { pg_sys::AtEOXact_GUC(true, level) };
+    value
+}
+
 /// Changes a setting until the current level of nesting ends.
-pub fn assign(name: &CStr, value: &CStr, context: pg_sys::GucContext::Type) {
+fn assign(name: &CStr, value: &CStr, context: pg_sys::GucContext::Type) {
     // SAFETY: in a transaction and on the main thread; both texts are copied.
     unsafe {
         pg_sys::set_config_option(

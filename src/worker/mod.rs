@@ -3,7 +3,7 @@
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
 //! who is calling and another role's rights in `identity`, what errors lose on their way in `raised`,
-//! what keeps credentials out of the log in `discreet`, locks of the caller's own in `turn`.
+//! what keeps credentials out of the log in `discreet`, locks in `lock`.
 //! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
 mod call;
@@ -12,6 +12,7 @@ mod entry;
 pub mod identity;
 pub mod latch;
 mod launch;
+pub mod lock;
 mod mailbox;
 pub mod raised;
 mod together;

@@ -91,12 +91,12 @@ pub fn run_together(sync_type: &str, jobs: Vec<Job>, at_most: usize) -> Result<V
             time_limit: None,
         })
     };
-    let runs_per_org = Settings::current().max_runs_per_org.unsigned_abs() as usize;
+    let runs_of_one = Settings::current().runs_of_one().unsigned_abs() as usize;
     let mut all = Collected {
         orders: jobs.into_iter().map(order).collect::<Result<_>>()?,
         ends: Vec::new(),
     };
-    run_orders(&mut all, at_most.min(runs_per_org));
+    run_orders(&mut all, at_most.min(runs_of_one));
     all.ends.sort_by_key(|(number, _)| *number);
     Ok(all.ends.into_iter().map(|(_, how)| how).collect())
 }

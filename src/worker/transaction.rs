@@ -3,6 +3,7 @@
 use crate::report;
 use crate::store;
 use crate::worker::identity::as_extension;
+use crate::worker::lock;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;
@@ -72,11 +73,15 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
     let mut failed = None;
     let outcome = guarded(|| {
         let own = || {
+            lock::hold_in_transaction();
             if let Some(settings) = settings {
                 store::set(settings).unwrap_or_else(|e| error!("{e}"));
             }
             match body() {
-                Ok(value) => value,
+                Ok(value) => {
+                    lock::hold_on();
+                    value
+                }
                 Err(e) => {
                     failed = Some(e);
                     error!("rolled back")
@@ -98,6 +103,7 @@ fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T>
 pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     PgTryBuilder::new(AssertUnwindSafe(body))
         .catch_others(|caught| {
+            lock::hold_on();
             // SAFETY: in the worker's main thread, outside any transaction block of a caller.
             unsafe { pg_sys::AbortCurrentTransaction() };
             Err(report::caught(&caught))

@@ -151,6 +151,7 @@ fn only_a_superuser_can_say_which_hosts_and_which_key_file() {
         "max_workers",
         "max_runs_per_org",
         "preview_rate",
+        "max_timeout",
     ] {
         // once the library is loaded, and before: then it is a setting that nobody knows yet
         let mut client = db.connect_as(&admin, org);

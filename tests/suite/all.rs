@@ -371,6 +371,8 @@ fn what_was_interrupted_is_shown_and_taken_up_by_the_next() {
 #[test]
 fn two_calls_at_once_share_their_readings() {
     let db = quick();
+    // one of them is never an organisation's
+    db.set("sync_ext.max_workers", "5");
     let shop = ConnectedShop::new(&db);
     shop.hang();
     let first = Call::start(shop.client(), ALL);

@@ -147,10 +147,10 @@ fn keys_that_are_not_unique_are_refused() {
 fn nothing_is_bound_or_mapped_while_a_run_is_under_way() {
     let mut app = Bound::new(TABLES);
     let org = app.org;
-    let hold = |what: &str| {
-        format!("SELECT pg_advisory{what}(hashtextextended('sync_ext:run:{org}:' || number || ':customers', 0)) FROM integration_connector")
-    };
-    app.root.batch_execute(&hold("_lock")).unwrap();
+    let hold = format!(
+        "BEGIN; SELECT sync_hold('sync_ext:run:{org}:' || number || ':customers') FROM integration_connector"
+    );
+    app.root.batch_execute(&hold).unwrap();
     let calls = [
         format!("SELECT sync_bind('customers', 'people', {COLUMNS}, '{{id}}', tracking => 'scan')"),
         "SELECT sync_map('woocommerce', 'customers', 'vat', '_vat')".into(),
@@ -159,7 +159,7 @@ fn nothing_is_bound_or_mapped_while_a_run_is_under_way() {
     for call in &calls {
         assert_eq!(sqlstate(app.sql.batch_execute(call)), "55006", "{call}");
     }
-    app.root.batch_execute(&hold("_unlock")).unwrap();
+    app.root.batch_execute("COMMIT").unwrap();
     for call in &calls {
         app.run(call);
     }

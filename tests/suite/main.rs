@@ -45,6 +45,7 @@ mod list_odoo_faults;
 mod list_odoo_shared;
 mod list_remote;
 mod list_remote_faults;
+mod locks;
 mod map;
 mod matching;
 mod odoo;

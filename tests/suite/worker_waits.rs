@@ -16,10 +16,9 @@ fn one_worker() -> Server {
     Server::separate_with("max_worker_processes = 2\n")
 }
 
-/// The number of the lock that runs of customers take.
-fn run_lock(db: &TestDb) -> String {
-    db.psql("SELECT hashtextextended(format('sync_ext:run:%s:%s:customers', org_id, number), 0) FROM integration_connector")
-}
+/// Takes the lock that runs of customers take, until the transaction ends.
+const HOLD: &str =
+    "BEGIN; SELECT sync_hold(format('sync_ext:run:%s:%s:customers', org_id, number)) FROM integration_connector";
 
 #[test]
 fn ten_callers_of_one_preview_take_one_worker_and_all_get_their_answer() {
@@ -161,29 +160,21 @@ fn who_is_overtaken_queues_up_in_a_place_among_the_workers() {
     let db = TestDb::new();
     let shop = ConnectedShop::new(&db);
     let (mut holder, mut overtaker) = (db.client(), db.client());
-    let lock = run_lock(&db);
-    holder
-        .batch_execute(&format!("SELECT pg_advisory_lock({lock})"))
-        .unwrap();
+    holder.batch_execute(HOLD).unwrap();
     let pull = Call::start(shop.client(), CUSTOMERS);
     wait_for_callers(&db, 1);
     // first come, first served: it gets the lock when the caller has seen that it is free
-    let lock_again = format!("SELECT pg_advisory_lock({lock})");
     let overtaking = std::thread::spawn(move || {
-        overtaker.batch_execute(&lock_again).unwrap();
+        overtaker.batch_execute(HOLD).unwrap();
         overtaker
     });
     wait_for_callers(&db, 2);
-    holder
-        .batch_execute(&format!("SELECT pg_advisory_unlock({lock})"))
-        .unwrap();
+    holder.batch_execute("COMMIT").unwrap();
     let mut overtaker = overtaking.join().unwrap();
     let mut observer = db.client();
     wait_until(PATIENCE, || waiting(&mut observer, "sync_ext worker") == 1);
     assert!(!pull.is_over());
-    overtaker
-        .batch_execute(&format!("SELECT pg_advisory_unlock({lock})"))
-        .unwrap();
+    overtaker.batch_execute("COMMIT").unwrap();
     assert!(pull.finish().unwrap().contains("success"));
 }
 

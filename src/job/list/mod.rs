@@ -16,14 +16,15 @@ mod target;
 mod write;
 
 use super::crew::Crew;
+use super::places;
 use super::pool::Fetched;
-use super::take_places;
 use super::turn::{self, Turn};
 use crate::settings::Settings;
 use crate::store::connector;
 use crate::store::ledger::{Ledger, Shape};
 use crate::store::list::{self as store, Item, Outcome, Selection};
 use crate::store::run::{self as runs, RunKey};
+use crate::worker::lock::Lock;
 use crate::worker::transaction::short;
 use crate::worker::{Answer, List, ListMode, Request};
 use read::{Known, Question, Read, Wanted};
@@ -82,7 +83,7 @@ pub fn run(request: &Request, list: &List) -> Result<Answer> {
     let lock = format!("sync_ext:lists:{}", request.org);
     let has_places = if list.mode == ListMode::Scheduled {
         // whoever is at it does what is due
-        if !short(|| runs::try_lock(&lock))? {
+        if !short(|| Ok(Lock::named(&lock).try_keep()))? {
             return Ok(Answer::Done(json!({ "status": "busy" })));
         }
         false
@@ -100,7 +101,7 @@ fn carry_out(request: &Request, list: &List, begun: Instant, has_places: bool) -
     let selection = short(|| select(request, list))?;
     let total = short(|| {
         if !has_places {
-            take_places(&request.settings, &key.org)?;
+            places::take(&request.settings, &key.org)?;
         }
         runs::begin(&key)?;
         let total = store::count(&key.org, &selection)?;

@@ -6,6 +6,7 @@ use crate::job::opener;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::ledger::Ledger;
+use crate::worker::lock::Lock;
 use crate::worker::transaction::{relaxed, short};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -172,7 +173,11 @@ impl Remote {
 }
 
 fn open(name: &str, org: &str, settings: &Settings, crew: &Crew<Done>) -> Result<Remote> {
-    short(|| connector::keep(org, name))?;
+    // until this process ends; waits for a removal that is not committed
+    short(|| {
+        Lock::named(&format!("sync_ext:opened:{org}:{name}")).keep_shared();
+        Ok(())
+    })?;
     let connector = short(|| connector::find(org, name))?;
     if !connector.is_active {
         return Err(Error::new(

@@ -38,6 +38,8 @@ pub struct HttpSettings {
     pub allowed_hosts: Vec<String>,
     /// For one request that reads, from connecting to the last byte.
     pub timeout: Duration,
+    /// Whatever a connector asks for.
+    pub max_timeout: Duration,
     pub connect_timeout: Duration,
     /// Of one body, decompressed.
     pub max_body_bytes: usize,
@@ -51,6 +53,7 @@ impl Default for HttpSettings {
         HttpSettings {
             allowed_hosts: Vec::new(),
             timeout: Duration::from_secs(30),
+            max_timeout: Duration::from_secs(600),
             connect_timeout: Duration::from_secs(10),
             max_body_bytes: 32 << 20,
             retry: Retry::default(),
@@ -176,7 +179,13 @@ pub struct Client {
 
 impl Client {
     /// A client for the origin of `base`. With `ca_pem`, TLS trusts those certificates only.
-    pub fn new(base: &Url, settings: HttpSettings, ca_pem: Option<&str>, secrets: Secrets) -> Result<Self> {
+    pub fn new(
+        base: &Url,
+        mut settings: HttpSettings,
+        ca_pem: Option<&str>,
+        secrets: Secrets,
+    ) -> Result<Self> {
+        settings.timeout = settings.timeout.min(settings.max_timeout);
         let guard = Arc::new(Guard::new(base, AllowList::parse(&settings.allowed_hosts)?));
         let mut builder = Inner::builder()
             .user_agent(concat!("sync_ext/", env!("CARGO_PKG_VERSION")))
