@@ -77,7 +77,7 @@ COMMENT ON COLUMN sync_metadata.checkpoint IS 'What an unfinished pull still has
 COMMENT ON COLUMN sync_metadata.last_full_at IS 'When every record was last read, not only the changed ones.';
 COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s user could not see in the last pull, though they are not deleted.';
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
-COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents, and of the contacts they name: another answer means that some are gone.';
+COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents, and of what records refer to: another answer means that some of it is gone.';
 COMMENT ON COLUMN sync_metadata.unreadable IS 'Records that the last pull met and could not read, by id: {id: {list, reason}}. They are kept as they were, and the next pull asks for them again.';
 COMMENT ON COLUMN sync_metadata.sync_status IS 'pending, in_progress, success, partial (complete but for records that could not be read) or failed.';
 COMMENT ON COLUMN sync_metadata.unshown IS 'Per listing, the rows that the remote counts and does not show, as the last complete sweep found them; a listing for which that could not be told is left out.';

@@ -21,6 +21,8 @@ pub struct Record {
     pub modified_at: Option<DateTime<Utc>>,
     /// Canonical fields (see `core::schema`), null ones left out.
     pub data: Map<String, Value>,
+    /// Fields of `custom` that the remote can't show at the moment: what is known of them stays.
+    pub withheld: Vec<String>,
 }
 
 impl Record {
@@ -39,6 +41,7 @@ impl Record {
                 .and_then(Value::as_str)
                 .and_then(time::parse),
             data,
+            withheld: Vec::new(),
         }
     }
 

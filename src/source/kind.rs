@@ -30,7 +30,7 @@ impl ConnectorKind {
         }
     }
 
-    /// The entity types that systems of this kind have: what their [`Source::entities`] says.
+    /// The entity types that systems of this kind have.
     pub const fn entities(self) -> &'static [EntityType] {
         match self {
             ConnectorKind::WooCommerce => woocommerce::ENTITIES,

@@ -150,7 +150,7 @@ pub struct Plan {
     pub requests: u32,
 }
 
-/// What a remote tells of the lines of all documents of a type together, and of whom they may name.
+/// What a remote tells of the lines of all documents of a type together, and of what its records may refer to.
 #[derive(Debug, Clone)]
 pub struct Lines {
     /// What to give to [`Source::lines`] the next time.
@@ -207,8 +207,6 @@ pub struct Written {
 
 /// A remote system. Shared by the fetching threads of one run.
 pub trait Source: Send + Sync {
-    /// The entity types that this connector is for.
-    fn entities(&self) -> &[EntityType];
     /// Finds out version, authentication mode, rights, clock and counts.
     fn probe(&self) -> Result<Probe>;
     /// How to begin a pass over `entity`. May ask the remote (totals, clock).
@@ -222,8 +220,8 @@ pub trait Source: Send + Sync {
     fn list_of(&self, entity: EntityType, _parent: Option<&str>) -> String {
         entity.name().to_owned()
     }
-    /// Whether lines were taken off documents since the last time, of which `before` is the seal, or contacts that they may
-    /// name are gone. None where that shows in the documents' own dates.
+    /// Whether lines were taken off documents since the last time, of which `before` is the seal, or something is gone that
+    /// records may refer to. None where that shows in the records' own dates.
     fn lines(&self, _entity: EntityType, _before: Option<&Value>) -> Result<Option<Lines>> {
         Ok(None)
     }

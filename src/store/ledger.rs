@@ -4,6 +4,8 @@ use super::{row, row_kept, run, run_kept};
 use chrono::{DateTime, Utc};
 use pgrx::datum::DatumWithOid;
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::ops::AddAssign;
 use sync_engine::core::{
     apply_mappings, fingerprint, match_key, Comparison, EntityType, Mapping, Record, Stub,
@@ -34,6 +36,8 @@ pub struct Row {
     pub modified_at: Option<String>,
     pub fingerprint: String,
     pub json: String,
+    /// Fields of `custom` that stay as the ledger has them.
+    pub withheld: Vec<String>,
 }
 
 /// What writing records did.
@@ -100,6 +104,32 @@ impl Row {
             parent_id: record.parent_id,
             match_key: record.match_key,
             modified_at: record.modified_at.map(|t| t.to_rfc3339()),
+            withheld: record.withheld,
+        })
+    }
+
+    /// The same with what the ledger has of the fields that were withheld.
+    fn with_custom(&self, shape: &Shape, known: &Map<String, Value>) -> Result<Self> {
+        let mut data: Map<String, Value> = serde_json::from_str(&self.json).map_err(super::internal)?;
+        let custom = data.entry("custom").or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(custom) = custom {
+            for name in &self.withheld {
+                if let Some(value) = known.get(name) {
+                    custom.entry(name).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        let record = Record {
+            external_id: self.external_id.clone(),
+            parent_id: self.parent_id.clone(),
+            match_key: self.match_key.clone(),
+            modified_at: None,
+            data,
+            withheld: Vec::new(),
+        };
+        Ok(Row {
+            modified_at: self.modified_at.clone(),
+            ..Row::new(shape, record)?
         })
     }
 }
@@ -133,6 +163,13 @@ impl Ledger {
         if rows.is_empty() {
             return Ok(Counts::default());
         }
+        let kept = self.keep_withheld(&rows)?;
+        if !kept.is_empty() {
+            rows = rows
+                .into_iter()
+                .map(|row| kept.get(row.external_id.as_str()).unwrap_or(row))
+                .collect();
+        }
         let required = |field: fn(&Row) -> &str| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         let optional = |field: fn(&Row) -> Option<&str>| rows.iter().map(|r| field(r)).collect::<Vec<_>>();
         row_kept(
@@ -147,6 +184,38 @@ impl Ledger {
                 none_held.into(),
 ]),
         )
+    }
+
+    /// Rows that lack something which the ledger knows, completed, by their ids.
+    fn keep_withheld(&self, rows: &[&Row]) -> Result<HashMap<String, Row>> {
+        let lacking: Vec<&Row> = rows
+            .iter()
+            .copied()
+            .filter(|row| !row.withheld.is_empty())
+            .collect();
+        let mut kept = HashMap::new();
+        if lacking.is_empty() {
+            return Ok(kept);
+        }
+        let ids: Vec<&str> = lacking.iter().map(|row| row.external_id.as_str()).collect();
+        let known: HashMap<String, Map<String, Value>> = row(
+            "SELECT coalesce(json_object_agg(r.external_id, r.remote -> 'custom'), '{}')::text
+             FROM sync_record r
+             WHERE r.org_id = $1::uuid AND r.connector = $2 AND r.entity = $3 AND r.external_id = ANY ($4)
+               AND jsonb_typeof(r.remote -> 'custom') = 'object'",
+            &self.args([ids.into()]),
+        )?;
+        let shape = self.shape()?;
+        for row in lacking {
+            let id = row.external_id.as_str();
+            let before = known
+                .get(id)
+                .filter(|before| row.withheld.iter().any(|name| before.contains_key(name)));
+            if let Some(before) = before {
+                kept.insert(id.to_owned(), row.with_custom(&shape, before)?);
+            }
+        }
+        Ok(kept)
     }
 
     /// Notes which ids a window held.

@@ -49,6 +49,7 @@ mod locks;
 mod map;
 mod matching;
 mod odoo;
+mod odoo_broken;
 mod odoo_changes;
 mod odoo_documents;
 mod odoo_emptied;

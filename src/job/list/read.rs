@@ -41,6 +41,7 @@ impl Known {
                 match_key: row.match_key.clone(),
                 modified_at: None,
                 data,
+                withheld: Vec::new(),
             },
             modified_at: row.modified_at.clone(),
         })
@@ -56,6 +57,7 @@ impl Known {
                 match_key: match_key(entity, &data),
                 modified_at: None,
                 data,
+                withheld: Vec::new(),
             },
             modified_at: None,
         }

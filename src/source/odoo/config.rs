@@ -1,5 +1,6 @@
 //! What an Odoo connector is told, and what it finds out.
 
+use super::known::is_custom;
 use crate::error::{Code, Error, Result};
 use crate::source::http::{certificates, Secrets};
 use crate::source::kind::{Fields, COMMON_SETTINGS};
@@ -12,6 +13,7 @@ use std::time::Duration;
 const OWN_SETTINGS: &[&str] = &[
     "companies",
     "compare_limit",
+    "exclude_fields",
     "keep_archived",
     "lang",
     "page_size",
@@ -59,6 +61,8 @@ pub(super) struct Settings {
     pub timeout: Option<Duration>,
     /// Writes may change what a contact has from its company, and so the company and its other contacts.
     pub write_shared_fields: bool,
+    /// Fields of users that are not read.
+    pub exclude_fields: Vec<String>,
     /// What is archived stays so, whatever a write says.
     pub keep_archived: bool,
 }
@@ -89,6 +93,7 @@ impl Settings {
             timeout: fields.seconds("timeout")?,
             write_shared_fields: fields.flag("write_shared_fields")?,
             keep_archived: fields.flag("keep_archived")?,
+            exclude_fields: exclude_fields(&fields)?,
         })
     }
 
@@ -99,6 +104,19 @@ impl Settings {
             context["allowed_company_ids"] = json!(self.companies);
         }
         context
+    }
+}
+
+/// What records are compared by can't be left out of them: they would look emptied.
+fn exclude_fields(fields: &Fields) -> Result<Vec<String>> {
+    let names = fields.texts("exclude_fields")?;
+    match names.iter().find(|name| !is_custom(name)) {
+        Some(name) => Err(Error::new(
+            Code::Invalid,
+            format!("\"exclude_fields\" in settings: \"{name}\" is no field that users have added"),
+        )
+        .hint("Name fields that begin with x_; sync_map leaves others out of the comparison.")),
+        None => Ok(names),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::api::{lock, Args};
 use super::list::{self, Model};
 use super::refusal::Cause;
+use super::types::oddity;
 use super::value::{reference, references};
 use super::Odoo;
 use crate::core::EntityType;
@@ -68,6 +69,8 @@ pub(super) struct Lookup(Mutex<HashMap<&'static str, Rows>>);
 pub(super) struct Extras {
     /// The types of the records' fields, by name.
     pub types: Arc<HashMap<String, String>>,
+    /// The types of the lines' fields.
+    pub line_types: Arc<HashMap<String, String>>,
     /// The lines of documents, by the document's id.
     pub lines: HashMap<u64, Vec<Value>>,
     pub countries: Rows,
@@ -82,6 +85,16 @@ impl Extras {
     /// The lines of a document, in the order of their ids.
     pub fn lines_of(&self, document: u64) -> &[Value] {
         self.lines.get(&document).map_or(&[], Vec::as_slice)
+    }
+
+    /// What of a record, or of a line of it, holds something else than it should.
+    pub fn oddity(&self, row: &Value) -> Option<String> {
+        let odd = oddity(row, &self.types);
+        odd.or_else(|| {
+            let lines = self.lines_of(reference(&row["id"])?).iter();
+            let mut odd = lines.filter_map(|line| oddity(line, &self.line_types));
+            odd.next().map(|odd| format!("of one of its lines, {odd}"))
+        })
     }
 
     /// The contact that a reference names, where it may be seen.
@@ -113,8 +126,13 @@ impl Odoo {
     /// Reads what these records need.
     pub(super) fn extras(&self, entity: EntityType, rows: &[Value], meter: &Meter) -> Result<Extras> {
         let model = list::model(entity).name;
+        let line_types = match list::lines(entity).filter(|_| !rows.is_empty()) {
+            Some((lines, _)) => self.known.fields(&self.api, lines.name, meter)?,
+            None => Arc::default(),
+        };
         let mut extras = Extras {
             types: self.known.fields(&self.api, model, meter)?,
+            line_types,
             lines: self.lines(entity, rows, meter)?,
             ..Extras::default()
         };

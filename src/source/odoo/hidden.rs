@@ -12,7 +12,7 @@ use crate::source::http::Meter;
 use serde_json::json;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Questions spent in a run on telling hidden records apart. Where a rule hides thousands of them, halving would
+/// Questions spent in a run on telling hidden records apart, and on finding what can't be computed. Where a rule hides thousands of them, halving would
 /// take twice as many questions as there are records.
 const BUDGET: u32 = 256;
 
@@ -27,7 +27,7 @@ impl Default for Questions {
 }
 
 impl Questions {
-    fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)

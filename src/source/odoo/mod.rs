@@ -1,6 +1,7 @@
 //! Odoo, by its external API. Verified against versions 17.0 and 18.0 (JSON-RPC), and 19.0 (JSON-2).
 
 mod api;
+mod broken;
 mod config;
 pub(super) mod delivers;
 mod draft;
@@ -16,6 +17,7 @@ mod probe;
 mod read;
 mod refusal;
 mod shared;
+mod types;
 mod value;
 mod write;
 
@@ -25,6 +27,8 @@ mod testing;
 mod tests;
 #[cfg(test)]
 mod tests_access;
+#[cfg(test)]
+mod tests_broken;
 #[cfg(test)]
 mod tests_known;
 #[cfg(test)]
@@ -37,6 +41,7 @@ use super::{Batch, Change, Lines, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
+use broken::Broken;
 use config::{Credentials, Settings};
 use extras::Lookup;
 use hidden::Questions;
@@ -59,6 +64,7 @@ pub struct Odoo {
     known: Known,
     lookup: Lookup,
     questions: Questions,
+    broken: Broken,
     /// How often pages were halved because their rows are big.
     halved: AtomicU32,
     /// Ids of the countries that were written, by what they were called.
@@ -90,6 +96,7 @@ impl Odoo {
             known: Known::default(),
             lookup: Lookup::default(),
             questions: Questions::default(),
+            broken: Broken::default(),
             halved: AtomicU32::new(0),
             countries: Mutex::default(),
         })
@@ -97,10 +104,6 @@ impl Odoo {
 }
 
 impl Source for Odoo {
-    fn entities(&self) -> &[EntityType] {
-        &self.entities
-    }
-
     fn probe(&self) -> Result<Probe> {
         self.probe_server()
     }

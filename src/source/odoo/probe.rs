@@ -84,7 +84,7 @@ impl Odoo {
     /// is computed from moves, and an order has lines.
     fn sample(&self, entity: EntityType, meter: &Meter) -> Result<()> {
         let model = super::list::model(entity);
-        let fields = self.known.wanted_and_custom(&self.api, model, meter)?;
+        let fields = self.whole_fields(entity, meter)?;
         let page = self.page(model.name, &json!([]), &fields, 1, meter)?;
         self.extras(entity, &page.rows, meter).map(drop)
     }

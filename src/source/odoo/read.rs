@@ -2,6 +2,7 @@
 //! before it ended: nothing is lost or met twice whatever is created or deleted meanwhile.
 
 use super::api::Args;
+use super::broken::Whole;
 use super::lines::named_by;
 use super::list::{self, List, Satellite};
 use super::map;
@@ -11,7 +12,7 @@ use super::Odoo;
 use crate::core::{EntityType, Stub};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{is_too_big, Meter};
-use crate::source::{At, Batch, Content, Task};
+use crate::source::{At, Batch, Content, Task, Unreadable};
 use chrono::{DateTime, Utc};
 use serde_json::{json, Value};
 use std::sync::atomic::Ordering;
@@ -120,14 +121,18 @@ impl Odoo {
         if let Some(until) = until {
             domain.push(json!(["id", "<=", until]));
         }
-        let fields = self.fields(list, task.content, meter)?;
         let most = self.page_size(list, task.content);
-        let page = self.page(list.model(), &json!(domain), &fields, most, meter)?;
-        let last = last_id(&page.rows, after)?;
+        let Whole {
+            page,
+            last,
+            unreadable,
+        } = self.read_page(list, task.content, &json!(domain), most, meter)?;
+        let last = last_id(&page.rows, after)?.max(last.unwrap_or(0));
         let mut batch = match list {
             List::Records(entity) => self.batch(*entity, task.content, &page.rows, meter)?,
             List::Satellite(entity, satellite) => self.led_to(*entity, satellite, task, &page.rows, meter)?,
         };
+        batch.unreadable.extend(unreadable);
         batch.server_time = page.server_time;
         batch.end = !page.full || until.is_some_and(|until| last >= until);
         if !batch.end {
@@ -138,17 +143,41 @@ impl Odoo {
         Ok(batch)
     }
 
+    /// A page of a listing.
+    fn read_page(
+        &self,
+        list: &List,
+        content: Content,
+        domain: &Value,
+        most: u64,
+        meter: &Meter,
+    ) -> Result<Whole> {
+        if let (List::Records(entity), Content::Full) = (list, content) {
+            return self.whole_page(*entity, domain, most, meter);
+        }
+        let fields = self.fields(list, content, meter)?;
+        Ok(Whole {
+            page: self.page(list.model(), domain, &fields, most, meter)?,
+            last: None,
+            unreadable: Vec::new(),
+        })
+    }
+
     fn by_id(&self, entity: EntityType, task: &Task, ids: &[String], meter: &Meter) -> Result<Batch> {
         let list = List::Records(entity);
         let wanted: Vec<u64> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        let fields = self.fields(&list, task.content, meter)?;
         let domain = json!([["id", "in", wanted]]);
         let most = wanted.len() as u64;
-        let page = self.search_read(list.model(), &domain, &fields, most, meter)?;
+        let Whole { page, unreadable, .. } = self.read_page(&list, task.content, &domain, most, meter)?;
         let mut batch = self.batch(entity, task.content, &page.rows, meter)?;
         batch.server_time = page.server_time;
+        batch.unreadable.extend(unreadable);
         let met: Vec<u64> = page.rows.iter().filter_map(|row| reference(&row["id"])).collect();
-        let unmet: Vec<u64> = wanted.into_iter().filter(|id| !met.contains(id)).collect();
+        let broken = |id: &u64| batch.unreadable.iter().any(|unread| unread.id == id.to_string());
+        let unmet: Vec<u64> = wanted
+            .into_iter()
+            .filter(|id| !met.contains(id) && !broken(id))
+            .collect();
         batch.hidden = self.hidden(list.model(), unmet, meter)?;
         Ok(batch)
     }
@@ -161,8 +190,21 @@ impl Odoo {
             }
             Content::Full => {
                 let extras = self.extras(entity, rows, meter)?;
-                let records = rows.iter().map(|row| map::record(entity, row, &extras));
-                batch.records = records.collect::<Result<_>>()?;
+                batch.warnings = self.raising_fields(entity);
+                let withheld = self.withheld(entity);
+                for row in rows {
+                    let id = map::required_id(row)?;
+                    if let Some(reason) = extras.oddity(row) {
+                        batch.unreadable.push(Unreadable {
+                            id: id.to_string(),
+                            reason,
+                        });
+                        continue;
+                    }
+                    let mut record = map::record(entity, row, &extras)?;
+                    record.withheld.clone_from(&withheld);
+                    batch.records.push(record);
+                }
             }
         }
         Ok(batch)
@@ -220,10 +262,7 @@ impl Odoo {
         match (list, content) {
             (List::Satellite(_, satellite), _) => Ok(vec![satellite.link.to_owned()]),
             (List::Records(_), Content::Ids) => self.fields_of_stubs(list, meter),
-            (List::Records(entity), Content::Full) => {
-                let model = list::model(*entity);
-                Ok(self.known.wanted_and_custom(&self.api, model, meter)?)
-            }
+            (List::Records(entity), Content::Full) => self.whole_fields(*entity, meter),
         }
     }
 
@@ -263,7 +302,7 @@ impl Odoo {
     }
 
     /// Rows in ascending id order.
-    fn search_read(
+    pub(super) fn search_read(
         &self,
         model: &'static str,
         domain: &Value,

@@ -84,6 +84,8 @@ pub struct Table {
     pub hidden: Vec<u64>,
     /// The user has no access at all.
     pub denied: bool,
+    /// Fields that can't be computed, of these records.
+    pub raising: Vec<(&'static str, u64)>,
 }
 
 impl Table {
@@ -245,19 +247,23 @@ impl Table {
 
     fn fields(&self) -> Value {
         let rows = self.rows.iter().filter_map(Value::as_object);
-        let kind = |value: &Value| match value {
-            Value::Bool(true) => "boolean",
-            Value::Number(_) => "float",
-            Value::Array(_) => "many2one",
-            _ => "char",
-        };
-        let all = rows
-            .flatten()
-            .map(|(name, value)| (name.clone(), json!({"type": kind(value)})));
-        // the first row tells the types
         let mut fields = Map::new();
-        for (name, about) in all {
-            fields.entry(name).or_insert(about);
+        for (name, value) in rows.flatten() {
+            let is_date = |text: &str| text.len() == 19 && text.ends_with(":00") || name.ends_with("_date");
+            let kind = match value {
+                Value::Bool(true) => "boolean",
+                Value::Number(_) => "float",
+                Value::Array(pair) if pair.get(1).is_some_and(Value::is_string) => "many2one",
+                Value::Array(_) => "one2many",
+                Value::String(text) if is_date(text) => "datetime",
+                Value::String(_) => "char",
+                // tells nothing of the type
+                _ => "",
+            };
+            let known = fields.entry(name.clone()).or_insert_with(|| json!({"type": ""}));
+            if known["type"] == "" {
+                *known = json!({ "type": kind });
+            }
         }
         fields.insert("x_scan".to_owned(), json!({"type": "binary"}));
         Value::Object(fields)
@@ -319,6 +325,12 @@ impl Table {
         if let Some(unknown) = fields.iter().find(|name| !self.has(name)) {
             let message = format!("Invalid field '{unknown}' on '{}'", self.model);
             return Err(Failed(500, "builtins.ValueError", message));
+        }
+        let raises =
+            |(field, id): &(&str, u64)| fields.contains(field) && rows.iter().any(|row| row["id"] == *id);
+        if self.raising.iter().any(raises) {
+            let message = "float division by zero".to_owned();
+            return Err(Failed(500, "builtins.ZeroDivisionError", message));
         }
         let show = |row: &&Value| {
             let mut out = Map::new();

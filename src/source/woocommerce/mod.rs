@@ -84,10 +84,6 @@ impl WooCommerce {
 }
 
 impl Source for WooCommerce {
-    fn entities(&self) -> &[EntityType] {
-        &self.entities
-    }
-
     fn probe(&self) -> Result<Probe> {
         self.probe_shop()
     }
