@@ -428,7 +428,7 @@ mod tests {
             (
                 json!({}),
                 json!({"consumer_key": "ck_1", "consumer_secret": "cs_hidden", "pin": "1"}),
-                "pin",
+                "credentials",
             ),
         ] {
             let error = check(settings, &credentials).unwrap_err();

@@ -489,7 +489,11 @@ fn mistakes_are_named() {
             json!({"password": "hidden", "database": "lab"}),
             "login",
         ),
-        (json!({}), json!({"api_key": "hidden", "user": "me"}), "user"),
+        (
+            json!({}),
+            json!({"api_key": "hidden", "user": "me"}),
+            "credentials",
+        ),
     ] {
         let error = check(&base, settings, &credentials).unwrap_err();
         assert_eq!(error.code, Code::Invalid);
