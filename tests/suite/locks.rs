@@ -254,7 +254,9 @@ fn the_last_free_place_is_for_who_has_none() {
         assert!(told.contains("left to other organisations"), "{told}");
     }
     third.pull();
-    [&one, &two].map(ConnectedShop::recover);
+    for shop in [&one, &two] {
+        shop.recover();
+    }
     ones.into_iter()
         .chain(twos)
         .for_each(|call| drop(call.finish().unwrap()));
