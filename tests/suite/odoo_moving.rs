@@ -88,7 +88,7 @@ fn a_pull_goes_on_where_it_broke_off() {
     for version in VERSIONS {
         for entity in ["customers", "products", "sales"] {
             let mut erp = Erp::with(large(version), by_date());
-            erp.fault(entity, When::Nth(12), bug());
+            erp.fault(entity, When::From(12), bug());
             assert_eq!(sqlstate(erp.try_pull(entity)), "08P01");
             let first = erp.ledger(entity).len();
             assert!(first > 0, "no record was kept");

@@ -97,10 +97,14 @@ impl Odoo {
                     });
                 }
             };
+            // where nothing can be read at all, it is no matter of fields or records
+            let Ok(bare) = self.page(model, domain, &["id".to_owned()], most, meter) else {
+                return Err(error);
+            };
             let custom = fields.iter().filter(|name| is_custom(name)).cloned().collect();
             let raising = self.raising(model, domain, custom, most, meter)?;
             if raising.is_empty() {
-                return self.by_halves(model, domain, &fields, most, error, meter);
+                return self.by_halves(model, bare, &fields, error, meter);
             }
             self.broken.note(model, raising);
         }
@@ -140,15 +144,11 @@ impl Odoo {
     fn by_halves(
         &self,
         model: &'static str,
-        domain: &Value,
+        bare: Page,
         fields: &[String],
-        most: u64,
         error: Error,
         meter: &Meter,
     ) -> Result<Whole> {
-        let Ok(bare) = self.page(model, domain, &["id".to_owned()], most, meter) else {
-            return Err(error);
-        };
         let ids = bare
             .rows
             .iter()

@@ -93,6 +93,8 @@ pub enum When {
     Every(u64),
     /// Only the k-th.
     Nth(u64),
+    /// The k-th and all after it.
+    From(u64),
 }
 
 impl When {
@@ -102,6 +104,7 @@ impl When {
             Self::Next(n) => seen <= n,
             Self::Every(k) => k > 0 && seen.is_multiple_of(k),
             Self::Nth(k) => seen == k,
+            Self::From(k) => seen >= k,
         }
     }
 }
