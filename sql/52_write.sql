@@ -107,7 +107,7 @@ DECLARE
                          s.relation, s.key_match, s.org_match, s.live, CASE WHEN is_lockable THEN 'FOR UPDATE OF n' ELSE '' END);
     key text := CASE WHEN w.key_values IS NOT NULL
         THEN format('RETURN QUERY SELECT %s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place', w.key_values)
-        ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L', format('a new row of %s can''t get a key', l.relation),
+        ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L', format('a new row of %s can''t get a key', sync_relation_name(l.relation)),
                     'A key column is neither bound to a field nor has it a default.', 'Give the column a default, or bind it to a field.') END;
     -- where nothing but the key is bound, an update changes nothing
     assignments text := coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text))

@@ -108,7 +108,7 @@ fn a_table_that_gives_new_rows_no_key_says_so() {
         .unwrap_err();
     let error = error.as_db_error().unwrap();
     assert_eq!(error.code().code(), "55000", "{error:?}");
-    assert_eq!(error.message(), "a new row of app_clients can't get a key");
+    assert_eq!(error.message(), "a new row of public.app_clients can't get a key");
 }
 
 /// One trigger that refuses at once, and one at the end, both with codes that Postgres doesn't know.

@@ -6,7 +6,7 @@ use sync_sandbox::Version;
 
 use crate::shop::Shop;
 use crate::worker_shop::{refused, wait_for_workers, ConnectedShop};
-use sync_ext_tests::TestDb;
+use sync_ext_tests::{schema, TestDb};
 
 /// A view that fails as `crm.trouble` says, a table whose trigger does, and a role that owns both.
 const TABLES: &str = "
@@ -164,7 +164,7 @@ fn a_constraint_is_told_with_its_relation() {
     assert_eq!(error.code().code(), "23514", "{error:?}");
     assert_eq!(
         (error.schema(), error.table(), error.constraint()),
-        (Some("public"), Some("sync_run"), Some("never"))
+        (Some(schema().as_str()), Some("sync_run"), Some("never"))
     );
 }
 
