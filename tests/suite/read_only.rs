@@ -33,7 +33,7 @@ const READS: [(&str, &str); 21] = [
 ];
 
 /// The same for those that write or start a worker. `$org`, `$role` and `$pattern` stand for those of the test.
-const WRITES: [(&str, &str); 29] = [
+const WRITES: [(&str, &str); 30] = [
     ("sync_preview", "'woocommerce', 'customers', force_refresh => true"),
     ("sync_preview", "'woocommerce', 'orders'"),
     ("sync_verify", "'woocommerce', 'customers', repair => true"),
@@ -50,6 +50,7 @@ const WRITES: [(&str, &str); 29] = [
     ("sync_delta", ""),
     ("sync_full", ""),
     ("sync_scheduled", ""),
+    ("sync_settle_creation", "gen_random_uuid()"),
     ("sync_ingest_webhook", "'woocommerce', '{}', '{}'"),
     ("sync_apply", "'woocommerce', 'customers'"),
     ("sync_apply", "'woocommerce', 'all', dry_run => true"),
