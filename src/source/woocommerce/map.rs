@@ -4,7 +4,9 @@ pub(super) use super::map_order::order;
 pub(super) use super::map_product::{product, variation};
 pub(super) use super::value::{gmt, reference};
 
-use super::value::{object, put, put_all, put_custom, put_part, put_reference, put_time, text, Fields};
+use super::value::{
+    image, object, put, put_all, put_custom, put_part, put_reference, put_time, text, Fields,
+};
 use crate::core::{EntityType, Record};
 use crate::error::{Code, Error, Result};
 use serde_json::{json, Value};
@@ -92,7 +94,7 @@ pub(super) fn category(row: &Value) -> Result<Record> {
         &["name", "slug", "description", "display", "menu_order"],
     )?;
     put_reference(&mut out, "parent_external_id", &row["parent"])?;
-    put(&mut out, "image_url", &object(row, "image")?["src"])?;
+    put(&mut out, "image_url", &image(row)?["src"])?;
     Ok(Record::new(EntityType::Categories, id, out))
 }
 

@@ -2,8 +2,8 @@
 
 use super::map::{put_common, required_id};
 use super::value::{
-    elements, misfit, object, objects, put, put_all, put_list, put_reference, put_time, reference, scalar,
-    text, Fields,
+    elements, image, misfit, object, objects, put, put_all, put_list, put_reference, put_time, reference,
+    scalar, text, Fields,
 };
 use crate::core::{EntityType, Record};
 use crate::error::Result;
@@ -109,7 +109,7 @@ fn categories(row: &Value) -> Result<Vec<Value>> {
 /// A product has images, a variation has one.
 fn images(row: &Value) -> Result<Vec<Value>> {
     let mut all = objects(row, "images")?;
-    all.push(object(row, "image")?);
+    all.push(image(row)?);
     let sources = all
         .into_iter()
         .map(|image| scalar("the source of an image", &image["src"]));

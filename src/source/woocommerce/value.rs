@@ -145,13 +145,23 @@ pub(super) fn objects<'v>(row: &'v Value, name: &str) -> Result<Vec<&'v Value>> 
     }
 }
 
-/// A part of a record; null where there is none. PHP has one empty array, which it sends as a list.
+/// A part that every record has, with keys for its empty fields too; null where the version has none. An empty list or object
+/// is none: it would empty all of them.
 pub(super) fn object<'v>(row: &'v Value, name: &str) -> Result<&'v Value> {
     match &row[name] {
+        Value::Object(keys) if keys.is_empty() => Err(misfit(name, &row[name], "one with its fields")),
+        part @ (Value::Object(_) | Value::Null) => Ok(part),
+        other => Err(misfit(name, other, "an object")),
+    }
+}
+
+/// An image; null where there is none, whatever PHP has for that: no, an empty text or its one empty array.
+pub(super) fn image(row: &Value) -> Result<&Value> {
+    match &row["image"] {
         Value::Array(items) if items.is_empty() => Ok(&Value::Null),
         Value::String(text) if text.is_empty() => Ok(&Value::Null),
-        part @ (Value::Object(_) | Value::Null | Value::Bool(false)) => Ok(part),
-        other => Err(misfit(name, other, "an object")),
+        image @ (Value::Object(_) | Value::Null | Value::Bool(false)) => Ok(image),
+        other => Err(misfit("image", other, "an object")),
     }
 }
 
