@@ -3,7 +3,7 @@
 
 use postgres::{Client, NoTls};
 use serde_json::json;
-use sync_ext_tests::{sqlstate, TestDb};
+use sync_ext_tests::{schema, sqlstate, TestDb};
 use sync_sandbox::{Config, Version};
 use uuid::Uuid;
 
@@ -133,8 +133,9 @@ impl Scene {
             .batch_execute(&format!(
                 "CREATE SCHEMA crm AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA crm TO PUBLIC;
                  GRANT EXECUTE ON FUNCTION sync_caller(), sync_raw_org(), sync_current_org() TO PUBLIC;
-                 ALTER DATABASE {database} SET search_path = crm, public;
-                 INSERT INTO sync_customers (org_id, email) SELECT '{other}', n || '@example.com' FROM generate_series(1, 5) n"
+                 ALTER DATABASE {database} SET search_path = crm, public, {};
+                 INSERT INTO sync_customers (org_id, email) SELECT '{other}', n || '@example.com' FROM generate_series(1, 5) n",
+                schema()
             ))
             .unwrap();
         connect(&mut shop.root, other, "theirs", "woocommerce");
