@@ -53,10 +53,14 @@ install() {
   (
     flock 9
     make_tree
+    local extensions; extensions=$("$TREE/bin/pg_config" --sharedir)/extension
     # An upgrade script that the project no longer has must not stay.
-    rm -f "$("$TREE/bin/pg_config" --sharedir)/extension/sync_ext"[-.]*
+    rm -f "$extensions/sync_ext"[-.]*
     cd "$ROOT"
     cargo pgrx install --release "${PGRX_FEATURES[@]}" --pg-config "$(bindir)/pg_config"
+    scripts/upgrade.sh "$extensions"
+    # Earlier versions, which only the tests of upgrades create.
+    cp tests/upgrade/sync_ext--*.sql "$extensions/"
   ) 9>"$STATE/lock"
 }
 

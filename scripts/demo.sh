@@ -200,7 +200,7 @@ sql "SELECT sync_type, entity_type, status, records FROM sync_state ORDER BY 1, 
 expect "entity types of the ERP that are in sync" 8 "SELECT count(*) FROM sync_state WHERE sync_type = 'odoo' AND status = 'success'"
 
 heading "What happened is in the log"
-sql "SELECT activity_type, entity_type, status, record_count, round(duration_seconds, 1) AS seconds
+sql "SELECT activity_type, entity_type, status, record_count, round(duration_seconds::numeric, 1) AS seconds
 FROM sync_activity_log ORDER BY created_at;"
 
 heading "Done"

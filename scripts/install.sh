@@ -10,4 +10,5 @@ pgrx_env
 cd "$ROOT"
 sudo=()
 [ -w "$("$PGRX_PG_CONFIG_PATH" --pkglibdir)" ] || sudo=(--sudo)
-exec cargo pgrx install --release "${PGRX_FEATURES[@]}" "${sudo[@]}" --pg-config "$PGRX_PG_CONFIG_PATH"
+cargo pgrx install --release "${PGRX_FEATURES[@]}" "${sudo[@]}" --pg-config "$PGRX_PG_CONFIG_PATH"
+scripts/upgrade.sh "$("$PGRX_PG_CONFIG_PATH" --sharedir)/extension" "${sudo[@]/--/}"

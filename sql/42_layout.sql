@@ -342,10 +342,13 @@ END
 $$;
 COMMENT ON FUNCTION sync_local_records(int, uuid, text[]) IS 'Local records by their ids, whatever relation holds them.';
 
+-- Here and in all other blocks: an upgrade runs them again.
 DO $$
 BEGIN
     INSERT INTO sync_layout (id, entity, relation, tracking)
-    SELECT e.number, e.number, format('%s.%I', '@extschema@', e.local_table)::regclass, 'trigger' FROM sync_entity e;
+    SELECT e.number, e.number, format('%s.%I', '@extschema@', e.local_table)::regclass, 'trigger' FROM sync_entity e
+    ON CONFLICT DO NOTHING;
+    DELETE FROM sync_layout_column x USING sync_layout l WHERE l.id = x.layout AND l.bound_by IS NULL;
     INSERT INTO sync_layout_column
     SELECT l.id, row_number() OVER (PARTITION BY l.id ORDER BY x.purpose, x.position), x.purpose, x.field, x.kind, a.attname, a.attnum, a.atttypid, l.relation
     FROM sync_layout l
@@ -353,7 +356,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT 'field' AS purpose, f.position, f.field, f.kind, f.field AS column_name FROM sync_fields(e.name) f WHERE f.compared OR f.field IN ('custom', 'sync_type')
         UNION ALL VALUES ('key', 0, NULL, NULL, 'id'), ('org', 0, NULL, NULL, 'org_id')) x
-    JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = x.column_name;
-    PERFORM sync_generate_readers(l.id) FROM sync_layout l;
+    JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = x.column_name
+    WHERE l.bound_by IS NULL;
+    PERFORM sync_generate_readers(l.id) FROM sync_layout l WHERE l.bound_by IS NULL;
 END
 $$;

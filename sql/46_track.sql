@@ -279,6 +279,6 @@ COMMENT ON FUNCTION sync_place_triggers(int, regprocedure) IS 'Puts the tracking
 
 DO $$
 BEGIN
-    PERFORM sync_place_triggers(l.id, sync_generate_trigger(l.id)) FROM sync_layout l;
+    PERFORM sync_place_triggers(l.id, sync_generate_trigger(l.id)) FROM sync_layout l WHERE l.bound_by IS NULL;
 END
 $$;

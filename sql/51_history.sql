@@ -1,17 +1,22 @@
 -- What runs did to items: one row for each apply, delta, full and scheduled run.
 
+CREATE FUNCTION sync_count(n bigint) RETURNS int
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN n > 2147483647 THEN 2147483647 ELSE n END;
+COMMENT ON FUNCTION sync_count(bigint) IS 'A count as clients get it: drivers hand bigint over as text. At most 2,147,483,647.';
+
 CREATE TABLE sync_history (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
     sync_type text NOT NULL CHECK (sync_type IN ('manual', 'delta', 'full', 'scheduled')),
     status text NOT NULL CHECK (status IN ('completed', 'failed', 'partial_success')),
-    items_processed bigint NOT NULL DEFAULT 0 CHECK (items_processed >= 0),
-    items_created bigint NOT NULL DEFAULT 0 CHECK (items_created >= 0),
-    items_updated bigint NOT NULL DEFAULT 0 CHECK (items_updated >= 0),
-    items_deleted bigint NOT NULL DEFAULT 0 CHECK (items_deleted >= 0),
-    items_failed bigint NOT NULL DEFAULT 0 CHECK (items_failed >= 0),
-    duration_ms bigint NOT NULL DEFAULT 0 CHECK (duration_ms >= 0),
+    items_processed int NOT NULL DEFAULT 0 CHECK (items_processed >= 0),
+    items_created int NOT NULL DEFAULT 0 CHECK (items_created >= 0),
+    items_updated int NOT NULL DEFAULT 0 CHECK (items_updated >= 0),
+    items_deleted int NOT NULL DEFAULT 0 CHECK (items_deleted >= 0),
+    items_failed int NOT NULL DEFAULT 0 CHECK (items_failed >= 0),
+    duration_ms int NOT NULL DEFAULT 0 CHECK (duration_ms >= 0),
     metadata jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, id)

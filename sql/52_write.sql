@@ -252,6 +252,6 @@ COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[],
 
 DO $$
 BEGIN
-    PERFORM sync_generate_writer(l.id) FROM sync_layout l;
+    PERFORM sync_generate_writer(l.id) FROM sync_layout l WHERE l.bound_by IS NULL;
 END
 $$;

@@ -421,11 +421,11 @@ BEGIN
     FROM jsonb_to_recordset(outcome -> 'failures') AS f (id bigint, sqlstate text, message text, detail text)
     JOIN sync_record r ON r.org_id = org AND r.id = f.id;
     UPDATE sync_history h
-    SET items_processed = items_processed + cardinality(ids),
-        items_created = items_created + CASE class WHEN 'new' THEN (outcome ->> 'done')::bigint ELSE 0 END,
-        items_updated = items_updated + CASE class WHEN 'updated' THEN (outcome ->> 'done')::bigint ELSE 0 END,
-        items_deleted = items_deleted + CASE class WHEN 'deleted' THEN (outcome ->> 'done')::bigint ELSE 0 END,
-        items_failed = items_failed + jsonb_array_length(outcome -> 'failures')
+    SET items_processed = sync_count(items_processed::bigint + cardinality(ids)),
+        items_created = sync_count(items_created + CASE class WHEN 'new' THEN (outcome ->> 'done')::bigint ELSE 0 END),
+        items_updated = sync_count(items_updated + CASE class WHEN 'updated' THEN (outcome ->> 'done')::bigint ELSE 0 END),
+        items_deleted = sync_count(items_deleted + CASE class WHEN 'deleted' THEN (outcome ->> 'done')::bigint ELSE 0 END),
+        items_failed = sync_count(items_failed::bigint + jsonb_array_length(outcome -> 'failures'))
     WHERE h.org_id = org AND h.id = history;
     RETURN jsonb_build_object(
         'last', last, 'done', outcome -> 'done', 'kept', cardinality(kept),
@@ -442,7 +442,7 @@ COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, text, bigint, bigint, 
 CREATE FUNCTION sync_apply_end(org uuid, history uuid, status text, duration bigint, facts jsonb) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    UPDATE sync_history h SET status = sync_apply_end.status, duration_ms = duration, metadata = h.metadata || facts
+    UPDATE sync_history h SET status = sync_apply_end.status, duration_ms = sync_count(duration), metadata = h.metadata || facts
     WHERE h.org_id = org AND h.id = history;
 $$;
 COMMENT ON FUNCTION sync_apply_end(uuid, uuid, text, bigint, jsonb) IS 'Writes down how an apply ended.';

@@ -73,9 +73,9 @@ BEGIN
     END LOOP;
     INSERT INTO sync_history (org_id, sync_type, status, items_processed, items_created, items_updated, items_deleted, items_failed, duration_ms, metadata)
     VALUES (org, 'manual', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
-            (counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + kept,
-            (counts ->> 'delete')::bigint, (counts ->> 'update')::bigint, (counts ->> 'insert')::bigint, kept,
-            extract(epoch FROM clock_timestamp() - started) * 1000,
+            sync_count((counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + kept),
+            sync_count((counts ->> 'delete')::bigint), sync_count((counts ->> 'update')::bigint), sync_count((counts ->> 'insert')::bigint),
+            sync_count(kept), extract(epoch FROM clock_timestamp() - started) * 1000,
             jsonb_build_object('operation', 'undo', 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'refused', refused))
     RETURNING id INTO written;
     UPDATE sync_history x SET metadata = x.metadata || jsonb_build_object('undoneBy', written) WHERE x.org_id = org AND x.id = h.id;

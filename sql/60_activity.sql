@@ -12,8 +12,8 @@ CREATE TABLE sync_activity_log (
     status text,
     details jsonb NOT NULL DEFAULT '{}',
     error_message text,
-    record_count bigint,
-    duration_seconds numeric,
+    record_count int,
+    duration_seconds double precision,
     user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (created_at);

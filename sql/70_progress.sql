@@ -8,27 +8,27 @@ CREATE TABLE sync_progress (
     source_system text,
     status text NOT NULL DEFAULT 'running',
     phase text,
-    total_items bigint NOT NULL DEFAULT 0 CHECK (total_items >= 0),
-    processed_count bigint NOT NULL DEFAULT 0 CHECK (processed_count >= 0),
-    failed_count bigint NOT NULL DEFAULT 0 CHECK (failed_count >= 0),
-    skipped_count bigint NOT NULL DEFAULT 0 CHECK (skipped_count >= 0),
+    total_items int NOT NULL DEFAULT 0 CHECK (total_items >= 0),
+    processed_count int NOT NULL DEFAULT 0 CHECK (processed_count >= 0),
+    failed_count int NOT NULL DEFAULT 0 CHECK (failed_count >= 0),
+    skipped_count int NOT NULL DEFAULT 0 CHECK (skipped_count >= 0),
     current_item text,
     initiated_by text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
     started_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     completed_at timestamptz,
-    elapsed_seconds numeric NOT NULL DEFAULT 0,
-    speed_items_per_min numeric,
-    eta_seconds numeric,
-    percent_complete numeric NOT NULL DEFAULT 0,
+    elapsed_seconds double precision NOT NULL DEFAULT 0,
+    speed_items_per_min double precision,
+    eta_seconds double precision,
+    percent_complete double precision NOT NULL DEFAULT 0,
     -- the moving window of the speed: where it began and where the next one will
     window_started_at timestamptz,
-    window_count bigint,
+    window_count int,
     next_window_at timestamptz,
-    next_window_count bigint,
+    next_window_count int,
     PRIMARY KEY (org_id, id),
     UNIQUE (org_id, sync_id),
-    CONSTRAINT sync_progress_counts CHECK (processed_count + failed_count + skipped_count <= total_items)
+    CONSTRAINT sync_progress_counts CHECK (processed_count::bigint + failed_count + skipped_count <= total_items)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE sync_progress IS 'How far each run is. Apps may insert and update rows themselves; a trigger computes elapsed time, speed, ETA and percent.';
 COMMENT ON COLUMN sync_progress.speed_items_per_min IS 'Over the last 15 to 30 seconds, so that an ETA follows a slowdown.';
@@ -49,12 +49,11 @@ BEGIN
     IF greatest(length(NEW.sync_id), length(NEW.entity_type), length(NEW.source_system), length(NEW.status), length(NEW.phase),
                 length(NEW.initiated_by)) > 255
        OR length(NEW.current_item) > 10000
-       OR greatest(NEW.processed_count, NEW.failed_count, NEW.skipped_count) > 3000000000000000000
        OR NOT (isfinite(NEW.started_at) AND isfinite(NEW.updated_at) AND isfinite(coalesce(NEW.completed_at, moment))) THEN
         RAISE EXCEPTION 'progress "%" is out of bounds', left(NEW.sync_id, 50) USING ERRCODE = '22023',
-            DETAIL = 'Texts have up to 255 characters, current_item 10,000; counts go to 3,000,000,000,000,000,000; times are finite.';
+            DETAIL = 'Texts have up to 255 characters, current_item 10,000; times are finite.';
     END IF;
-    done := NEW.processed_count + NEW.failed_count + NEW.skipped_count;
+    done := NEW.processed_count::bigint + NEW.failed_count + NEW.skipped_count;
     IF TG_OP = 'UPDATE' AND NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at THEN
         NEW.updated_at := moment;
     END IF;
@@ -75,9 +74,9 @@ BEGIN
         NEW.completed_at := moment;
     END IF;
     seconds := extract(epoch FROM coalesce(NEW.completed_at, moment) - NEW.started_at);
-    NEW.elapsed_seconds := greatest(0, round(seconds::numeric, 3));
+    NEW.elapsed_seconds := greatest(0, round(seconds * 1000) / 1000);
     NEW.percent_complete := CASE
-        WHEN NEW.total_items > 0 THEN round(100.0 * done / NEW.total_items, 2)
+        WHEN NEW.total_items > 0 THEN round(10000 * done / NEW.total_items::double precision) / 100
         WHEN NEW.completed_at IS NOT NULL AND NEW.status NOT IN ('failed', 'interrupted', 'cancelled') THEN 100
         ELSE 0 END;
     -- two anchors, moved on every 15 s, make a window of 15 to 30 s
@@ -85,16 +84,16 @@ BEGIN
         NEW.window_started_at := NEW.next_window_at;
         NEW.window_count := NEW.next_window_count;
         NEW.next_window_at := moment;
-        NEW.next_window_count := done;
+        NEW.next_window_count := least(done, 2147483647);
     END IF;
     IF NEW.completed_at IS NOT NULL THEN
-        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60.0 * done / seconds)::numeric, 2) END;
+        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round(6000 * done / seconds) / 100 END;
         NEW.eta_seconds := 0;
     ELSE
         seconds := extract(epoch FROM moment - NEW.window_started_at);
-        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round((60.0 * greatest(0, done - NEW.window_count) / seconds)::numeric, 2) END;
+        NEW.speed_items_per_min := CASE WHEN seconds > 0 THEN round(6000 * greatest(0, done - NEW.window_count) / seconds) / 100 END;
         NEW.eta_seconds := CASE WHEN NEW.speed_items_per_min > 0
-                                THEN round(60.0 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min, 1) END;
+                                THEN round(600 * greatest(0, NEW.total_items - done) / NEW.speed_items_per_min) / 10 END;
         -- at a speed of next to nothing, that is no time to tell anybody
         IF NEW.eta_seconds > 31557600 THEN
             NEW.eta_seconds := NULL;
@@ -141,7 +140,7 @@ SELECT p.sync_id, p.entity_type, p.source_system, p.status, p.phase,
        p.processed_count || ' / ' || p.total_items AS items,
        p.failed_count AS failed, p.skipped_count AS skipped,
        p.speed_items_per_min AS per_minute,
-       CASE WHEN p.eta_seconds <= 31557600 THEN make_interval(secs => round(p.eta_seconds)::double precision) END AS eta,
+       CASE WHEN p.eta_seconds <= 31557600 THEN make_interval(secs => round(p.eta_seconds)) END AS eta,
        date_trunc('second', coalesce(p.completed_at, clock_timestamp()) - p.started_at) AS elapsed,
        p.current_item, p.started_at, p.updated_at, p.org_id
 FROM sync_progress p

@@ -16,9 +16,9 @@ SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
        open.new, open.updated, open.deleted, open.ambiguous,
        m.checkpoint IS NOT NULL AS resumable,
        run.pid,
-       (SELECT count(*) FROM sync_webhook_delivery w
+       (SELECT sync_count(count(*)) FROM sync_webhook_delivery w
         WHERE w.org_id = c.org_id AND w.connector = c.number AND w.entity = e.number AND w.status = 'noted') AS hints,
-       (SELECT count(*) FROM jsonb_object_keys(m.unreadable)) AS unreadable
+       (SELECT sync_count(count(*)) FROM jsonb_object_keys(m.unreadable)) AS unreadable
 FROM integration_connector c
 CROSS JOIN LATERAL unnest(sync_connector_entities(c.kind, c.settings)) WITH ORDINALITY AS t (entity_type, place)
 JOIN sync_entity e ON e.name = t.entity_type
@@ -29,10 +29,10 @@ LEFT JOIN LATERAL (
       AND r.kind IN ('pull', 'preview') AND r.status = 'running' AND sync_worker_alive(r.pid)
     LIMIT 1) run ON true
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE r.change = 'new') AS new,
-           count(*) FILTER (WHERE r.change = 'updated') AS updated,
-           count(*) FILTER (WHERE r.change = 'deleted') AS deleted,
-           count(*) FILTER (WHERE r.change = 'ambiguous') AS ambiguous
+    SELECT sync_count(count(*) FILTER (WHERE r.change = 'new')) AS new,
+           sync_count(count(*) FILTER (WHERE r.change = 'updated')) AS updated,
+           sync_count(count(*) FILTER (WHERE r.change = 'deleted')) AS deleted,
+           sync_count(count(*) FILTER (WHERE r.change = 'ambiguous')) AS ambiguous
     FROM sync_record r
     WHERE r.org_id = c.org_id AND r.connector = c.number AND r.entity = e.number AND r.change IS NOT NULL) open
 WHERE c.org_id = (SELECT sync_current_org())

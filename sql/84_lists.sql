@@ -198,7 +198,7 @@ CREATE TRIGGER sync_list_touch BEFORE UPDATE ON sync_list
 
 CREATE FUNCTION sync_list_add_from_pattern(pattern_id uuid, sync_type text, entity_type text, target_platform text DEFAULT 'local',
                                            sync_mode text DEFAULT 'delta', priority int DEFAULT 0,
-                                           schedule_interval interval DEFAULT '1 hour') RETURNS bigint
+                                           schedule_interval interval DEFAULT '1 hour') RETURNS int
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -208,7 +208,7 @@ DECLARE
     c integration_connector := sync_connector_of(org, sync_list_add_from_pattern.sync_type);
     e sync_entity := sync_entity_of(sync_list_add_from_pattern.entity_type);
     f sync_filter := sync_parse_filter(pattern.filter_config);
-    added bigint;
+    added int;
 BEGIN
     PERFORM sync_filter_fits(f, e);
     INSERT INTO sync_list (org_id, item_type, source_platform, target_platform, source_id, target_id, sync_mode, priority,

@@ -6,6 +6,8 @@
 DO $$
 DECLARE
     c record;
+    bound text;
+    term text;
     longest int;
 BEGIN
     FOR c IN
@@ -18,15 +20,18 @@ BEGIN
         CASE c.type
             WHEN 'text' THEN
                 longest := CASE c.name WHEN 'description' THEN 10000 ELSE 255 END;
-                EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (length(%I) <= %s)',
-                               c.relation, format('%s_up_to_%s_characters', c.name, longest), c.name, longest);
+                bound := format('%s_up_to_%s_characters', c.name, longest);
+                term := format('length(%I) <= %s', c.name, longest);
             WHEN 'timestamp with time zone' THEN
                 -- a preview may be kept for good, and entries of any time find a place in the log: nothing is made from their dates
                 CONTINUE WHEN c.name = 'expires_at' OR c.relation = 'sync_activity_log'::regclass;
-                EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (isfinite(%I))', c.relation, c.name || '_is_finite', c.name);
+                bound := c.name || '_is_finite';
+                term := format('isfinite(%I)', c.name);
             ELSE
                 CONTINUE;
         END CASE;
+        CONTINUE WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.relation AND k.conname = bound);
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', c.relation, bound, term);
     END LOOP;
 END
 $$;

@@ -1,6 +1,7 @@
 -- Row-level security on every table, and nothing for PUBLIC.
 
 -- One line per part of the extension: tables that are read, tables that are written too, and functions.
+DELETE FROM sync_privilege;
 INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
 SELECT g.level, g.kind, name, privilege
 FROM (VALUES
@@ -13,7 +14,7 @@ FROM (VALUES
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{saved_search_patterns,sync_list}'),
-    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
+    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_count,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
     ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain}'),
     ('read', 'function', '{EXECUTE}', '{sync_preview,compute_delta,detect_customer_delta,detect_product_delta,detect_order_delta}'),
     ('read', 'function', '{EXECUTE}', '{sync_pattern_preview,sync_category_tree}'),
@@ -28,6 +29,7 @@ FROM (VALUES
 DO $$
 DECLARE
     t regclass;
+    given name;
 BEGIN
     FOR t IN
         SELECT c.oid FROM pg_class c
@@ -37,6 +39,9 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t);
         IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t AND a.attname = 'org_id') AND t <> 'sync_access'::regclass THEN
+            FOR given IN SELECT p.polname FROM pg_policy p WHERE p.polrelid = t LOOP
+                EXECUTE format('DROP POLICY %I ON %s', given, t);
+            END LOOP;
             -- the sub-select makes the planner ask once per statement, not once per row
             EXECUTE format('CREATE POLICY sync_read ON %s FOR SELECT USING (org_id = (SELECT sync_current_org()))', t);
             EXECUTE format('CREATE POLICY sync_insert ON %s FOR INSERT WITH CHECK (org_id = (SELECT sync_writable_org()))', t);
@@ -49,25 +54,29 @@ END
 $$;
 
 -- Whatever the creating role's default privileges gave away: TRUNCATE asks no policy, and who may write a connector's
--- base_url gets its credentials sent.
+-- base_url gets its credentials sent. What was there before an upgrade holds what somebody has given on purpose.
 DO $$
 DECLARE
     o record;
+    known oid[] := '{}';
 BEGIN
+    IF to_regclass('pg_temp.sync_ext_before') IS NOT NULL THEN
+        known := ARRAY(SELECT b.objid FROM pg_temp.sync_ext_before b);
+    END IF;
     FOR o IN
         SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass AS target, a.grantee
         FROM pg_depend d
         JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
         JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'p', 'v', 'S'),
              aclexplode(c.relacl) a
-        WHERE d.deptype = 'e' AND a.grantee <> c.relowner
+        WHERE d.deptype = 'e' AND a.grantee <> c.relowner AND c.oid <> ALL (known)
         UNION
         SELECT 'FUNCTION ' || p.oid::regprocedure, a.grantee
         FROM pg_depend d
         JOIN pg_extension x ON x.oid = d.refobjid AND x.extname = 'sync_ext'
         JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid,
              aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-        WHERE d.deptype = 'e' AND a.grantee <> p.proowner
+        WHERE d.deptype = 'e' AND a.grantee <> p.proowner AND p.oid <> ALL (known)
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', o.target,
                        CASE o.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o.grantee)) END);

@@ -1,9 +1,9 @@
 //! Sync lists: pages of items, their targets, what is about to be written, and how it went.
 
 use super::run::RunKey;
-use super::{row, run};
+use super::{counted, row, run};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sync_engine::core::EntityType;
 use sync_engine::error::Result;
@@ -68,12 +68,22 @@ pub struct History<'a> {
     pub user_id: Option<&'a str>,
     pub sync_type: &'a str,
     pub status: &'a str,
+    #[serde(serialize_with = "as_counted")]
     pub items_processed: u64,
+    #[serde(serialize_with = "as_counted")]
     pub items_created: u64,
+    #[serde(serialize_with = "as_counted")]
     pub items_updated: u64,
+    #[serde(serialize_with = "as_counted")]
     pub items_failed: u64,
+    #[serde(serialize_with = "as_counted")]
     pub duration_ms: u64,
     pub metadata: Value,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference
+fn as_counted<S: Serializer>(n: &u64, out: S) -> std::result::Result<S::Ok, S::Error> {
+    out.serialize_i32(counted(*n))
 }
 
 /// How many items a run will find.
@@ -241,7 +251,7 @@ pub fn begin_progress(key: &RunKey, entity: &str, total: u64) -> Result<()> {
             key.org.as_str().into(),
             key.sync_id.as_str().into(),
             entity.into(),
-            (total as i64).into(),
+            counted(total).into(),
             key.user_id.as_deref().into(),
         ],
     )
@@ -257,9 +267,9 @@ pub fn progress(key: &RunKey, well: u64, failed: u64, skipped: u64) -> Result<()
         &[
             key.org.as_str().into(),
             key.sync_id.as_str().into(),
-            (well as i64).into(),
-            (failed as i64).into(),
-            (skipped as i64).into(),
+            counted(well).into(),
+            counted(failed).into(),
+            counted(skipped).into(),
         ],
     )?;
     run(

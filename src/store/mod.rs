@@ -83,14 +83,20 @@ pub fn set(sql: &str) -> Result<()> {
     run(sql, &[])
 }
 
-/// Points the session's search path at the extension's schema; false where the extension is not there.
-pub fn use_extension_schema() -> Result<bool> {
+/// Points the session's search path at the extension's schema; the version that the database has of it, None where it is not
+/// there.
+pub fn use_extension_schema() -> Result<Option<String>> {
     let found = json(
-        "SELECT to_json(set_config('search_path', format('pg_catalog, %I, pg_temp', n.nspname), false))::text
+        "SELECT json_build_array(x.extversion, set_config('search_path', format('pg_catalog, %I, pg_temp', n.nspname), false))::text
          FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'sync_ext'",
         &[],
     )?;
-    Ok(found.is_some())
+    Ok(found.and_then(|row| row[0].as_str().map(str::to_owned)))
+}
+
+/// A count as tables hold it: drivers hand bigint over as text.
+fn counted(n: u64) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 fn internal(e: impl std::fmt::Display) -> Error {

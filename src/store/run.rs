@@ -1,6 +1,6 @@
 //! Runs: limits, progress, the log, and how a pull is remembered.
 
-use super::{internal, json, row, run, run_kept, webhook};
+use super::{counted, internal, json, row, run, run_kept, webhook};
 use crate::worker::lock::{Lock, ROOM};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -138,8 +138,8 @@ pub fn progress(key: &RunKey, phase: &str, total: u64, processed: u64, item: &st
             key.org.as_str().into(),
             key.sync_id.as_str().into(),
             phase.into(),
-            (total as i64).into(),
-            (processed as i64).into(),
+            counted(total).into(),
+            counted(processed).into(),
             item.into(),
         ],
     )?;
@@ -225,7 +225,7 @@ fn log(key: &RunKey, status: &str, details: &Value, error: Option<&str>, count: 
             status.into(),
             details.to_string().into(),
             error.into(),
-            (count as i64).into(),
+            counted(count).into(),
             key.user_id.as_deref().into(),
         ],
     )
@@ -314,7 +314,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
          SET sync_status = CASE WHEN $11::jsonb = '{}' THEN 'success' ELSE 'partial' END, checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
              hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb, unreadable = $11::jsonb,
-             last_sync_count = (SELECT count(*) FROM sync_record r
+             last_sync_count = (SELECT sync_count(count(*)) FROM sync_record r
                                 WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
                                   AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
              updated_at = now()
@@ -328,7 +328,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
             pulled.full.into(),
             key.connector.into(),
             (entity as i16).into(),
-            (pulled.hidden as i64).into(),
+            counted(pulled.hidden).into(),
             pulled.lines.map(Value::to_string).into(),
             serde_json::to_string(pulled.unshown).map_err(internal)?.into(),
             serde_json::to_string(pulled.unreadable).map_err(internal)?.into(),

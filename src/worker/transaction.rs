@@ -10,6 +10,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use sync_engine::error::{Code, Error, Result};
 
+/// Of this library.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Longest wait for a lock: one that the waiting caller holds itself is a deadlock Postgres can't see.
 const PATIENT: &str = "SELECT set_config('lock_timeout', '5s', true)";
 const RELAXED: &str =
@@ -111,15 +114,19 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         .execute()
 }
 
-/// Points the search path at the extension's schema. Fails when the extension was dropped meanwhile.
+/// Points the search path at the extension's schema. Fails when the extension was dropped meanwhile, and where the database
+/// has another version of it than the library that the server has loaded.
 pub fn use_extension_schema() -> Result<()> {
-    short(|| {
-        if store::use_extension_schema()? {
-            return Ok(());
-        }
-        Err(
+    short(|| match store::use_extension_schema()?.as_deref() {
+        Some(VERSION) => Ok(()),
+        Some(other) => Err(Error::new(
+            Code::NotReady,
+            format!("the database has sync_ext {other}, the server {VERSION}"),
+        )
+        .hint("ALTER EXTENSION sync_ext UPDATE, as a superuser.")),
+        None => Err(
             Error::new(Code::NotFound, "the extension sync_ext is not there (any more)")
                 .hint("If it was created in this transaction, commit first."),
-        )
+        ),
     })
 }

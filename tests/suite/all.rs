@@ -40,7 +40,7 @@ fn state(client: &mut Client, entity: &str) -> String {
 
 /// What the table itself says.
 #[track_caller]
-fn metadata(client: &mut Client, entity: &str) -> (String, Option<String>, bool, bool, i64) {
+fn metadata(client: &mut Client, entity: &str) -> (String, Option<String>, bool, bool, i32) {
     let sql = "SELECT sync_status, error_message, checkpoint IS NOT NULL, last_sync_timestamp IS NOT NULL, last_sync_count
                FROM sync_metadata WHERE sync_type = 'woocommerce' AND data_type = $1";
     let row = client.query_one(sql, &[&entity]).unwrap();

@@ -18,8 +18,8 @@ fn completes(shop: &ConnectedShop) {
     assert!(before < RECORDS, "it was over before it could be interrupted");
     let history = "SELECT status, items_created FROM sync_history ORDER BY created_at DESC LIMIT 1";
     let row = shop.client().query_one(history, &[]).unwrap();
-    let (status, created): (String, i64) = (row.get(0), row.get(1));
-    assert_eq!((status.as_str(), created), ("partial_success", before));
+    let (status, created): (String, i32) = (row.get(0), row.get(1));
+    assert_eq!((status.as_str(), i64::from(created)), ("partial_success", before));
     let done: Value = shop.client().query_one(APPLY, &[]).unwrap().get(0);
     assert_eq!(done["created"], RECORDS - before, "{done}");
     assert_eq!(local(shop.db), RECORDS);

@@ -7,6 +7,8 @@ use serde_json::Value;
 use sync_ext_tests::TestDb;
 use uuid::Uuid;
 
+use crate::contract_app::text;
+
 /// What each record says and is compared by, by id.
 pub type Facts = BTreeMap<String, Vec<String>>;
 
@@ -76,10 +78,8 @@ impl Connected {
     /// One number of a statement for the organisation.
     #[track_caller]
     pub fn number(&mut self, sql: &str) -> i64 {
-        self.sql
-            .query_one(sql, &[])
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
-            .get(0)
+        let value = text(&mut self.sql, sql);
+        value.parse().unwrap_or_else(|_| panic!("{sql}: {value}"))
     }
 
     /// What the ledger holds of an entity type, told by parent and content; each record once.

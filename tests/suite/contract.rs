@@ -101,6 +101,39 @@ fn tables_have_the_columns_that_apps_use() {
     }
 }
 
+/// Drivers of JavaScript hand bigint and numeric over as text. What is exact stays so: money, quantities, ids of the ledger.
+#[test]
+fn what_clients_count_with_comes_as_numbers() {
+    let db = TestDb::new();
+    let texts = db.psql(
+        "SELECT c.oid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, -1)
+         FROM (SELECT DISTINCT object_name FROM sync_privilege WHERE object_kind = 'table') v
+         JOIN pg_class c ON c.relname = v.object_name AND c.relnamespace = 'schema'::regnamespace
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE a.atttypid IN ('bigint'::regtype, 'numeric'::regtype)
+           AND c.relname NOT IN (SELECT e.local_table FROM sync_entity e)
+         UNION ALL
+         SELECT p.proname || ' ' || format_type(t.type, -1)
+         FROM (SELECT DISTINCT object_name FROM sync_privilege WHERE object_kind = 'function') v
+         JOIN pg_proc p ON p.proname = v.object_name AND p.pronamespace = 'schema'::regnamespace,
+         LATERAL (SELECT p.prorettype AS type UNION ALL
+                  SELECT x.type FROM unnest(p.proallargtypes, p.proargmodes) AS x (type, mode) WHERE x.mode IN ('o', 'b', 't')) t
+         WHERE t.type IN ('bigint'::regtype, 'numeric'::regtype)
+         ORDER BY 1"
+            .replace("schema", &schema())
+            .as_str(),
+    );
+    assert_eq!(texts, "sync_apply_failure.id bigint\nsync_record.id bigint");
+}
+
+/// A count has no end, but a column has: it stands still there.
+#[test]
+fn a_count_beyond_an_int_is_the_greatest_int() {
+    let db = TestDb::new();
+    let counts = "SELECT array_agg(sync_count(n)) FROM unnest('{0,2147483647,2147483648,9223372036854775807,NULL}'::bigint[]) n";
+    assert_eq!(db.psql(counts), "{0,2147483647,2147483647,2147483647,NULL}");
+}
+
 #[test]
 fn every_key_of_an_organisations_table_holds_the_organisation() {
     let db = TestDb::new();
@@ -144,10 +177,10 @@ fn the_statements_of_the_design_run_as_they_are_printed() {
     let updated = app
         .query_one(
             "UPDATE sync_progress SET processed_count = $1, failed_count = $2, current_item = $3, updated_at = NOW() WHERE org_id = $4 AND sync_id = $5 RETURNING *;",
-            &[&2500i64, &10i64, &"Ada", &org, &"run-1"],
+            &[&2500i32, &10i32, &"Ada", &org, &"run-1"],
         )
         .unwrap();
-    assert_eq!(updated.get::<_, i64>("processed_count"), 2500);
+    assert_eq!(updated.get::<_, i32>("processed_count"), 2500);
     assert_eq!(updated.get::<_, &str>("status"), "running");
     assert_eq!(updated.get::<_, &str>("initiated_by"), "user-7");
 

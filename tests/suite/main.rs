@@ -85,6 +85,7 @@ mod shop;
 mod smoke;
 mod state;
 mod sync_list;
+mod upgrade;
 mod webhook;
 mod webhook_faults;
 mod worker_cancel;

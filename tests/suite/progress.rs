@@ -35,7 +35,7 @@ fn an_update_returns_what_is_computed() {
     let row = app
         .query_one(
             "UPDATE sync_progress SET processed_count = 45, failed_count = 3, skipped_count = 2 WHERE sync_id = 'run'
-             RETURNING percent_complete::float8, elapsed_seconds::float8, speed_items_per_min::float8, eta_seconds::float8, status",
+             RETURNING percent_complete, elapsed_seconds, speed_items_per_min, eta_seconds, status",
             &[],
         )
         .unwrap();
@@ -61,7 +61,7 @@ fn what_would_take_for_ever_has_no_eta() {
     let set = "UPDATE sync_progress SET started_at = now() - interval '100 min', window_started_at = NULL, processed_count = ";
     let seen = "SELECT concat_ws(' ', p.speed_items_per_min, coalesce(p.eta_seconds::text, 'none'), coalesce(l.eta::text, 'none'))
                 FROM sync_progress p, sync_progress_live l";
-    for (done, shown) in [("0", "0.00 none none"), ("1", "0.01 none none")] {
+    for (done, shown) in [("0", "0 none none"), ("1", "0.01 none none")] {
         app.batch_execute(&format!("{set}{done}")).unwrap();
         assert_eq!(text(&mut app, seen), shown);
     }
@@ -88,7 +88,7 @@ fn an_eta_follows_a_slowdown() {
     )
     .unwrap();
     let eta: f64 = app
-        .query_one("SELECT eta_seconds::float8 FROM sync_progress", &[])
+        .query_one("SELECT eta_seconds FROM sync_progress", &[])
         .unwrap()
         .get(0);
     assert!(
@@ -108,7 +108,7 @@ fn the_window_moves_on() {
     )
     .unwrap();
     let speed: f64 = app
-        .query_one("SELECT speed_items_per_min::float8 FROM sync_progress", &[])
+        .query_one("SELECT speed_items_per_min FROM sync_progress", &[])
         .unwrap()
         .get(0);
     assert!(
@@ -130,7 +130,7 @@ fn reaching_the_total_completes_a_row_and_logs_it_once() {
         &mut app,
         "SELECT concat_ws(' ', status, percent_complete, eta_seconds, completed_at IS NOT NULL) FROM sync_progress",
     );
-    assert_eq!(row, "completed 100.00 0 t");
+    assert_eq!(row, "completed 100 0 t");
     app.batch_execute(
         "UPDATE sync_progress SET current_item = 'again', updated_at = now();
          UPDATE sync_progress SET processed_count = 10",
@@ -150,11 +150,11 @@ fn a_row_that_is_taken_up_again_is_no_longer_complete() {
     app.batch_execute("UPDATE sync_progress SET status = 'running', processed_count = 4")
         .unwrap();
     let row = "SELECT concat_ws(' ', status, percent_complete, completed_at IS NULL) FROM sync_progress";
-    assert_eq!(text(&mut app, row), "running 40.00 t");
+    assert_eq!(text(&mut app, row), "running 40 t");
     app.batch_execute("UPDATE sync_progress SET processed_count = 10")
         .unwrap();
     let row = "SELECT concat_ws(' ', status, percent_complete, completed_at IS NULL) FROM sync_progress";
-    assert_eq!(text(&mut app, row), "completed 100.00 f");
+    assert_eq!(text(&mut app, row), "completed 100 f");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn the_bar_is_full_at_the_end_only_and_never_fails() {
     assert_eq!(text(&mut app, bar), "[####################] 100 %");
     app.batch_execute(
         "DELETE FROM sync_progress;
-         INSERT INTO sync_progress (sync_id, entity_type, total_items, started_at) VALUES ('run', 'customers', 9000000000000000000, now() - interval '1 year');
+         INSERT INTO sync_progress (sync_id, entity_type, total_items, started_at) VALUES ('run', 'customers', 2147483647, now() - interval '1 year');
          UPDATE sync_progress SET processed_count = 600",
     )
     .unwrap();

@@ -20,7 +20,7 @@ fn a_pull_fills_progress_activity_and_run() {
     );
     assert_eq!(
         progress,
-        "customers woocommerce completed done 250 250 100.00 t 0"
+        "customers woocommerce completed done 250 250 100 t 0"
     );
     let logged = "SELECT concat_ws(' ', l.activity_type, l.status, l.entity_type, l.record_count, l.details ->> 'inserted', l.duration_seconds > 0,
                                    l.sync_id = r.sync_id, r.status, r.kind)

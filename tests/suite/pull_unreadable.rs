@@ -6,7 +6,7 @@ use sync_sandbox::{ListFault, Version};
 use crate::shop::{small, Shop};
 
 #[track_caller]
-fn state(shop: &mut Shop, entity: &str) -> (String, i64) {
+fn state(shop: &mut Shop, entity: &str) -> (String, i32) {
     let row = shop.sql.query_one(
         "SELECT status, unreadable FROM sync_state WHERE sync_type = 'woocommerce' AND entity_type = $1",
         &[&entity],

@@ -8,10 +8,11 @@ use sync_ext_tests::{Server, TestDb};
 use crate::worker_shop::*;
 
 /// A call of every function that reads, and of nothing else.
-const READS: [(&str, &str); 22] = [
+const READS: [(&str, &str); 23] = [
     ("sync_current_org", ""),
     ("sync_writable_org", ""),
     ("sync_worker_alive", "1"),
+    ("sync_count", "1"),
     ("sync_kind_entities", "'woocommerce'"),
     ("sync_connector_entities", "'woocommerce', '{}'"),
     ("sync_binding_problem", "1::smallint"),

@@ -227,6 +227,7 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_role_has",
         "sync_level_rank",
         "sync_worker_alive",
+        "sync_count",
         "sync_fingerprint",
         "sync_row_fingerprint",
         "sync_match_key",

@@ -16,7 +16,7 @@ fn states(shop: &mut Shop) -> Vec<Row> {
         "SELECT entity_type, status, records, new, updated, deleted, ambiguous, resumable FROM sync_state",
         &[],
     );
-    let numbers = |row: &postgres::Row| [2, 3, 4, 5, 6].map(|at| row.get::<_, i64>(at));
+    let numbers = |row: &postgres::Row| [2, 3, 4, 5, 6].map(|at| i64::from(row.get::<_, i32>(at)));
     rows.unwrap()
         .iter()
         .map(|row| (row.get(0), row.get(1), numbers(row), row.get(7)))
@@ -155,7 +155,7 @@ fn an_apply_says_nothing_of_the_last_pull_and_reads_no_hint() {
             &[&org],
         )
         .unwrap();
-    let of_customers = |shop: &mut Shop| -> (String, i64) {
+    let of_customers = |shop: &mut Shop| -> (String, i32) {
         let row = shop.sql.query_one(
             "SELECT status, hints FROM sync_state WHERE entity_type = 'customers'",
             &[],

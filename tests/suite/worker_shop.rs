@@ -105,7 +105,7 @@ impl<'a> ConnectedShop<'a> {
 
     /// Starts a pull, lets it read and save everything but one page, and returns it while that page hangs.
     #[track_caller]
-    pub fn pull_stopped_short(&self, records_at_least: i64) -> Call {
+    pub fn pull_stopped_short(&self, records_at_least: i32) -> Call {
         let hang = Rule {
             query: Some("offset=495".into()),
             ..Rule::new("/", When::All, Fault::Hang)
@@ -117,7 +117,7 @@ impl<'a> ConnectedShop<'a> {
             let row = observer
                 .query_one("SELECT coalesce(max(processed_count), 0) FROM sync_progress", &[])
                 .unwrap();
-            row.get::<_, i64>(0) >= records_at_least
+            row.get::<_, i32>(0) >= records_at_least
         });
         self.wait_for_request();
         call

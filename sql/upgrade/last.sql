@@ -1,0 +1,49 @@
+-- Views and functions that had to be dropped and made again: who held something on them holds it again, whoever gave it.
+DO $$
+DECLARE
+    g record;
+BEGIN
+    FOR g IN
+        SELECT b.name, n.kind, a.privilege_type AS privilege, r.rolname AS grantee, a.is_grantable
+        FROM pg_temp.sync_ext_before b
+        CROSS JOIN LATERAL (
+            SELECT 'TABLE' AS kind, to_regclass(b.name)::oid AS oid WHERE b.classid = 'pg_class'::regclass
+            UNION ALL
+            SELECT 'FUNCTION', to_regprocedure(b.name)::oid WHERE b.classid = 'pg_proc'::regclass) n
+        CROSS JOIN LATERAL aclexplode(b.acl) a
+        JOIN pg_roles r ON r.oid = a.grantee
+        WHERE n.oid <> b.objid AND a.grantee <> b.owner
+    LOOP
+        EXECUTE format('GRANT %s ON %s %s TO %I %s', g.privilege, g.kind, g.name, g.grantee,
+                       CASE WHEN g.is_grantable THEN 'WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END
+$$;
+
+-- What levels carry may be more by now.
+SELECT sync_align_privileges(a.grantee) FROM (SELECT DISTINCT x.grantee FROM sync_access x) a;
+
+-- Functions of bound relations are made anew by what makes them now. They are no members of the extension, and a script of it
+-- may replace only those that are: so for a moment they become members.
+DO $$
+DECLARE
+    l sync_layout;
+    routine regprocedure;
+    routines regprocedure[];
+BEGIN
+    FOR l IN SELECT * FROM sync_layout x WHERE x.bound_by IS NOT NULL AND x.broken IS NULL ORDER BY x.id LOOP
+        routines := ARRAY(SELECT p.oid FROM pg_proc p
+                          WHERE p.pronamespace = '@extschema@'::regnamespace
+                            AND p.proname IN (format('sync_write_%s', l.id), format('sync_track_%s', l.id)));
+        FOREACH routine IN ARRAY routines LOOP
+            EXECUTE format('ALTER EXTENSION sync_ext ADD FUNCTION %s', routine);
+        END LOOP;
+        PERFORM sync_refresh_layout(l.id, false);
+        FOR routine IN SELECT p.oid FROM pg_proc p WHERE p.oid = ANY (routines) LOOP
+            EXECUTE format('ALTER EXTENSION sync_ext DROP FUNCTION %s', routine);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+DROP TABLE pg_temp.sync_ext_before;
