@@ -79,7 +79,7 @@ COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s u
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
 COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents, and of what records refer to: another answer means that some of it is gone.';
 COMMENT ON COLUMN sync_metadata.unreadable IS 'Records that the last pull met and could not read, by id: {id: {list, reason}}. They are kept as they were, and the next pull asks for them again.';
-COMMENT ON COLUMN sync_metadata.sync_status IS 'pending, in_progress, success, partial (complete but for records that could not be read) or failed.';
+COMMENT ON COLUMN sync_metadata.sync_status IS 'pending, in_progress, success, partial (not all that the remote has could be read) or failed.';
 COMMENT ON COLUMN sync_metadata.unshown IS 'Per listing, the rows that the remote counts and does not show, as the last complete sweep found them; a listing for which that could not be told is left out.';
 
 -- What a pass has seen, one row per window of a listing: a pass over 1,000,000 records writes 10,000 rows.
@@ -220,7 +220,7 @@ COMMENT ON FUNCTION sync_live_count(uuid, int, smallint, text) IS 'How many reco
 
 -- Neighbouring windows must share an id: then nothing can have slipped between the two reads.
 CREATE FUNCTION sync_sweep_gaps(org uuid, connector_no int, entity_no smallint)
-    RETURNS TABLE (list text, "left" bigint, "right" bigint)
+    RETURNS TABLE (list text, "left" bigint, "right" bigint, reach bigint)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     WITH w AS (
@@ -232,7 +232,7 @@ AS $$
         FROM sync_sweep s
         WHERE s.org_id = org AND s.connector = connector_no AND s.entity = entity_no AND NOT s.keyset
         WINDOW o AS (PARTITION BY s.list ORDER BY s.position))
-    SELECT w.list, w.position, w.next_position
+    SELECT w.list, w.position, w.next_position, w.position + cardinality(w.ids) + w.unshown
     FROM w
     WHERE (cardinality(w.ids) > 0 OR w.unshown > 0)
       AND CASE
@@ -289,7 +289,7 @@ COMMENT ON FUNCTION sync_sweep_unshown(uuid, int, smallint, text, boolean) IS 'H
 -- Without statistics (a first pull has just filled the ledger) a nested loop would be planned, and read the whole
 -- sweep for every record; the hash join spills to disk where a million ids don't fit work_mem.
 CREATE FUNCTION sync_missing(org uuid, connector_no int, entity_no smallint, swept text[])
-    RETURNS TABLE (external_id text, list text)
+    RETURNS TABLE (external_id text, list text, parent_id text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET enable_nestloop = off SET jit = off
 AS $$
     WITH seen AS (
@@ -302,15 +302,15 @@ AS $$
         WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
           AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
           AND NOT EXISTS (SELECT FROM seen WHERE seen.id = r.external_id))
-    SELECT m.external_id, m.list
+    SELECT m.external_id, m.list, m.parent_id
     FROM (
-        SELECT h.id, h.external_id, l.list
+        SELECT h.id, h.external_id, h.parent_id, l.list
         FROM held h
         JOIN unnest(swept) AS l (list)
           ON l.list = CASE WHEN h.parent_id IS NULL THEN (SELECT e.name FROM sync_entity e WHERE e.number = entity_no)
                            ELSE 'variations' END
         UNION
-        SELECT h.id, h.external_id, l.list
+        SELECT h.id, h.external_id, h.parent_id, l.list
         FROM held h
         JOIN unnest(swept) AS l (list) ON l.list = 'variations:' || h.parent_id) m
     ORDER BY m.id

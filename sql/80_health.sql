@@ -38,7 +38,7 @@ CROSS JOIN LATERAL (
 WHERE c.org_id = (SELECT sync_current_org())
 ORDER BY c.name, t.place;
 COMMENT ON VIEW sync_state IS 'Every entity type that a connector is for, of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
-COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success, partial (all was read but single records, see unreadable) or failed.';
+COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success, partial (not all could be read: see unreadable, and the pull''s warnings) or failed.';
 COMMENT ON COLUMN sync_state.last_sync_at IS 'The remote''s clock when the last complete pull began: what changed until then has been read.';
 COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';
 COMMENT ON COLUMN sync_state.records IS 'Records that the last complete pull left in the ledger.';

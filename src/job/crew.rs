@@ -47,6 +47,15 @@ impl<T: Send + 'static> Crew<T> {
         self.size.saturating_sub(self.busy)
     }
 
+    /// How many are under way.
+    pub fn busy(&self) -> usize {
+        self.busy
+    }
+
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     pub fn is_idle(&self) -> bool {
         self.busy == 0
     }

@@ -57,9 +57,13 @@ impl Pool {
         &*self.source
     }
 
-    /// How many more tasks may be handed out now.
-    pub fn free(&self) -> usize {
-        self.crew.free()
+    /// Whether as many tasks are under way as there are threads, or as `width`.
+    pub fn is_full(&self, width: usize) -> bool {
+        self.crew.busy() >= width.min(self.crew.size())
+    }
+
+    pub fn size(&self) -> usize {
+        self.crew.size()
     }
 
     pub fn is_idle(&self) -> bool {

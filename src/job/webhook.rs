@@ -25,6 +25,14 @@ pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> 
     let told = match webhook::read(kind, &credentials, headers, body)? {
         Notice::Ping { webhook } => json!({ "status": "ping", "webhookId": webhook }),
         Notice::Ignored { topic } => json!({ "status": "ignored", "topic": topic }),
+        Notice::Refused { topic, code } => {
+            let error = Error::new(
+                Code::RemoteAuth,
+                format!("the remote sends webhooks without their records: the user they belong to may not view them ({code})"),
+            );
+            short(|| connector::mark_failed(&context.key.org, context.key.connector, &error))?;
+            json!({ "status": "ignored", "topic": topic, "reason": error.message })
+        }
         Notice::Hint {
             topic,
             entities,

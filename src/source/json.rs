@@ -7,10 +7,20 @@ use std::borrow::Cow;
 /// Reads a body. Where that isn't JSON, bytes that aren't UTF-8 and halves of surrogate pairs are read as U+FFFD, as browsers
 /// do. The error is that of the body with these mended: one that ends too early is told as that.
 pub fn parse(body: &[u8]) -> serde_json::Result<Value> {
+    let body = without_marks(body);
     serde_json::from_slice(body).or_else(|error| match mended(body) {
         Some(text) => serde_json::from_str(&text),
         None => Err(error),
     })
+}
+
+/// The body behind byte order marks: files of plugins that were saved with one send it ahead of everything.
+fn without_marks(body: &[u8]) -> &[u8] {
+    let mut rest = body.trim_ascii_start();
+    while let Some(behind) = rest.strip_prefix("\u{feff}".as_bytes()) {
+        rest = behind.trim_ascii_start();
+    }
+    rest
 }
 
 /// None where every text is one.
@@ -96,6 +106,14 @@ mod tests {
         ] {
             assert!(parse(body).unwrap_err().is_eof(), "{body:?}");
         }
+    }
+
+    #[test]
+    fn byte_order_marks_are_skipped() {
+        reads("\u{feff}{\"name\":\"a\u{feff}\"}", "a\u{feff}");
+        reads("\r\n\u{feff}\u{feff}\n{\"name\":\"a\"}", "a");
+        assert!(parse("\u{feff}".as_bytes()).is_err());
+        assert!(parse("\u{feff}{\"na".as_bytes()).unwrap_err().is_eof());
     }
 
     #[test]

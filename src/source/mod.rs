@@ -44,12 +44,15 @@ pub enum At {
     /// The last window that was planned for a listing. Where it comes back full (the listing has grown
     /// meanwhile), all the windows after it follow from it. A window in between is an `Offset`.
     Tail(u64),
+    /// A window from which others follow by the rows that come, until one of them reaches `until`: where windows turned
+    /// out shorter than they were planned.
+    Until { offset: u64, until: u64 },
     /// The next page of the records with `after < id <= until` (no end: whatever comes after), in ascending id
     /// order. Where it comes back full, the rest of the range follows from it. Nothing can slip between two
     /// such pages, so they need no overlap to prove it.
     Range { after: u64, until: Option<u64> },
-    /// These records by id; ids that don't come back are gone (or never were), unless they are `hidden`
-    /// or `unreadable`.
+    /// These records by id; ids that don't come back are gone (or never were), unless they are `hidden` or `unreadable`.
+    /// Where [`Plan::alone_at_most`] says so, only the answer about one alone proves it.
     Ids(Vec<String>),
 }
 
@@ -57,7 +60,7 @@ impl At {
     /// Where a window starts; None for what is read otherwise.
     pub fn offset(&self) -> Option<u64> {
         match self {
-            At::Offset(offset) | At::Tail(offset) => Some(*offset),
+            At::Offset(offset) | At::Tail(offset) | At::Until { offset, .. } => Some(*offset),
             At::Range { .. } | At::Ids(_) => None,
         }
     }
@@ -121,6 +124,8 @@ pub struct Batch {
     pub server_time: Option<DateTime<Utc>>,
     /// HTTP requests this took, retries included.
     pub requests: u32,
+    /// The remote gave up, or was overloaded, on the way: less should be asked of it at once.
+    pub is_strained: bool,
 }
 
 /// What kind of pass to plan.
@@ -133,6 +138,13 @@ pub enum Pass {
     Since(DateTime<Utc>),
 }
 
+/// What a remote says a listing holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    pub total: Option<u64>,
+    pub requests: u32,
+}
+
 /// How a pass begins, and what it proves.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -142,9 +154,9 @@ pub struct Plan {
     pub sweeps: bool,
     /// The listings whose totals together are this entity type ("products", "variations").
     pub lists: Vec<String>,
-    /// What the remote says a listing holds is what there is. When false (it counts only what the connector's
-    /// user may see), only a question by id proves that a record is gone.
-    pub counts_prove: bool,
+    /// Lists of ids prove nothing, as a plugin may keep records out of lists: so many of those that they lack are asked for
+    /// alone (see [`Source::alone`]); None: what a list of ids lacks is gone.
+    pub alone_at_most: Option<usize>,
     /// The remote's clock at the start: where the next incremental pass takes up.
     pub server_time: DateTime<Utc>,
     pub requests: u32,
@@ -220,10 +232,23 @@ pub trait Source: Send + Sync {
     fn list_of(&self, entity: EntityType, _parent: Option<&str>) -> String {
         entity.name().to_owned()
     }
+    /// The listing in which one id alone is the question whether that record is gone; None: what any list of ids lacks is.
+    fn alone(&self, _entity: EntityType, _parent: Option<&str>) -> Option<String> {
+        None
+    }
+    /// Whether rows of a listing that are counted and shown in no way are known to be no records.
+    fn counts_no_records(&self, _list: &str) -> bool {
+        true
+    }
     /// Whether lines were taken off documents since the last time, of which `before` is the seal, or something is gone that
     /// records may refer to. None where that shows in the records' own dates.
     fn lines(&self, _entity: EntityType, _before: Option<&Value>) -> Result<Option<Lines>> {
         Ok(None)
+    }
+    /// How many records a listing holds, of which this is the first task: its answer tells, where nothing less does.
+    fn count(&self, entity: EntityType, first: &Task) -> Result<Counted> {
+        let Batch { total, requests, .. } = self.fetch(entity, first)?;
+        Ok(Counted { total, requests })
     }
     /// Carries out one task.
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch>;

@@ -73,6 +73,8 @@ pub struct Gap {
     pub list: String,
     pub left: u64,
     pub right: Option<u64>,
+    /// The place behind the last one that the window on the left stands for.
+    pub reach: u64,
 }
 
 /// A window of which nothing proves that the next one continues it.
@@ -86,6 +88,7 @@ pub struct Seam {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Missing {
     pub external_id: String,
+    pub parent_id: Option<String>,
     pub list: String,
 }
 
@@ -336,16 +339,6 @@ impl Ledger {
                  SELECT FROM sync_sweep s
                  WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3
                    AND split_part(s.list, '@', 1) = $4 AND s.list <> $4 AND s.unshown > 0))::text",
-            &self.args([list.into()]),
-        )
-    }
-
-    /// Distinct ids that a listing's windows held.
-    pub fn seen_count(&self, list: &str) -> Result<u64> {
-        row(
-            "SELECT to_json(count(DISTINCT i.id))::text
-             FROM sync_sweep s CROSS JOIN unnest(s.ids) AS i (id)
-             WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4",
             &self.args([list.into()]),
         )
     }

@@ -305,13 +305,15 @@ pub struct Pulled<'a> {
     pub lines: Option<&'a Value>,
     pub unshown: &'a BTreeMap<String, u64>,
     pub unreadable: &'a BTreeMap<String, Unread>,
+    /// Not all that the remote has could be read.
+    pub is_partial: bool,
 }
 
 /// A complete pull: where the next one takes up.
 pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64> {
     row(
         "UPDATE sync_metadata m
-         SET sync_status = CASE WHEN $11::jsonb = '{}' THEN 'success' ELSE 'partial' END, checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
+         SET sync_status = CASE WHEN $12 THEN 'partial' ELSE 'success' END, checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
              hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb, unreadable = $11::jsonb,
              last_sync_count = (SELECT sync_count(count(*)) FROM sync_record r
@@ -332,6 +334,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
             pulled.lines.map(Value::to_string).into(),
             serde_json::to_string(pulled.unshown).map_err(internal)?.into(),
             serde_json::to_string(pulled.unreadable).map_err(internal)?.into(),
+            pulled.is_partial.into(),
         ],
     )
 }

@@ -21,7 +21,7 @@ fn large(version: Version) -> Config {
 fn broken(path: &str, query: &str) -> Rule {
     Rule {
         query: Some(query.into()),
-        ..Rule::new(path, When::All, Fault::PhpFatal)
+        ..Rule::new(path, When::All, Fault::Maintenance { html: false })
     }
 }
 

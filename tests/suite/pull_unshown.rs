@@ -194,7 +194,8 @@ fn more_deletions_than_are_asked_after_at_once_are_found_beside_rows_that_are_no
         orders: 10_600,
         ..small(Version::V11)
     };
-    let mut shop = Shop::with(config, json!({ "compare_limit": 0 }));
+    let settings = json!({ "compare_limit": 0, "deletion_checks": 20_000 });
+    let mut shop = Shop::with(config, settings);
     let all = shop.listed("orders");
     hide(&mut shop, "orders", &all[10_200..10_210]);
     shop.pull("orders");

@@ -331,3 +331,33 @@ fn a_preview_shows_it_and_the_log_has_it() {
         0
     );
 }
+
+/// WooCommerce signs whatever its own API answers to the webhook's user.
+#[test]
+fn a_webhook_whose_user_may_view_nothing_is_told_in_the_health() {
+    let mut shop = hooked(Version::V11);
+    let body = r#"{"code":"woocommerce_rest_cannot_view","message":"Sorry.","data":{"status":403}}"#;
+    let reply = ingest(
+        &mut shop,
+        &headers("customer.updated", body, "d-1"),
+        body.as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(reply["status"], "ignored");
+    let health: Value = shop.sql.query_one("SELECT sync_health()", &[]).unwrap().get(0);
+    assert_eq!(health["status"], "degraded");
+    let told = health["connectors"][0]["lastError"].as_str().unwrap();
+    assert!(told.contains("woocommerce_rest_cannot_view"), "{told}");
+    assert_eq!(reply["reason"], told);
+    // the record has gone since: nothing is wrong with that
+    shop.pull("customers");
+    let body = r#"{"code":"woocommerce_rest_invalid_id","message":"Invalid.","data":{"status":404}}"#;
+    ingest(
+        &mut shop,
+        &headers("customer.updated", body, "d-2"),
+        body.as_bytes(),
+    )
+    .unwrap();
+    let health: Value = shop.sql.query_one("SELECT sync_health()", &[]).unwrap().get(0);
+    assert_eq!(health["status"], "ok");
+}

@@ -108,7 +108,9 @@ impl Run<'_> {
                 continue;
             }
             match self.crew.next(self.deadline)? {
-                Some(Done::Read(question, outcome)) => self.take_in(&question, *outcome, &mut read),
+                Some(Done::Read(question, outcome)) => {
+                    questions.extend(self.take_in(&question, *outcome, &mut read));
+                }
                 Some(_) => {}
                 None => break,
             }
@@ -201,7 +203,36 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn take_in(&mut self, question: &Question, outcome: Result<(Fetched, Shape)>, read: &mut Read) {
+    /// What asks for records alone that a list of ids lacks, where that proves nothing: one that a plugin hides is not to
+    /// be created again.
+    fn alone(&self, question: &Question, lacking: Vec<String>) -> Result<Vec<Question>> {
+        let remote = self.remotes.usable(&question.platform)?;
+        let (number, entity) = (remote.connector.number, question.entity);
+        let parents: HashMap<String, String> =
+            short(|| store::parents(&self.key.org, number, entity, &lacking))?
+                .into_iter()
+                .collect();
+        let ask = |id: String| {
+            let list = remote
+                .source
+                .alone(entity, parents.get(&id).map(String::as_str))?;
+            let was_asked = question.ids.len() == 1 && question.list == list;
+            (!was_asked).then(|| Question {
+                list,
+                ids: vec![id],
+                ..question.clone()
+            })
+        };
+        Ok(lacking.into_iter().filter_map(ask).collect())
+    }
+
+    /// Enters what a question brought; what has to be asked next.
+    fn take_in(
+        &mut self,
+        question: &Question,
+        outcome: Result<(Fetched, Shape)>,
+        read: &mut Read,
+    ) -> Vec<Question> {
         let Question {
             platform,
             entity,
@@ -237,6 +268,20 @@ impl Run<'_> {
                     let place = (platform.clone(), *entity, row.external_id.clone());
                     read.insert(place, Known::of(*entity, row));
                 }
+                for id in batch.hidden {
+                    let why = "the connector's user may not see this record, or it is gone";
+                    read.insert(
+                        (platform.clone(), *entity, id),
+                        Err(Error::new(Code::Nonsense, why)),
+                    );
+                }
+                let is_open = |id: &&String| !read.contains_key(&(platform.clone(), *entity, (*id).clone()));
+                let lacking: Vec<String> = ids.iter().filter(is_open).cloned().collect();
+                match self.alone(question, lacking) {
+                    Ok(next) if !next.is_empty() => return next,
+                    Ok(_) => {}
+                    Err(error) => refuse(read, platform, *entity, ids, &error),
+                }
                 let gone = Error::new(
                     Code::NotFound,
                     format!(
@@ -248,6 +293,7 @@ impl Run<'_> {
             }
             Err(error) => refuse(read, platform, *entity, ids, &error),
         }
+        Vec::new()
     }
 }
 

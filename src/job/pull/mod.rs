@@ -7,6 +7,7 @@
 //!    every record that was not met. Only what is proven gone is marked so.
 //! 4. *Match* and remember.
 
+mod doubts;
 mod read;
 mod state;
 mod summary;
@@ -70,6 +71,12 @@ struct Pull<'a> {
     answered: HashSet<String>,
     /// Records are asked for that no listing has shown.
     asks_unlisted: bool,
+    /// How many were asked for alone, and how many should have been.
+    asked_alone: usize,
+    unasked: usize,
+    /// Records that are in no list, and answer when they are asked for alone.
+    unlisted: usize,
+    width: read::Width,
 }
 
 /// Pulls one entity type.
@@ -120,6 +127,10 @@ fn pass(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> R
         unsaved: None,
         answered: HashSet::new(),
         asks_unlisted: false,
+        asked_alone: 0,
+        unasked: 0,
+        unlisted: 0,
+        width: read::Width::new(pool.size()),
         context,
         pool,
         state,
@@ -167,7 +178,7 @@ fn begin(
             Vec::new()
         },
         lists: plan.lists,
-        counts_prove: plan.counts_prove,
+        alone_at_most: plan.alone_at_most,
         totals: BTreeMap::new(),
         windows: BTreeMap::new(),
         stack: Stack::default(),
@@ -213,28 +224,15 @@ fn choose_pass(context: &Context, mode: Mode, memory: &Memory) -> Pass {
 impl Pull<'_> {
     fn finish(mut self, resumed: bool) -> Result<Summary> {
         yielding(|| self.ledger.scan_local())?;
-        let (records, linked) = yielding(|| self.conclude(resumed))?;
+        short(|| self.count_unshown(resumed))?;
+        let is_partial = self.tell_doubts();
+        let (records, linked) = yielding(|| self.conclude(is_partial))?;
         let changed = self.counts.inserted + self.counts.updated + self.deleted;
         if changed >= ANALYZE_FROM && changed * 10 >= records.unsigned_abs() {
             short(runs::analyze)?;
         }
-        if self.hidden > 0 {
-            self.warnings.insert(format!(
-                "{} {} are no longer visible to the connector's user, but not proven deleted (record rules, companies, \
-                 access rights): they are kept as they were.",
-                self.hidden,
-                self.ledger.entity.name()
-            ));
-        }
-        if !self.state.unreadable.is_empty() {
-            self.warnings.insert(format!(
-                "{} {} could not be read, and are kept as they were: {}.",
-                self.state.unreadable.len(),
-                self.ledger.entity.name(),
-                unreadable::told(&self.state.unreadable)
-            ));
-        }
         Ok(Summary {
+            is_partial,
             unreadable: self.state.unreadable.len(),
             full: self.state.full,
             resumed,
@@ -249,27 +247,21 @@ impl Pull<'_> {
     }
 
     /// Matches, and remembers how far it came, in one transaction: the number of records, and of those that were linked.
-    fn conclude(&self, resumed: bool) -> Result<(i64, u64)> {
+    fn conclude(&self, is_partial: bool) -> Result<(i64, u64)> {
         let (key, state, ledger) = (&self.context.key, &self.state, &self.ledger);
         connector::mark_ok(&key.org, key.connector, &self.pool.source().memo())?;
         // the last pages may have come within the interval in which progress is not written
         runs::progress(key, "matching", state.processed, state.processed, "")?;
         let linked = ledger.link()?;
-        let mut unshown = self.unshown.clone();
-        for list in &state.sweeps {
-            // windows from before a crash may be hours older than the others
-            let found = ledger.unshown(list, resumed || state.moved.contains(list))?;
-            unshown.remove(list);
-            unshown.extend(found.map(|rows| (list.clone(), rows)));
-        }
         ledger.clear_windows()?;
         let pulled = Pulled {
             server_time: state.server_time,
             full: state.full,
             hidden: self.hidden,
             lines: self.lines.as_ref(),
-            unshown: &unshown,
+            unshown: &self.unshown,
             unreadable: &state.unreadable,
+            is_partial,
         };
         let records = runs::remember(key, ledger.entity, &pulled)?;
         if self.counts.inserted + self.counts.updated + self.deleted + linked > 0 {

@@ -21,6 +21,9 @@ const SAVE_EVERY: Duration = Duration::from_millis(250);
 /// How many windows in a row may end with the same record: what is restored meanwhile moves the others to the right.
 const SAME_END: u32 = 3;
 
+/// Answers that come in time before one request more is made at once.
+const CALM: usize = 8;
+
 /// What tasks brought, to be written together.
 type Results = Vec<(Task, Fetched)>;
 
@@ -84,7 +87,7 @@ impl Pull<'_> {
     fn hand_out(&mut self) -> Result<()> {
         loop {
             self.submit()?;
-            if self.pool.free() == 0 || !self.state.stack.has_open() {
+            if self.pool.is_full(self.width.now) || !self.state.stack.has_open() {
                 return Ok(());
             }
             match lease(self.context, self.rate)? {
@@ -110,7 +113,7 @@ impl Pull<'_> {
 
     /// Gives out what tokens in hand allow.
     fn submit(&mut self) -> Result<()> {
-        while self.pool.free() > 0 && self.tokens > 0 {
+        while !self.pool.is_full(self.width.now) && self.tokens > 0 {
             let Some(task) = self.state.stack.take() else {
                 break;
             };
@@ -132,6 +135,7 @@ impl Pull<'_> {
             };
             let requests = fetched.batch.requests;
             self.requests += u64::from(requests);
+            self.width.note(fetched.batch.is_strained);
             // repetitions have used up more than the one that was taken
             self.tokens = self.tokens.saturating_sub(requests.saturating_sub(1));
             arrived.push((task, fetched));
@@ -235,6 +239,38 @@ impl Pull<'_> {
             next.totals.insert(key.clone(), total);
         }
         next.windows.insert(key, (task.content, task.since));
+    }
+}
+
+/// How many requests are under way at once: fewer after the remote was too slow, more again when it isn't.
+#[derive(Debug)]
+pub(super) struct Width {
+    pub now: usize,
+    most: usize,
+    /// Answers in a row that came in time.
+    calm: usize,
+}
+
+impl Width {
+    pub fn new(most: usize) -> Self {
+        Width {
+            now: most,
+            most,
+            calm: 0,
+        }
+    }
+
+    fn note(&mut self, is_strained: bool) {
+        if is_strained {
+            self.now = (self.now / 2).max(1);
+            self.calm = 0;
+            return;
+        }
+        self.calm += 1;
+        if self.calm >= CALM {
+            self.now = (self.now + 1).min(self.most);
+            self.calm = 0;
+        }
     }
 }
 

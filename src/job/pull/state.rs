@@ -21,9 +21,9 @@ pub(super) struct State {
     pub lists: Vec<String>,
     /// Listings of which every id is (being) read.
     pub sweeps: Vec<String>,
-    /// The remote's totals prove what there is.
-    #[serde(default)]
-    pub counts_prove: bool,
+    /// How many records are asked for alone, where lists of ids prove nothing.
+    #[serde(default = "few")]
+    pub alone_at_most: Option<usize>,
     /// Totals as the remote told them last, by window key.
     pub totals: BTreeMap<String, u64>,
     /// How each windowed listing is read, by window key.
@@ -63,6 +63,11 @@ impl State {
             self.stack.push(ask_for(&list, &ids));
         }
     }
+}
+
+/// For checkpoints that don't tell: nothing is marked that wasn't asked for alone.
+fn few() -> Option<usize> {
+    Some(100)
 }
 
 /// Windows of a listing and of its changes since some time are told apart.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use sync_engine::core::EntityType;
 
 pub(super) struct Summary {
+    /// Something could not be read.
+    pub is_partial: bool,
     /// Records that could not be read.
     pub unreadable: usize,
     pub full: bool,
@@ -27,6 +29,7 @@ pub(super) struct Summary {
 impl Summary {
     /// Adds what a second pass brought.
     pub fn follow(&mut self, second: Summary) {
+        self.is_partial = second.is_partial;
         self.unreadable = second.unreadable;
         self.records = second.records;
         self.counts += second.counts;
@@ -47,7 +50,7 @@ impl Summary {
             "syncId": key.sync_id,
             "syncType": key.sync_type,
             "entityType": entity.name(),
-            "status": if self.unreadable == 0 { "success" } else { "partial" },
+            "status": if self.is_partial { "partial" } else { "success" },
             "pass": if self.full { "full" } else { "incremental" },
             "resumed": self.resumed,
             "records": self.records,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Batch, Content, Source, Task};
 
-/// Records not met that are asked after one by one; beyond, the remote's own count has to prove it.
+/// Records not met that are asked after at once.
 const ASK_AT_MOST: i64 = 10_000;
 /// Rounds of closing gaps before a listing is given up as one that never stands still.
 const GAP_ROUNDS: usize = 12;
@@ -98,15 +98,16 @@ impl Pull<'_> {
                 since: None,
                 at: At::Offset(0),
             };
-            let batch = self.ask(first.clone())?;
             let known = short(|| self.ledger.live_count(&list))?;
             let expected = self.unshown.get(&list).map(|unshown| known + unshown);
-            let agrees = expected.is_some() && batch.total == expected;
+            let total = self.total(&first)?;
+            let agrees = expected.is_some() && total == expected;
             if agrees && !self.had_hidden && !lost_lines && !short(|| self.ledger.has_unshown_changes(&list))?
             {
                 continue;
             }
             self.state.sweeps.push(list);
+            let batch = self.ask(first.clone())?;
             self.store(vec![(first, Fetched::new(&self.shape, batch)?)])?;
             self.read_all()?;
             self.close_gaps()?;
@@ -150,6 +151,17 @@ impl Pull<'_> {
         Ok(batch)
     }
 
+    /// How many records the remote says a listing holds.
+    fn total(&mut self, first: &Task) -> Result<Option<u64>> {
+        self.take_token()?;
+        let (entity, first) = (self.ledger.entity, first.clone());
+        let counted = self
+            .pool
+            .ask(move |source: &dyn Source| source.count(entity, &first))?;
+        self.requests += u64::from(counted.requests);
+        Ok(counted.total)
+    }
+
     /// Whether documents have lost lines without showing it.
     fn lost_lines(&mut self) -> Result<bool> {
         let (entity, before) = (self.ledger.entity, self.lines.clone());
@@ -164,24 +176,14 @@ impl Pull<'_> {
         Ok(lines.lost)
     }
 
-    /// Marks what is gone: proven by the remote itself, id by id, or, where that would be too many questions and
-    /// its count says what there is and it has shown that, by the count.
+    /// Marks what is gone, proven by the remote itself, id by id.
     fn settle_missing(&mut self, swept: &[String]) -> Result<()> {
         for round in 0.. {
-            let mut missing = short(|| self.ledger.missing(swept, ASK_AT_MOST + 1))?;
+            let missing = short(|| self.ledger.missing(swept, ASK_AT_MOST))?;
             if missing.is_empty() {
                 return Ok(());
             }
-            let many = missing.len() as i64 > ASK_AT_MOST;
-            if many && self.state.counts_prove && self.shows_all()? {
-                self.prove_by_count()?;
-                return self.mark_all_missing(swept);
-            }
-            missing.truncate(ASK_AT_MOST as usize);
             let there = self.ask_after(missing)?;
-            if !many {
-                return Ok(());
-            }
             // met now, so that the next round asks for others
             let ids: Vec<&str> = there.iter().map(String::as_str).collect();
             let told = Told {
@@ -191,16 +193,6 @@ impl Pull<'_> {
             short(|| self.ledger.note_window("asked", round, true, told, ids))?;
         }
         Ok(())
-    }
-
-    /// Whether the remote has shown every row that it counts. Else a plugin may hide records as well.
-    fn shows_all(&self) -> Result<bool> {
-        for list in &self.state.sweeps {
-            if short(|| self.ledger.unshown(list, true))? != Some(0) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Asks for records by id and marks those that are gone; returns those that are not.
@@ -222,39 +214,54 @@ impl Pull<'_> {
         }
         self.asks_unlisted = true;
         self.read_all()?;
-        let ids = missing.into_iter().map(|m| m.external_id);
-        let (there, gone): (Vec<_>, Vec<_>) = ids.partition(|id| self.answered.contains(id));
+        let is_there = |m: &Missing| self.answered.contains(&m.external_id);
+        let (there, lacking): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_there);
+        let mut there: Vec<String> = there.into_iter().map(|m| m.external_id).collect();
+        let gone = match self.state.alone_at_most {
+            None => lacking.into_iter().map(|m| m.external_id).collect(),
+            Some(most) => self.ask_alone(lacking, most, &mut there)?,
+        };
         self.deleted += yielding(|| self.ledger.mark_gone(&gone))?;
         Ok(there)
     }
 
-    /// Piece by piece, so that memory stays flat even where everything is gone.
-    fn mark_all_missing(&mut self, swept: &[String]) -> Result<()> {
-        loop {
-            let gone = yielding(|| {
-                let missing = self.ledger.missing(swept, 10 * ASK_AT_MOST)?;
-                let ids: Vec<String> = missing.into_iter().map(|m| m.external_id).collect();
-                self.ledger.mark_gone(&ids)
-            })?;
-            if gone == 0 {
-                return Ok(());
-            }
-            self.deleted += gone;
+    /// Asks for records one by one; returns those that are gone. What belongs to one of them goes with it, so it is asked for
+    /// only after that has turned out to be there. What there is no question left for counts as there.
+    fn ask_alone(
+        &mut self,
+        lacking: Vec<Missing>,
+        most: usize,
+        there: &mut Vec<String>,
+    ) -> Result<Vec<String>> {
+        let ids: HashSet<String> = lacking.iter().map(|m| m.external_id.clone()).collect();
+        let is_part = |m: &Missing| m.parent_id.as_ref().is_some_and(|parent| ids.contains(parent));
+        let (parts, mut asked): (Vec<_>, Vec<_>) = lacking.into_iter().partition(is_part);
+        if asked.is_empty() {
+            asked = parts;
         }
-    }
-
-    fn prove_by_count(&self) -> Result<()> {
-        for list in &self.state.sweeps {
-            let seen = short(|| self.ledger.seen_count(list))?;
-            let told = self.state.totals.get(list).copied();
-            if told != Some(seen) {
-                let error = Error::new(Code::Nonsense, format!("the listing of {list} is incomplete"))
-                    .detail(format!("{seen} records came, {} were announced.", told.unwrap_or_default()))
-                    .hint("Nothing was marked as deleted. Look for plugins that filter the API's replies, then pull again.");
-                return Err(self.start_over(error));
-            }
-        }
-        Ok(())
+        let unasked = asked.split_off(asked.len().min(most.saturating_sub(self.asked_alone)));
+        self.asked_alone += asked.len();
+        self.unasked += unasked.len();
+        there.extend(unasked.into_iter().map(|m| m.external_id));
+        self.answered.clear();
+        let entity = self.ledger.entity;
+        let tasks: Vec<Task> = asked
+            .iter()
+            .map(|m| Task {
+                list: (self.pool.source().alone(entity, m.parent_id.as_deref()))
+                    .unwrap_or_else(|| m.list.clone()),
+                content: Content::Full,
+                since: None,
+                at: At::Ids(vec![m.external_id.clone()]),
+            })
+            .collect();
+        self.state.stack.push(tasks);
+        self.read_all()?;
+        let ids = asked.into_iter().map(|m| m.external_id);
+        let (alive, gone): (Vec<_>, Vec<_>) = ids.partition(|id| self.answered.contains(id));
+        self.unlisted += alive.len();
+        there.extend(alive);
+        Ok(gone)
     }
 }
 
@@ -262,10 +269,21 @@ impl Pull<'_> {
 /// the windows on the left are older than the change, nobody knows how many, and twice as many are read anew in each
 /// round.
 fn places(gap: &Gap, round: usize) -> Vec<At> {
+    // the last row that the window on the left can have shown
+    let last = gap.reach.saturating_sub(1).max(gap.left);
     let Some(right) = gap.right else {
         // the end was not reached: go on behind the last window
-        return vec![At::Tail(gap.left + STRIDE)];
+        return vec![At::Tail(last.max(gap.left + 1))];
     };
+    if gap.reach <= right {
+        // it was shorter than it was meant to be; where that doesn't do, the one on the right is the older one
+        let on = At::Until {
+            offset: last,
+            until: right,
+        };
+        let again = (round > 0).then_some(At::Offset(right));
+        return std::iter::once(on).chain(again).collect();
+    }
     if round == 0 && right > gap.left + 1 {
         return vec![At::Offset((gap.left + right) / 2)];
     }

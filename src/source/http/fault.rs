@@ -17,6 +17,8 @@ pub(super) struct Fault {
     pub again: bool,
     /// The remote may have carried the request out.
     seen: bool,
+    /// It took too long.
+    pub is_late: bool,
 }
 
 impl Fault {
@@ -28,6 +30,14 @@ impl Fault {
             ..self
         }
     }
+
+    /// Takes back the permission to try a request again that was too slow.
+    pub fn once(self, shrinks: bool) -> Self {
+        Fault {
+            again: self.again && !(shrinks && self.is_late),
+            ..self
+        }
+    }
 }
 
 impl From<Error> for Fault {
@@ -36,6 +46,7 @@ impl From<Error> for Fault {
             error,
             again: false,
             seen: false,
+            is_late: false,
         }
     }
 }
@@ -74,6 +85,7 @@ pub(super) fn from_reqwest(error: reqwest::Error, secrets: &Secrets) -> Fault {
             error,
             again: true,
             seen: false,
+            is_late: false,
         };
     }
     let cause = chain
@@ -94,6 +106,7 @@ pub(super) fn from_reqwest(error: reqwest::Error, secrets: &Secrets) -> Fault {
         error,
         again: true,
         seen: true,
+        is_late: false,
     }
 }
 
@@ -119,6 +132,7 @@ fn not_connected(error: &reqwest::Error, cause: String) -> Fault {
         error,
         again: true,
         seen: false,
+        is_late: false,
     }
 }
 
@@ -136,13 +150,21 @@ pub(super) fn not_built(error: reqwest::Error, secrets: &Secrets) -> Error {
 
 /// The error for a request that took too long.
 pub(super) fn timed_out() -> Fault {
-    let error = Error::new(Code::TimedOut, "the remote timed out")
+    let error = Error::new(Code::TimedOut, LATE)
         .hint("Raise sync_ext.http_timeout, or the connector's setting timeout, if it is just slow.");
     Fault {
         error,
         again: true,
         seen: true,
+        is_late: true,
     }
+}
+
+const LATE: &str = "the remote timed out";
+
+/// Whether the remote took too long.
+pub fn is_late(error: &Error) -> bool {
+    error.code == Code::TimedOut && error.message == LATE
 }
 
 const TOO_BIG: &str = "the remote's answer is bigger than";
@@ -243,15 +265,20 @@ pub(super) fn status_error(response: &Response, secrets: &Secrets) -> Error {
     }
 }
 
+/// A web page is not the remote's word on the credentials.
 fn forbidden(response: &Response) -> Error {
-    let error = Error::new(
-        Code::RemoteAuth,
-        "the remote forbids this to the connector's user (403)",
-    );
-    error.hint(match response.json {
-        Some(_) => "Give the user behind the credentials a role that may read this.",
-        None => "A firewall or security plugin may block this server: let it through.",
-    })
+    match response.json {
+        Some(_) => Error::new(
+            Code::RemoteAuth,
+            "the remote forbids this to the connector's user (403)",
+        )
+        .hint("Give the user behind the credentials a role that may read this."),
+        None => Error::new(
+            Code::Nonsense,
+            "something in front of the remote forbids this (403)",
+        )
+        .hint("A firewall or security plugin may block this server: let it through."),
+    }
 }
 
 fn not_found(response: &Response) -> Error {

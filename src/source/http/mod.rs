@@ -10,7 +10,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use fault::is_too_big;
+pub use fault::{is_late, is_too_big};
 pub use redact::Secrets;
 pub use retry::{http_date, Retry};
 
@@ -76,6 +76,8 @@ pub struct Outgoing {
     pub passes: Option<fn(&Value) -> bool>,
     /// It may take twice as long as a read: remotes save slowly, and what is given up may be done all the same.
     pub is_write: bool,
+    /// Less can be asked for instead: a question that the remote was too slow for is not repeated as it is.
+    pub shrinks: bool,
 }
 
 impl Outgoing {
@@ -89,6 +91,7 @@ impl Outgoing {
             repeatable: true,
             passes: None,
             is_write: false,
+            shrinks: false,
         }
     }
 
@@ -105,16 +108,24 @@ impl Outgoing {
 
 /// Counts the requests of one piece of work, retries and redirects included.
 #[derive(Debug, Default)]
-pub struct Meter(Cell<u32>);
+pub struct Meter {
+    requests: Cell<u32>,
+    is_strained: Cell<bool>,
+}
 
 impl Meter {
     /// Requests so far.
     pub fn requests(&self) -> u32 {
-        self.0.get()
+        self.requests.get()
+    }
+
+    /// Whether one of them was too much for the remote: it gave up, or asked for patience.
+    pub fn is_strained(&self) -> bool {
+        self.is_strained.get()
     }
 
     fn count(&self) {
-        self.0.set(self.0.get() + 1);
+        self.requests.set(self.requests.get() + 1);
     }
 }
 
@@ -161,6 +172,11 @@ impl Response {
             .as_ref()
             .and_then(|json| json["code"].as_str())
             .unwrap_or_default()
+    }
+
+    /// Less may get through: the remote broke down over the answer, or it was cut.
+    pub fn may_be_size(&self) -> bool {
+        matches!(self.status, 500 | 502 | 504 | 520..=527) || self.is_success() && self.cut
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -228,6 +244,9 @@ impl Client {
             retry::check(&self.settings.cancel)?;
             let outcome = self.attempt(url, meter, build);
             done += 1;
+            if is_strained(&outcome) {
+                meter.is_strained.set(true);
+            }
             match self.next_wait(&outcome, done) {
                 Some(wait) => retry::pause(wait, &self.settings.cancel)?,
                 None => return outcome.map_err(|fault| fault.error),
@@ -281,9 +300,10 @@ impl Client {
             self.guard.check_url(&target)?;
             let outgoing = build(&target)?;
             let (repeatable, is_get) = (outgoing.repeatable, outgoing.method == Method::GET);
+            let shrinks = outgoing.shrinks;
             let response = self
                 .exchange(outgoing, meter)
-                .map_err(|fault| fault.unless(!repeatable))?;
+                .map_err(|fault| fault.unless(!repeatable).once(shrinks))?;
             match redirect_target(&response, &target, repeatable, is_get) {
                 Some(next) => target = next,
                 None => return Ok(response),
@@ -363,6 +383,13 @@ impl Client {
                 return Err(fault::timed_out());
             }
         }
+    }
+}
+
+fn is_strained(outcome: &Result<Response, Fault>) -> bool {
+    match outcome {
+        Err(fault) => fault.is_late,
+        Ok(response) => matches!(response.status, 429 | 502..=504),
     }
 }
 

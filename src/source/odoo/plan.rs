@@ -34,7 +34,7 @@ impl Odoo {
             tasks,
             sweeps: since.is_none(),
             lists: vec![entity.name().to_owned()],
-            counts_prove: false,
+            alone_at_most: None,
             server_time: answer.server_time.unwrap_or_else(Utc::now),
             requests: meter.requests(),
         })

@@ -69,7 +69,7 @@ fn every_record_is_read_once_whatever_the_gaps_between_ids() {
             let server = erp(modern, vec![Table::new("res.partner", partners(count, step))]);
             let odoo = connect(&server, json!({"page_size": 10}), Value::Null);
             let plan = odoo.plan(EntityType::Customers, Pass::Full).unwrap();
-            assert!(plan.sweeps && !plan.counts_prove);
+            assert!(plan.sweeps && plan.alone_at_most.is_none());
             assert_eq!(Some(plan.server_time), http_date(NOW));
             let read = work_off(&odoo, EntityType::Customers, plan.tasks);
             let wanted: Vec<u64> = (1..=count).map(|n| n * step).collect();

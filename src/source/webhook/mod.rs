@@ -24,6 +24,8 @@ pub enum Notice {
     Ping { webhook: String },
     /// Properly sent, and about nothing that is kept here.
     Ignored { topic: String },
+    /// The remote's own refusal in the place of the record: whom the webhook belongs to may not view it.
+    Refused { topic: String, code: String },
     /// Somebody who knows the secret says that this record has changed.
     Changed(Change),
     /// The same, sent before the change is committed there: to be read by a later pull.

@@ -25,7 +25,10 @@ pub(super) fn read(secret: Option<&str>, headers: &Headers, body: &str) -> Resul
     };
     let body = object(body)?;
     if is_refusal(&body) {
-        return Ok(Notice::Ignored { topic });
+        return Ok(match may_not_view(&body) {
+            Some(code) => Notice::Refused { topic, code },
+            None => Notice::Ignored { topic },
+        });
     }
     Ok(Notice::Changed(Change {
         delivery: headers
@@ -52,6 +55,15 @@ fn pinged(body: &str) -> Option<String> {
 /// that the receiver refuses turn a webhook off, so this is none of them.
 fn is_refusal(body: &Value) -> bool {
     body.get("id").is_none() && body["code"].is_string() && body["data"]["status"].is_number()
+}
+
+/// The code of the refusal, where it is the webhook's user who may not view such records: then all deliveries are like that.
+fn may_not_view(body: &Value) -> Option<String> {
+    if !matches!(body["data"]["status"].as_u64(), Some(401 | 403)) {
+        return None;
+    }
+    let code = body["code"].as_str().unwrap_or_default().chars().take(80);
+    Some(code.filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
 }
 
 /// In constant time.

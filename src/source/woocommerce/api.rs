@@ -86,6 +86,15 @@ impl Api {
         self.call(&Ask::get(params), route, meter)
     }
 
+    /// A GET of a part of a listing.
+    pub fn list(&self, route: &str, params: &Params, meter: &Meter) -> Result<Response> {
+        let ask = Ask {
+            shrinks: true,
+            ..Ask::get(params)
+        };
+        self.call(&ask, route, meter)
+    }
+
     /// A POST or PUT below the API's root, in the same way. A POST is not repeated where the shop may have seen it.
     pub fn write(
         &self,
@@ -99,6 +108,7 @@ impl Api {
             method,
             params,
             body: Some(body),
+            shrinks: false,
         };
         self.call(&ask, route, meter)
     }
@@ -170,8 +180,9 @@ impl Api {
     }
 
     fn settle(&self, access: &Access, response: &Response) {
-        // Only these say that the credentials were understood.
-        if response.is_success() || response.status == 403 && response.json.is_some() {
+        // Only these say that the credentials were understood: a web page is none of the API's answers.
+        let is_answer = response.is_success() && response.json.is_some();
+        if is_answer || response.status == 403 && !response.remote_code().is_empty() {
             *lock(&self.access) = Some(access.clone());
             self.note(|memo| {
                 memo.auth = Some(access.mode);

@@ -60,6 +60,8 @@ pub(super) struct Ask<'a> {
     pub method: Method,
     pub params: &'a [(String, String)],
     pub body: Option<&'a Value>,
+    /// Less can be asked for where this is too much.
+    pub shrinks: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -68,6 +70,7 @@ impl<'a> Ask<'a> {
             method: Method::GET,
             params,
             body: None,
+            shrinks: false,
         }
     }
 }
@@ -112,6 +115,7 @@ impl Keys {
             // a PUT says what shall be, a POST adds to what is
             repeatable: ask.method != Method::POST,
             is_write: ask.method != Method::GET,
+            shrinks: ask.shrinks,
             method: ask.method.clone(),
             json: ask.body.cloned(),
             ..Outgoing::get(with_query(url, &params))

@@ -1,6 +1,7 @@
 //! What a WooCommerce connector is told, and what it finds out.
 
 use super::auth::{Keys, Mode};
+use super::page::PER_PAGE;
 use crate::error::{Code, Error, Result};
 use crate::source::http::certificates;
 use crate::source::kind::{Fields, COMMON_SETTINGS};
@@ -8,6 +9,7 @@ use crate::source::webhook;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const OWN_SETTINGS: &[&str] = &[
@@ -15,10 +17,18 @@ const OWN_SETTINGS: &[&str] = &[
     "auth",
     "compare_limit",
     "customer_role",
+    "deletion_checks",
     "order_statuses",
+    "page_size",
 ];
 const KEY_HINT: &str =
     "Make a key in WooCommerce > Settings > Advanced > REST API, and give {\"consumer_key\": \"ck_...\", \"consumer_secret\": \"cs_...\"}.";
+
+/// A question each: about a minute at the usual pace.
+const DELETION_CHECKS: u64 = 500;
+const MOST_CHECKS: u64 = 1_000_000;
+/// Page sizes that were found out are found out anew after so many seconds: a host may be stronger by then, a plugin gone.
+const SIZES_LIFE: i64 = 24 * 3600;
 
 /// The connector's settings.
 #[derive(Debug, Clone)]
@@ -32,6 +42,10 @@ pub(super) struct Settings {
     /// Up to this many records, an incremental pass reads everything: it is cheap, and sees what
     /// bumps no date.
     pub compare_limit: u64,
+    /// Rows of a page, 2 to 100.
+    pub page_size: u64,
+    /// So many records that lists lack are asked for by id in one pull.
+    pub deletion_checks: usize,
     pub ca_certificate: Option<String>,
     pub timeout: Option<Duration>,
     /// None: find out.
@@ -47,7 +61,19 @@ impl Settings {
         if let Some(pem) = &ca_certificate {
             certificates(pem)?;
         }
+        let page_size = fields.whole("page_size")?.unwrap_or(PER_PAGE);
+        if !(2..=PER_PAGE).contains(&page_size) {
+            let message = format!("\"page_size\" in settings must be 2 to {PER_PAGE}");
+            return Err(Error::new(Code::Invalid, message));
+        }
+        let deletion_checks = fields.whole("deletion_checks")?.unwrap_or(DELETION_CHECKS);
+        if deletion_checks > MOST_CHECKS {
+            let message = format!("\"deletion_checks\" in settings must be at most {MOST_CHECKS}");
+            return Err(Error::new(Code::Invalid, message));
+        }
         Ok(Settings {
+            page_size,
+            deletion_checks: deletion_checks as usize,
             customer_role: fields.text("customer_role")?.unwrap_or("customer").to_owned(),
             order_statuses: statuses(fields.texts("order_statuses")?)?,
             api_path: api_path(fields.text("api_path")?.unwrap_or("/wp-json/wc/v3"))?,
@@ -137,9 +163,30 @@ pub(super) struct Memo {
     /// The order statuses that the shop has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_statuses: Option<Vec<String>>,
+    /// Rows that the shop, or its host, gives at once, by listing, where they are fewer than it should.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub page_sizes: BTreeMap<String, u64>,
+    /// When the first of them was found out, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_sizes_at: Option<i64>,
 }
 
 impl Memo {
+    /// Notes how many rows of a listing come at once.
+    pub fn note_page_size(&mut self, list: &str, rows: u64, now: i64) {
+        let known = self.page_sizes.entry(list.to_owned()).or_insert(rows);
+        *known = rows.min(*known).max(2);
+        self.page_sizes_at.get_or_insert(now);
+    }
+
+    /// Forgets page sizes that were found out long ago.
+    pub fn forget_page_sizes(&mut self, now: i64) {
+        if self.page_sizes_at.is_some_and(|at| now - at > SIZES_LIFE) {
+            self.page_sizes.clear();
+            self.page_sizes_at = None;
+        }
+    }
+
     /// A memo that can't be read counts as none.
     pub fn parse(memo: &Value) -> Self {
         serde_json::from_value(memo.clone()).unwrap_or_default()

@@ -75,6 +75,70 @@ impl List {
         }
     }
 
+    /// The address of one of its records; None where it can't be told.
+    pub fn route_of(&self, id: &str) -> Option<String> {
+        match self {
+            List::Variations | List::VariationsIn(_) => None,
+            _ => Some(format!("{}/{id}", self.route())),
+        }
+    }
+
+    /// What it lists, whichever way.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            List::Customers => "customers",
+            List::Products => "products",
+            List::Orders => "orders",
+            List::Categories => "categories",
+            List::Variations | List::VariationsOf(_) | List::VariationsIn(_) => "variations",
+        }
+    }
+
+    /// A field that every version shows of every record, and that a row lacks.
+    pub fn lacks(&self, content: Content, row: &Value) -> Option<&'static str> {
+        let is_part = |name: &str| matches!(name, "billing" | "shipping");
+        let is_missing = |name: &&&str| match row.get(**name) {
+            None => true,
+            Some(value) => value.is_null() && is_part(**name),
+        };
+        self.required(content).iter().find(is_missing).copied()
+    }
+
+    fn required(&self, content: Content) -> &'static [&'static str] {
+        match (content, self) {
+            (Content::Ids, List::Categories) => &[],
+            (Content::Ids, List::Products) => &["date_modified_gmt", "type"],
+            (Content::Ids, _) => &["date_modified_gmt"],
+            (Content::Full, List::Customers) => &["email", "role", "billing", "shipping"],
+            (Content::Full, List::Products) => &[
+                "name",
+                "type",
+                "status",
+                "sku",
+                "regular_price",
+                "categories",
+                "attributes",
+                "images",
+            ],
+            (Content::Full, List::Orders) => &[
+                "number",
+                "status",
+                "currency",
+                "total",
+                "billing",
+                "shipping",
+                "line_items",
+                "shipping_lines",
+                "fee_lines",
+                "coupon_lines",
+                "tax_lines",
+                "refunds",
+            ],
+            (Content::Full, List::Categories) => &["name", "slug"],
+            (Content::Full, _) => &["status", "sku", "regular_price", "attributes"],
+        }
+    }
+
     pub fn fields(&self, content: Content) -> &'static str {
         match (content, self) {
             (Content::Ids, List::Products) => "id,date_modified_gmt,type,sku",

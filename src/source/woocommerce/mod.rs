@@ -2,19 +2,23 @@
 
 mod api;
 mod auth;
+mod by_id;
 mod config;
 mod currency;
 pub(super) mod delivers;
 mod draft;
+mod halve;
 mod list;
 mod map;
 mod map_order;
 mod map_product;
+mod page;
 mod plan;
 mod probe;
 mod read;
 mod value;
 mod variations;
+mod window;
 mod write;
 
 #[cfg(test)]
@@ -29,14 +33,19 @@ mod tests_write;
 use super::address::place;
 use super::http::Meter;
 use super::kind::{chosen, ConnectorConfig};
-use super::{Batch, Change, Pass, Plan, Probe, Source, Task, Written};
+use super::{Batch, Change, Counted, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
 use api::Api;
+use chrono::Utc;
 use config::Settings;
 use currency::Currency;
+use list::List;
+use page::PER_PAGE;
 use reqwest::Url;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use variations::Skus;
 
 /// The entity types that every shop has.
@@ -55,6 +64,8 @@ pub struct WooCommerce {
     settings: Settings,
     skus: Skus,
     currency: Currency,
+    /// Statuses that the settings name and the shop doesn't know.
+    unlistable: Mutex<BTreeSet<String>>,
 }
 
 /// Checks settings and credentials, and says which shop this is, without asking the shop.
@@ -79,6 +90,38 @@ impl WooCommerce {
             settings,
             skus: Skus::default(),
             currency: Currency::default(),
+            unlistable: Mutex::default(),
+        })
+    }
+
+    /// How many rows of a listing are asked for at once.
+    fn page_size(&self, list: &List) -> u64 {
+        let known = self.api.memo().page_sizes.get(list.kind()).copied();
+        known.unwrap_or(PER_PAGE).min(self.settings.page_size)
+    }
+
+    /// No more of them come at once, for now.
+    fn note_page_size(&self, list: &List, rows: u64) {
+        let now = Utc::now().timestamp();
+        self.api.note(|memo| memo.note_page_size(list.kind(), rows, now));
+    }
+
+    /// The settings name an order status that the shop doesn't know (any more).
+    fn note_unlistable(&self, status: String) {
+        let mut unlistable = self.unlistable.lock().unwrap_or_else(PoisonError::into_inner);
+        unlistable.insert(status);
+    }
+
+    /// What that means, for people.
+    fn unlistable(&self) -> Option<String> {
+        let unlistable = self.unlistable.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<&str> = unlistable.iter().map(String::as_str).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "The shop doesn't know the order status {} (any more), so orders in it are in no listing: those that were read \
+                 before are kept, and read one by one; others can't be found.",
+                names.join(", ")
+            )
         })
     }
 }
@@ -109,11 +152,33 @@ impl Source for WooCommerce {
         }
     }
 
+    fn alone(&self, entity: EntityType, parent: Option<&str>) -> Option<String> {
+        Some(match parent {
+            Some(parent) => format!("variations:{parent}"),
+            None => entity.name().to_owned(),
+        })
+    }
+
+    /// Variations whose product is gone from the database count, and are shown nowhere (seen on 11.0).
+    fn counts_no_records(&self, list: &str) -> bool {
+        list.starts_with("variations")
+    }
+
+    fn count(&self, entity: EntityType, first: &Task) -> Result<Counted> {
+        let meter = Meter::default();
+        let page = self.count_list(&List::of(entity, &first.list)?, &meter)?;
+        Ok(Counted {
+            total: page.map_or(Some(0), |page| page.total),
+            requests: meter.requests(),
+        })
+    }
+
     fn fetch(&self, entity: EntityType, task: &Task) -> Result<Batch> {
         let meter = Meter::default();
         let batch = self.read(entity, task, &meter)?;
         Ok(Batch {
             requests: meter.requests(),
+            is_strained: meter.is_strained(),
             ..batch
         })
     }

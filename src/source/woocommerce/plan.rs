@@ -2,7 +2,7 @@
 
 use super::api::Params;
 use super::list::List;
-use super::read::PER_PAGE;
+use super::page::PER_PAGE;
 use super::WooCommerce;
 use crate::core::EntityType;
 use crate::error::{Code, Result};
@@ -28,6 +28,8 @@ impl WooCommerce {
     pub(super) fn plan_pass(&self, entity: EntityType, pass: Pass, meter: &Meter) -> Result<Plan> {
         let mut server_time = None;
         let mut total = 0;
+        self.api
+            .note(|memo| memo.forget_page_sizes(Utc::now().timestamp()));
         if entity == EntityType::Orders {
             self.refresh_order_statuses(meter)?;
         }
@@ -47,7 +49,7 @@ impl WooCommerce {
             tasks: lists.iter().map(|list| begin(list, content, since)).collect(),
             sweeps: since.is_none(),
             lists,
-            counts_prove: true,
+            alone_at_most: Some(self.settings.deletion_checks),
             server_time: server_time.unwrap_or_else(Utc::now),
             requests: meter.requests(),
         })
@@ -61,7 +63,7 @@ impl WooCommerce {
         counted: &mut dyn FnMut(Option<u64>, Option<DateTime<Utc>>),
     ) -> Result<Vec<String>> {
         let main = entity.name();
-        if let Some(page) = self.count(&List::of(entity, main)?, meter)? {
+        if let Some(page) = self.count_list(&List::of(entity, main)?, meter)? {
             counted(page.total, page.server_time);
         }
         let mut lists = vec![main.to_owned()];
@@ -82,7 +84,7 @@ impl WooCommerce {
     /// plan, as an update of the shop changes it.
     pub(super) fn count_variations(&self, meter: &Meter) -> Result<Option<u64>> {
         let found = self
-            .count(&List::Variations, meter)?
+            .count_list(&List::Variations, meter)?
             .map(|page| page.total.unwrap_or(0));
         self.api
             .note(|memo| memo.global_variations = Some(found.is_some()));

@@ -2,7 +2,8 @@
 
 use super::api::MAX_SKEW_SECONDS;
 use super::list::List;
-use super::read::Page;
+use super::page::{Page, PER_PAGE};
+use super::value::elements;
 use super::WooCommerce;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
@@ -27,6 +28,7 @@ impl WooCommerce {
             let minutes = skew.abs() / 60;
             warnings.push(format!("The shop's clock differs from ours by {minutes} minutes; signed requests over http fail beyond 15."));
         }
+        warnings.extend(self.unlistable());
         if self.api.memo().global_variations == Some(false) {
             warnings.push("Variations are read product by product (WooCommerce before 10.3): pulls of products take longer.".to_owned());
         }
@@ -101,13 +103,41 @@ impl WooCommerce {
     }
 
     fn count_of(&self, entity: EntityType, meter: &Meter) -> Result<(Option<u64>, Option<Page>)> {
-        let page = self.count(&List::of(entity, entity.name())?, meter)?;
+        let page = self.count_list(&List::of(entity, entity.name())?, meter)?;
         let mut count = page.as_ref().and_then(|page| page.total);
         if entity == EntityType::Products {
-            let variations = self.count_variations(meter)?.unwrap_or(0);
+            let variations = match self.count_variations(meter)? {
+                Some(variations) => variations,
+                None => self.count_by_product(meter)?,
+            };
             count = count.map(|products| products + variations);
         }
         Ok((count, page))
+    }
+
+    /// The number of all variations where the shop has no listing of them: products name theirs.
+    fn count_by_product(&self, meter: &Meter) -> Result<u64> {
+        let mut found = 0;
+        for page in 1..=100 {
+            let params = [
+                ("type", "variable".to_owned()),
+                ("status", "any".to_owned()),
+                ("per_page", PER_PAGE.to_string()),
+                ("page", page.to_string()),
+                ("orderby", "id".to_owned()),
+                ("_fields", "id,variations".to_owned()),
+            ];
+            let params = params.map(|(name, value)| (name.to_owned(), value)).to_vec();
+            let (_, json) = self.api.get_json("products", &params, meter)?;
+            let rows = json.as_array().map_or(&[][..], Vec::as_slice);
+            for row in rows {
+                found += elements(row, "variations")?.len() as u64;
+            }
+            if (rows.len() as u64) < PER_PAGE {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Version and settings of WooCommerce, where the key may read them; else null.

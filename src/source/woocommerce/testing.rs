@@ -80,12 +80,25 @@ impl Shop {
         let Some(route) = seen.path.strip_prefix("/wp-json/wc/v3/") else {
             return Reply::new(404, "<!DOCTYPE html>");
         };
-        let rows = self
-            .rows
-            .iter()
-            .find(|(name, _)| *name == route)
-            .map(|(_, rows)| rows);
-        match rows {
+        let of = |route: &str| {
+            self.rows
+                .iter()
+                .find(|(name, _)| *name == route)
+                .map(|(_, rows)| rows)
+        };
+        if let Some((rows, id)) = route
+            .rsplit_once('/')
+            .and_then(|(list, id)| Some((of(list)?, id.parse::<u64>().ok()?)))
+        {
+            return match rows.iter().find(|row| row["id"] == id) {
+                Some(row) => Reply::ok(serde_json::to_vec(row).unwrap()),
+                None => Reply::new(
+                    404,
+                    r#"{"code":"woocommerce_rest_invalid_id","message":"Invalid ID."}"#,
+                ),
+            };
+        }
+        match of(route) {
             Some(rows) if route != "variations" || self.global_variations => self.page(seen, rows),
             _ => Reply::new(
                 404,
@@ -98,7 +111,7 @@ impl Shop {
         let number = |name: &str, or: usize| seen.param(name).map_or(or, |text| text.parse().unwrap());
         let wanted: Option<Vec<&str>> = seen.param("include").map(|ids| ids.split(',').collect());
         let since = seen.param("modified_after").unwrap_or_default();
-        let found: Vec<&Value> = rows
+        let mut found: Vec<&Value> = rows
             .iter()
             .filter(|row| {
                 wanted
@@ -108,6 +121,9 @@ impl Shop {
             .filter(|row| seen.param("type").is_none_or(|kind| row["type"] == kind))
             .filter(|row| row["date_modified_gmt"].as_str().unwrap_or("9") > since)
             .collect();
+        if seen.param("order") == Some("desc") {
+            found.reverse();
+        }
         let page: Vec<_> = found
             .iter()
             .skip(number("offset", 0))
@@ -124,9 +140,21 @@ impl Shop {
     }
 }
 
+/// A row with all that every record of a shop has, of whichever type.
+pub fn filled(row: Value) -> Value {
+    let mut all = json!({"email": "", "role": "customer", "billing": {}, "shipping": {}, "name": "", "type": "simple",
+        "status": "", "sku": "", "regular_price": "", "categories": [], "attributes": [], "images": [], "slug": "",
+        "number": "", "currency": "", "total": "", "line_items": [], "shipping_lines": [], "fee_lines": [],
+        "coupon_lines": [], "tax_lines": [], "refunds": []});
+    for (name, value) in row.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    all
+}
+
 /// Rows with ids from 1 on.
 pub fn rows(count: u64) -> Vec<Value> {
     (1..=count)
-        .map(|id| json!({"id": id, "date_modified_gmt": "2026-01-01T00:00:00"}))
+        .map(|id| filled(json!({"id": id, "date_modified_gmt": "2026-01-01T00:00:00"})))
         .collect()
 }

@@ -63,7 +63,7 @@ impl WooCommerce {
                 None => unknown.push(id),
             }
         }
-        for ids in unknown.chunks(super::read::PER_PAGE as usize) {
+        for ids in unknown.chunks(super::page::PER_PAGE as usize) {
             let params = [
                 ("include", ids.join(",")),
                 ("status", "any".to_owned()),

@@ -3,7 +3,6 @@
 use super::api::Params;
 use super::draft::body;
 use super::list::List;
-use super::read::PER_PAGE;
 use super::{map, WooCommerce};
 use crate::core::{match_key, EntityType, Record};
 use crate::error::{Code, Error, Result};
@@ -69,7 +68,7 @@ impl WooCommerce {
                     return Err(Error::new(Code::Nonsense, message)
                         .hint("Nothing was written: the record may be among those. A plugin or cache may filter the shop's answers."));
                 }
-                None if came == 0 || came < PER_PAGE as usize => return Ok(rows),
+                None if came == 0 || (came as u64) < self.page_size(list) => return Ok(rows),
                 _ => {}
             }
         }
