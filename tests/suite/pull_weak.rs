@@ -128,8 +128,11 @@ fn a_page_of_a_firewall_says_nothing_about_the_key() {
 
 #[test]
 fn a_test_of_the_connection_counts_what_is_read() {
-    for version in [Version::V8, Version::V11] {
+    for (version, cap) in [(Version::V8, None), (Version::V8, Some(2)), (Version::V11, None)] {
         let mut shop = Shop::new(version);
+        if let Some(rows) = cap {
+            shop.lie("products", ListFault::Cap { rows });
+        }
         let told = shop
             .sql
             .query_one("SELECT sync_test_connection('woocommerce')", &[]);
@@ -137,7 +140,7 @@ fn a_test_of_the_connection_counts_what_is_read() {
         let pulled = shop.pull("products");
         assert_eq!(
             told["entities"]["products"]["count"], pulled["records"],
-            "{version:?}"
+            "{version:?} {cap:?}"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::api::MAX_SKEW_SECONDS;
 use super::list::List;
-use super::page::{Page, PER_PAGE};
+use super::page::Page;
 use super::value::elements;
 use super::WooCommerce;
 use crate::core::EntityType;
@@ -107,37 +107,43 @@ impl WooCommerce {
         let mut count = page.as_ref().and_then(|page| page.total);
         if entity == EntityType::Products {
             let variations = match self.count_variations(meter)? {
-                Some(variations) => variations,
+                Some(variations) => Some(variations),
                 None => self.count_by_product(meter)?,
             };
-            count = count.map(|products| products + variations);
+            count = count
+                .zip(variations)
+                .map(|(products, variations)| products + variations);
         }
         Ok((count, page))
     }
 
-    /// The number of all variations where the shop has no listing of them: products name theirs.
-    fn count_by_product(&self, meter: &Meter) -> Result<u64> {
-        let mut found = 0;
-        for page in 1..=100 {
+    /// The number of all variations where the shop has no listing of them: products name theirs. None where not all of these
+    /// products are shown, or they are too many to ask for.
+    fn count_by_product(&self, meter: &Meter) -> Result<Option<u64>> {
+        let (mut found, mut seen) = (0, 0);
+        for _ in 0..100 {
             let params = [
                 ("type", "variable".to_owned()),
                 ("status", "any".to_owned()),
-                ("per_page", PER_PAGE.to_string()),
-                ("page", page.to_string()),
+                ("per_page", self.page_size(&List::Products).to_string()),
+                ("offset", seen.to_string()),
                 ("orderby", "id".to_owned()),
                 ("_fields", "id,variations".to_owned()),
             ];
             let params = params.map(|(name, value)| (name.to_owned(), value)).to_vec();
-            let (_, json) = self.api.get_json("products", &params, meter)?;
+            let (response, json) = self.api.get_json("products", &params, meter)?;
             let rows = json.as_array().map_or(&[][..], Vec::as_slice);
             for row in rows {
                 found += elements(row, "variations")?.len() as u64;
             }
-            if (rows.len() as u64) < PER_PAGE {
-                break;
+            seen += rows.len() as u64;
+            // a page may be shorter than asked for: the shop's count says where they end
+            let is_end = response.total().map_or(rows.is_empty(), |total| seen >= total);
+            if is_end || rows.is_empty() {
+                return Ok(is_end.then_some(found));
             }
         }
-        Ok(found)
+        Ok(None)
     }
 
     /// Version and settings of WooCommerce, where the key may read them; else null.
