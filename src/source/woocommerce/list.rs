@@ -99,7 +99,7 @@ impl List {
         let is_part = |name: &str| matches!(name, "billing" | "shipping");
         let is_missing = |name: &&&str| match row.get(**name) {
             None => true,
-            Some(value) => value.is_null() && is_part(**name),
+            Some(value) => value.is_null() && is_part(name),
         };
         self.required(content).iter().find(is_missing).copied()
     }
