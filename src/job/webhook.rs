@@ -117,7 +117,7 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
         list: change.list(parent),
         content: Content::Full,
         since: None,
-        at: At::Ids(vec![change.external_id.clone()]),
+        at: At::Alone(change.external_id.clone()),
     };
     let (entity, id) = (change.entity, change.external_id.clone());
     let (fetched, is_listed, memo) = pool.ask(move |source: &dyn Source| {

@@ -52,16 +52,23 @@ pub enum At {
     /// such pages, so they need no overlap to prove it.
     Range { after: u64, until: Option<u64> },
     /// These records by id; ids that don't come back are gone (or never were), unless they are `hidden` or `unreadable`.
-    /// Where [`Plan::alone_at_most`] says so, only the answer about one alone proves it.
+    /// Where [`Source::alone`] names a listing, only [`At::Alone`] proves it.
     Ids(Vec<String>),
+    /// This record, by an address of its own where the remote has such. What doesn't come back is gone, with the same exceptions.
+    Alone(String),
 }
 
 impl At {
+    /// Whether it names records.
+    pub fn is_by_id(&self) -> bool {
+        matches!(self, At::Ids(_) | At::Alone(_))
+    }
+
     /// Where a window starts; None for what is read otherwise.
     pub fn offset(&self) -> Option<u64> {
         match self {
             At::Offset(offset) | At::Tail(offset) | At::Until { offset, .. } => Some(*offset),
-            At::Range { .. } | At::Ids(_) => None,
+            At::Range { .. } | At::Ids(_) | At::Alone(_) => None,
         }
     }
 

@@ -185,5 +185,8 @@ fn variations_go_with_their_product_for_one_question() {
             .is_some_and(|last| last.parse::<u64>().is_ok())
     };
     let seen = shop.sandbox.requests();
-    assert_eq!(seen.iter().filter(|request| alone(&request.path)).count(), 1);
+    let asked: Vec<&str> = (seen.iter().map(|request| request.path.as_str()))
+        .filter(|path| alone(path))
+        .collect();
+    assert_eq!(asked.len(), 1, "{asked:?}");
 }

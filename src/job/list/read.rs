@@ -74,6 +74,8 @@ pub struct Question {
     entity: EntityType,
     list: String,
     ids: Vec<String>,
+    /// The answer about the one id proves that it is gone.
+    is_alone: bool,
 }
 
 impl Run<'_> {
@@ -167,6 +169,7 @@ impl Run<'_> {
             entity,
             list: list.clone(),
             ids: ids.to_vec(),
+            is_alone: false,
         };
         Ok(lists
             .iter()
@@ -190,7 +193,10 @@ impl Run<'_> {
             list: question.list.clone(),
             content: Content::Full,
             since: None,
-            at: At::Ids(question.ids.clone()),
+            at: match question.ids.as_slice() {
+                [id] if question.is_alone => At::Alone(id.clone()),
+                ids => At::Ids(ids.to_vec()),
+            },
         };
         let question = question.clone();
         self.crew.submit(
@@ -206,6 +212,9 @@ impl Run<'_> {
     /// What asks for records alone that a list of ids lacks, where that proves nothing: one that a plugin hides is not to
     /// be created again.
     fn alone(&self, question: &Question, lacking: Vec<String>) -> Result<Vec<Question>> {
+        if question.is_alone {
+            return Ok(Vec::new());
+        }
         let remote = self.remotes.usable(&question.platform)?;
         let (number, entity) = (remote.connector.number, question.entity);
         let parents: HashMap<String, String> =
@@ -213,13 +222,11 @@ impl Run<'_> {
                 .into_iter()
                 .collect();
         let ask = |id: String| {
-            let list = remote
-                .source
-                .alone(entity, parents.get(&id).map(String::as_str))?;
-            let was_asked = question.ids.len() == 1 && question.list == list;
-            (!was_asked).then(|| Question {
-                list,
+            let parent = parents.get(&id).map(String::as_str);
+            Some(Question {
+                list: remote.source.alone(entity, parent)?,
                 ids: vec![id],
+                is_alone: true,
                 ..question.clone()
             })
         };

@@ -182,7 +182,7 @@ impl Pull<'_> {
     /// What a result changes in the checkpoint.
     fn account(&mut self, next: &mut State, task: &Task, fetched: &mut Fetched) -> Result<()> {
         next.stack.done(task);
-        if let At::Ids(_) = task.at {
+        if task.at.is_by_id() {
             let hidden = std::mem::take(&mut fetched.batch.hidden);
             self.hidden += hidden.len() as u64;
             self.answered

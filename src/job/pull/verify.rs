@@ -252,7 +252,7 @@ impl Pull<'_> {
                     .unwrap_or_else(|| m.list.clone()),
                 content: Content::Full,
                 since: None,
-                at: At::Ids(vec![m.external_id.clone()]),
+                at: At::Alone(m.external_id.clone()),
             })
             .collect();
         self.state.stack.push(tasks);

@@ -15,6 +15,7 @@ use crate::source::http::{is_too_big, Meter};
 use crate::source::{At, Batch, Content, Task, Unreadable};
 use chrono::{DateTime, Utc};
 use serde_json::{json, Value};
+use std::slice;
 use std::sync::atomic::Ordering;
 
 /// Into how many ranges the ids are split, to be read in parallel. Each is worked off page by page, so that what
@@ -39,6 +40,7 @@ impl Odoo {
             (At::Offset(0), _) => self.begin(&list, task, meter),
             (At::Range { after, until }, _) => self.range(&list, task, *after, *until, meter),
             (At::Ids(ids), List::Records(_)) => self.by_id(entity, task, ids, meter),
+            (At::Alone(id), List::Records(_)) => self.by_id(entity, task, slice::from_ref(id), meter),
             _ => Err(Error::new(Code::Internal, "Odoo's listings are read by id")),
         }
     }

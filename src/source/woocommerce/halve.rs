@@ -96,9 +96,10 @@ impl WooCommerce {
                 false => self.page_at(list, task, Place::new(offset, rows), meter),
             }
         };
-        // Who fails over the first and over the last row fails over all of them.
+        // Who fails over the first and over the last row may not be there at all.
         let end = place.offset + place.rows;
-        if place.rows > 1 && ask(place.offset, 1).is_err() && ask(end - 1, 1).is_err() {
+        let fails = ask(place.offset, 1).is_err() && (place.rows == 1 || ask(end - 1, 1).is_err());
+        if fails && !self.is_there(list, meter) {
             return Err(error);
         }
         let mut halved = Halved {
@@ -153,14 +154,15 @@ impl WooCommerce {
             stretch.server_time = stretch.server_time.or(piece.server_time);
             stretch.rows.extend(piece.rows);
         }
+        let mut found = None;
         for (offset, error) in bad {
             let before = (offset - place.offset) as usize - stretch.unreadable.len();
-            let after = before
-                .checked_sub(1)
-                .and_then(|at| stretch.rows.get(at))
-                .and_then(number);
+            let shown = before.checked_sub(1).and_then(|at| stretch.rows.get(at));
+            // one that was found stands between those that are shown, too
+            let after = shown.and_then(number).max(found);
             let until = stretch.rows.get(before).and_then(number);
             let id = self.culprit(list, after, until, meter);
+            found = found.max(id);
             let named = |id: u64| id.to_string();
             stretch.unreadable.push(Unreadable {
                 id: id.map_or_else(|| between(after, until), named),

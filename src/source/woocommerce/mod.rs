@@ -28,6 +28,8 @@ mod tests;
 #[cfg(test)]
 mod tests_access;
 #[cfg(test)]
+mod tests_by_id;
+#[cfg(test)]
 mod tests_write;
 
 use super::address::place;

@@ -223,13 +223,30 @@ impl WooCommerce {
         set(&mut params, "per_page", "1".to_owned());
         set(&mut params, "_fields", "id".to_owned());
         match self.ask_page(list, &params, meter) {
-            // the first record may be one that can't be shown
-            Err(failure) if failure.may_be_size => {
-                params.push(("offset".to_owned(), "1".to_owned()));
-                self.ask_page(list, &params, meter).map_err(|_| failure.error)
-            }
+            Err(failure) if failure.may_be_size => self.count_behind(list, params, failure, meter),
             answer => Ok(answer?),
         }
+    }
+
+    /// The same where the first record is one that can't be shown, and those behind it may be such, too. A place behind the end
+    /// tells nothing: shops say of it that there is nothing at all.
+    fn count_behind(
+        &self,
+        list: &List,
+        mut params: Params,
+        failure: Failure,
+        meter: &Meter,
+    ) -> Result<Option<Page>> {
+        params.push(("offset".to_owned(), String::new()));
+        for offset in ["1", "10", "100"] {
+            set(&mut params, "offset", offset.to_owned());
+            match self.ask_page(list, &params, meter) {
+                Ok(Some(page)) if !page.rows.is_empty() => return Ok(Some(page)),
+                Ok(None) => return Ok(None),
+                _ => {}
+            }
+        }
+        Err(failure.error)
     }
 }
 

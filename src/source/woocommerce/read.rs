@@ -18,6 +18,7 @@ impl WooCommerce {
                 self.window(&list, task, *offset, meter)?
             }
             At::Ids(ids) => self.by_id(&list, task, ids, meter)?,
+            At::Alone(id) => self.alone(&list, task, id, meter)?,
             At::Range { .. } => return Err(Error::new(Code::Internal, "the shop has no listing by id")),
         };
         if entity == EntityType::Orders {
@@ -115,7 +116,7 @@ fn is_variable(row: &Value) -> bool {
 /// none of their own, and its change of these leaves their dates alone (seen on 11.0 and 8.2). A product that only a sweep
 /// has found may have been away, and its variations count, but are not shown, without it.
 fn heirs(task: &Task, rows: &[Value]) -> Option<Task> {
-    if task.since.is_none() && !matches!(task.at, At::Ids(_)) {
+    if task.since.is_none() && !task.at.is_by_id() {
         return None;
     }
     let parents: Vec<String> = rows

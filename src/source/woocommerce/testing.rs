@@ -63,6 +63,12 @@ pub struct Shop {
     pub global_variations: bool,
     /// HPOS says 0 past the end.
     pub hpos: bool,
+    /// Showing one of these is a fatal error.
+    pub bad: Vec<u64>,
+    /// These are counted in lists, and not shown there.
+    pub unshown: Vec<u64>,
+    /// No more rows come at once.
+    pub cap: Option<usize>,
 }
 
 impl Shop {
@@ -70,7 +76,7 @@ impl Shop {
         Server::start(move |seen, _| self.answer(seen))
     }
 
-    fn answer(&self, seen: &Seen) -> Reply {
+    pub fn answer(&self, seen: &Seen) -> Reply {
         if seen.param("oauth_signature").is_none() {
             return Reply::new(
                 401,
@@ -91,6 +97,7 @@ impl Shop {
             .and_then(|(list, id)| Some((of(list)?, id.parse::<u64>().ok()?)))
         {
             return match rows.iter().find(|row| row["id"] == id) {
+                Some(_) if self.bad.contains(&id) => fatal(),
                 Some(row) => Reply::ok(serde_json::to_vec(row).unwrap()),
                 None => Reply::new(
                     404,
@@ -127,8 +134,13 @@ impl Shop {
         let page: Vec<_> = found
             .iter()
             .skip(number("offset", 0))
-            .take(number("per_page", 10))
+            .take(number("per_page", 10).min(self.cap.unwrap_or(100)))
+            .filter(|row| row["id"].as_u64().is_none_or(|id| !self.unshown.contains(&id)))
             .collect();
+        let is_bad = |row: &&&Value| row["id"].as_u64().is_some_and(|id| self.bad.contains(&id));
+        if page.iter().any(is_bad) {
+            return fatal();
+        }
         let total = if self.hpos && page.is_empty() {
             0
         } else {
@@ -150,6 +162,13 @@ pub fn filled(row: Value) -> Value {
         all[name] = value.clone();
     }
     all
+}
+
+fn fatal() -> Reply {
+    Reply::new(
+        500,
+        r#"{"code":"internal_server_error","message":"There has been a critical error.","data":{"status":500}}"#,
+    )
 }
 
 /// Rows with ids from 1 on.

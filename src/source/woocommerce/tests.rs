@@ -206,6 +206,7 @@ fn variable(global_variations: bool) -> Server {
         ],
         global_variations,
         hpos: true,
+        ..Shop::default()
     }
     .start()
 }
@@ -302,6 +303,7 @@ fn an_incremental_pass_reads_all_of_a_small_shop_and_the_changes_of_a_big_one() 
         ],
         global_variations: true,
         hpos: true,
+        ..Shop::default()
     }
     .start();
     let plan = |limit: u64, entity| {
@@ -434,56 +436,6 @@ fn an_answer_of_another_shape_is_nonsense() {
                 .unwrap_err();
             assert_eq!(error.code, Code::Nonsense, "{body}");
         }
-    }
-}
-
-#[test]
-fn one_id_is_asked_for_alone_and_only_the_shops_own_word_says_that_it_is_gone() {
-    let own = |code: &str| format!(r#"{{"code":"{code}","message":"Invalid ID.","data":{{"status":404}}}}"#);
-    let row = serde_json::to_string(&rows(7)[6]).unwrap();
-    let trashed = row.replace(r#""status":"""#, r#""status":"trash""#);
-    for (reply, records, unreadable, hidden) in [
-        (Reply::ok(row.clone()), 1, 0, 0),
-        (Reply::ok(trashed), 0, 0, 0),
-        (
-            Reply::new(404, own("woocommerce_rest_shop_order_invalid_id")),
-            0,
-            0,
-            0,
-        ),
-        (Reply::new(404, own("wc_user_invalid_id")), 0, 0, 0),
-        (Reply::new(404, own("woocommerce_rest_term_invalid")), 0, 0, 0),
-        (Reply::new(404, own("rest_no_route")), 0, 1, 0),
-        (Reply::new(500, own("internal_server_error")), 0, 1, 0),
-        (Reply::new(403, own("woocommerce_rest_cannot_view")), 0, 0, 1),
-    ] {
-        let server = Server::start(move |seen, _| match seen.path.ends_with("/orders/7") {
-            true => reply.clone(),
-            false => Reply::new(403, "{}"),
-        });
-        let shop = connect(&server, json!({}), json!(null));
-        let alone = task("orders", Content::Full, At::Ids(vec!["7".into()]));
-        let batch = shop.fetch(EntityType::Orders, &alone).unwrap();
-        let found = (batch.records.len(), batch.unreadable.len(), batch.hidden.len());
-        assert_eq!(found, (records, unreadable, hidden));
-    }
-    for reply in [
-        Reply::new(404, "<!DOCTYPE html>"),
-        Reply::ok("<!DOCTYPE html>"),
-        Reply::ok(row.replace(r#""id":7"#, r#""id":8"#)),
-        Reply::ok(r#"{"id":7}"#),
-        Reply::ok("[]"),
-    ] {
-        let server = Server::start(move |seen, _| match seen.path.ends_with("/orders/7") {
-            true => reply.clone(),
-            false => Reply::new(403, "{}"),
-        });
-        let shop = connect(&server, json!({}), json!(null));
-        let alone = task("orders", Content::Full, At::Ids(vec!["7".into()]));
-        assert_eq!(
-            shop.fetch(EntityType::Orders, &alone).unwrap_err().code,
-            Code::Nonsense
-        );
     }
 }
 
