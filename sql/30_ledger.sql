@@ -67,6 +67,7 @@ CREATE TABLE sync_metadata (
     lines_seal jsonb,
     unshown jsonb NOT NULL DEFAULT '{}',
     unreadable jsonb NOT NULL DEFAULT '{}',
+    unlisted jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, sync_type, data_type)
@@ -79,6 +80,7 @@ COMMENT ON COLUMN sync_metadata.hidden_count IS 'Records that the connector''s u
 COMMENT ON COLUMN sync_metadata.fingerprint_spec IS 'Version and field list the fingerprints were made with.';
 COMMENT ON COLUMN sync_metadata.lines_seal IS 'What the remote told of the lines of all documents, and of what records refer to: another answer means that some of it is gone.';
 COMMENT ON COLUMN sync_metadata.unreadable IS 'Records that the last pull met and could not read, by id: {id: {list, reason}}. They are kept as they were, and the next pull asks for them again.';
+COMMENT ON COLUMN sync_metadata.unlisted IS 'Records that no listing shows, and that answered when they were asked for alone, by id: {id: {list, at}}. They are asked for again by a full pass, by the first pull sync_ext.full_pass_interval later, or where a webhook names them.';
 COMMENT ON COLUMN sync_metadata.sync_status IS 'pending, in_progress, success, partial (not all that the remote has could be read) or failed.';
 COMMENT ON COLUMN sync_metadata.unshown IS 'Per listing, the rows that the remote counts and does not show, as the last complete sweep found them; a listing for which that could not be told is left out.';
 

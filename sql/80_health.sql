@@ -114,7 +114,7 @@ BEGIN
     WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = ANY (wanted || 'all'::text);
     UPDATE sync_metadata m
     SET sync_status = 'pending', last_sync_timestamp = NULL, last_sync_count = 0, error_message = NULL,
-        checkpoint = NULL, last_full_at = NULL, unreadable = '{}', updated_at = now()
+        checkpoint = NULL, last_full_at = NULL, unreadable = '{}', unlisted = '{}', updated_at = now()
     WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = ANY (wanted);
     RETURN jsonb_build_object('syncType', c.name, 'entityType', coalesce(asked, 'all'), 'entityTypes', to_jsonb(wanted),
                               'status', 'pending');

@@ -259,6 +259,16 @@ pub struct Memory {
     /// Records that the last pull could not read, by id.
     #[serde(default)]
     pub unreadable: BTreeMap<String, Unread>,
+    /// Records that no listing shows, by id.
+    #[serde(default)]
+    pub unlisted: BTreeMap<String, Unlisted>,
+}
+
+/// A record that no listing shows, and that answered when it was asked for alone: where it should be, and when it was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unlisted {
+    pub list: String,
+    pub at: chrono::DateTime<chrono::Utc>,
 }
 
 /// A record that could not be read: in which listing, and why.
@@ -268,7 +278,8 @@ pub struct Unread {
     pub reason: String,
 }
 
-/// Reads the memory of an entity type and marks it as in progress.
+/// Reads the memory of an entity type and marks it as in progress. What a webhook has named since is no longer known not to
+/// have changed.
 pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
     row(
         "INSERT INTO sync_metadata AS m (org_id, sync_type, data_type, sync_status)
@@ -277,8 +288,18 @@ pub fn recall(key: &RunKey, entity: EntityType) -> Result<Memory> {
          DO UPDATE SET sync_status = 'in_progress', error_message = NULL, updated_at = now()
          RETURNING json_build_object('last_sync', m.last_sync_timestamp, 'last_full', m.last_full_at,
                                      'hidden', m.hidden_count, 'checkpoint', m.checkpoint, 'fingerprint_spec', m.fingerprint_spec,
-                                     'lines', m.lines_seal, 'unshown', m.unshown, 'unreadable', m.unreadable)::text",
-        &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
+                                     'lines', m.lines_seal, 'unshown', m.unshown, 'unreadable', m.unreadable,
+                                     'unlisted', m.unlisted - ARRAY(
+                                         SELECT d.external_id FROM sync_webhook_delivery d
+                                         WHERE d.org_id = $1::uuid AND d.connector = $4 AND d.entity = $5
+                                           AND d.status = 'noted'))::text",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            entity.name().into(),
+            key.connector.into(),
+            (entity as i16).into(),
+        ],
     )
 }
 
@@ -305,6 +326,7 @@ pub struct Pulled<'a> {
     pub lines: Option<&'a Value>,
     pub unshown: &'a BTreeMap<String, u64>,
     pub unreadable: &'a BTreeMap<String, Unread>,
+    pub unlisted: &'a BTreeMap<String, Unlisted>,
     /// Not all that the remote has could be read.
     pub is_partial: bool,
 }
@@ -315,7 +337,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
         "UPDATE sync_metadata m
          SET sync_status = CASE WHEN $12 THEN 'partial' ELSE 'success' END, checkpoint = NULL, error_message = NULL, last_sync_timestamp = $4::timestamptz,
              last_full_at = CASE WHEN $5 THEN $4::timestamptz ELSE last_full_at END,
-             hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb, unreadable = $11::jsonb,
+             hidden_count = $8, lines_seal = $9::jsonb, unshown = $10::jsonb, unreadable = $11::jsonb, unlisted = $13::jsonb,
              last_sync_count = (SELECT sync_count(count(*)) FROM sync_record r
                                 WHERE r.org_id = m.org_id AND r.connector = $6 AND r.entity = $7
                                   AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL),
@@ -335,6 +357,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
             serde_json::to_string(pulled.unshown).map_err(internal)?.into(),
             serde_json::to_string(pulled.unreadable).map_err(internal)?.into(),
             pulled.is_partial.into(),
+            serde_json::to_string(pulled.unlisted).map_err(internal)?.into(),
         ],
     )
 }

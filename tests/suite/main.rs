@@ -69,6 +69,7 @@ mod pull_moving;
 mod pull_resume;
 mod pull_text;
 mod pull_torn;
+mod pull_unlisted;
 mod pull_unreadable;
 mod pull_unshown;
 mod pull_weak;

@@ -35,11 +35,12 @@ impl Pull<'_> {
                 unreadable::told(unreadable)
             ));
         }
-        if self.unlisted > 0 {
+        if !self.unlisted.is_empty() {
             warnings.push(format!(
                 "{} {name} are in no listing of the remote, and answer when they are asked for by id (a plugin hides them, or \
-                 their status is not known any more): they are kept. New ones of their kind can't be found.",
-                self.unlisted
+                 their status is not known any more): they are kept, and asked for again by full passes. New ones of their kind can't \
+                 be found.",
+                self.unlisted.len()
             ));
         }
         if self.unasked > 0 {

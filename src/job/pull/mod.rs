@@ -75,7 +75,9 @@ struct Pull<'a> {
     asked_alone: usize,
     unasked: usize,
     /// Records that are in no list, and answer when they are asked for alone.
-    unlisted: usize,
+    unlisted: BTreeMap<String, runs::Unlisted>,
+    /// What answered after that isn't asked for again.
+    asked_since: DateTime<Utc>,
     width: read::Width,
 }
 
@@ -129,7 +131,8 @@ fn pass(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> R
         asks_unlisted: false,
         asked_alone: 0,
         unasked: 0,
-        unlisted: 0,
+        unlisted: memory.unlisted,
+        asked_since: asked_since(context, mode),
         width: read::Width::new(pool.size()),
         context,
         pool,
@@ -221,6 +224,16 @@ fn choose_pass(context: &Context, mode: Mode, memory: &Memory) -> Pass {
     }
 }
 
+/// Since when what no listing shows must have been asked for to be left alone: a full pass asks for all of it.
+fn asked_since(context: &Context, mode: Mode) -> DateTime<Utc> {
+    let interval = Duration::from_std(context.settings.full_pass_interval);
+    match (mode, interval) {
+        (Mode::Incremental, Ok(interval)) => Utc::now() - interval,
+        (Mode::Incremental, Err(_)) => DateTime::<Utc>::MIN_UTC,
+        _ => Utc::now(),
+    }
+}
+
 impl Pull<'_> {
     fn finish(mut self, resumed: bool) -> Result<Summary> {
         yielding(|| self.ledger.scan_local())?;
@@ -261,6 +274,7 @@ impl Pull<'_> {
             lines: self.lines.as_ref(),
             unshown: &self.unshown,
             unreadable: &state.unreadable,
+            unlisted: &self.unlisted,
             is_partial,
         };
         let records = runs::remember(key, ledger.entity, &pulled)?;

@@ -99,7 +99,9 @@ impl Pull<'_> {
                 at: At::Offset(0),
             };
             let known = short(|| self.ledger.live_count(&list))?;
-            let expected = self.unshown.get(&list).map(|unshown| known + unshown);
+            let unlisted = self.unlisted.values().filter(|known| known.list == list).count() as u64;
+            let expected =
+                (self.unshown.get(&list)).map(|unshown| (known + unshown).saturating_sub(unlisted));
             let total = self.total(&first)?;
             let agrees = expected.is_some() && total == expected;
             if agrees && !self.had_hidden && !lost_lines && !short(|| self.ledger.has_unshown_changes(&list))?
@@ -178,12 +180,25 @@ impl Pull<'_> {
 
     /// Marks what is gone, proven by the remote itself, id by id.
     fn settle_missing(&mut self, swept: &[String]) -> Result<()> {
+        let before = self.take_unlisted(swept);
         for round in 0.. {
             let missing = short(|| self.ledger.missing(swept, ASK_AT_MOST))?;
             if missing.is_empty() {
                 return Ok(());
             }
-            let there = self.ask_after(missing)?;
+            let is_known = |m: &Missing| {
+                before
+                    .get(&m.external_id)
+                    .filter(|known| known.at > self.asked_since)
+            };
+            let (known, open): (Vec<_>, Vec<_>) = missing.into_iter().partition(|m| is_known(m).is_some());
+            self.unlisted.extend(
+                known
+                    .iter()
+                    .filter_map(|m| Some((m.external_id.clone(), is_known(m)?.clone()))),
+            );
+            let mut there = self.ask_after(open)?;
+            there.extend(known.into_iter().map(|m| m.external_id));
             // met now, so that the next round asks for others
             let ids: Vec<&str> = there.iter().map(String::as_str).collect();
             let told = Told {
@@ -195,8 +210,19 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// What was known to be in none of these listings: what it is now, they have shown.
+    fn take_unlisted(&mut self, swept: &[String]) -> BTreeMap<String, runs::Unlisted> {
+        let all = std::mem::take(&mut self.unlisted).into_iter();
+        let (before, others) = all.partition(|(_, known)| swept.contains(&known.list));
+        self.unlisted = others;
+        before
+    }
+
     /// Asks for records by id and marks those that are gone; returns those that are not.
     fn ask_after(&mut self, mut missing: Vec<Missing>) -> Result<Vec<String>> {
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
         self.answered.clear();
         // From another place each time: where very many are hidden, a source gives up telling them from deleted ones
         // before it has come to all.
@@ -257,11 +283,17 @@ impl Pull<'_> {
             .collect();
         self.state.stack.push(tasks);
         self.read_all()?;
-        let ids = asked.into_iter().map(|m| m.external_id);
-        let (alive, gone): (Vec<_>, Vec<_>) = ids.partition(|id| self.answered.contains(id));
-        self.unlisted += alive.len();
-        there.extend(alive);
-        Ok(gone)
+        let is_there = |m: &Missing| self.answered.contains(&m.external_id);
+        let (alive, gone): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_there);
+        for Missing {
+            external_id, list, ..
+        } in alive
+        {
+            there.push(external_id.clone());
+            let at = Utc::now();
+            self.unlisted.insert(external_id, runs::Unlisted { list, at });
+        }
+        Ok(gone.into_iter().map(|m| m.external_id).collect())
     }
 }
 
