@@ -7,15 +7,32 @@ use super::value::reference;
 use super::{map, WooCommerce};
 use crate::error::{Error, Result};
 use crate::source::http::{Meter, Response};
-use crate::source::{Batch, Task, Unreadable};
+use crate::source::{Batch, Content, Task, Unreadable};
 
 impl WooCommerce {
     /// Reads the records that a task names, in lists. What a list of ids lacks may be there all the same.
     pub(super) fn by_id(&self, list: &List, task: &Task, ids: &[String], meter: &Meter) -> Result<Batch> {
+        let mut all = Batch::default();
+        let broken = self.pages_of(list, task.content, ids, meter, &mut |page| {
+            self.add(&mut all, list, task, page, meter)
+        })?;
+        all.unreadable.extend(broken);
+        Ok(all)
+    }
+
+    /// Answers to questions by id, in portions as small as the shop needs them; those that it breaks down over alone.
+    pub(super) fn pages_of(
+        &self,
+        list: &List,
+        content: Content,
+        ids: &[String],
+        meter: &Meter,
+        take: &mut dyn FnMut(Page) -> Result<()>,
+    ) -> Result<Vec<Unreadable>> {
         let mut ids: Vec<String> = ids.iter().filter(|id| is_id(id)).cloned().collect();
         // as the shop shows them
         ids.sort_by_key(|id| (id.len(), id.clone()));
-        let mut all = Batch::default();
+        let mut broken = Vec::new();
         let mut open = vec![Portion { ids, capped: None }];
         let mut failures = 0;
         while let Some(portion) = open.pop() {
@@ -27,12 +44,12 @@ impl WooCommerce {
                 open.extend(portion.split(size));
                 continue;
             }
-            match self.page_of(list, task.content, &portion.ids, meter) {
-                Ok(None) => return super::read::none(list),
+            match self.page_of(list, content, &portion.ids, meter) {
+                Ok(None) => return super::read::none(list).map(|_| broken),
                 Ok(Some(page)) => {
                     failures = 0;
                     open.extend(self.capped(list, portion, &page));
-                    self.add(&mut all, list, task, page, meter)?;
+                    take(page)?;
                 }
                 Err(Failure { error, may_be_size }) => {
                     failures += 1;
@@ -43,7 +60,7 @@ impl WooCommerce {
                         return Err(error);
                     }
                     match portion.ids.as_slice() {
-                        [id] => all.unreadable.push(unreadable(id, &error)),
+                        [id] => broken.push(unreadable(id, &error)),
                         ids => {
                             let middle = ids.len() / 2;
                             open.extend(portion.split(middle));
@@ -52,7 +69,7 @@ impl WooCommerce {
                 }
             }
         }
-        Ok(all)
+        Ok(broken)
     }
 
     fn add(&self, all: &mut Batch, list: &List, task: &Task, page: Page, meter: &Meter) -> Result<()> {
@@ -193,7 +210,7 @@ fn knows_trash(list: &List) -> bool {
 
 /// The shop's own word that there is no such record. The codes differ by version and type; a firewall, a page that isn't
 /// found, or an address that the API doesn't know have none of them.
-fn is_gone(response: &Response) -> bool {
+pub(super) fn is_gone(response: &Response) -> bool {
     let code = response.remote_code();
     response.status == 404 && (code.ends_with("_invalid_id") || code == "woocommerce_rest_term_invalid")
 }

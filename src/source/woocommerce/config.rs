@@ -27,8 +27,10 @@ const KEY_HINT: &str =
 /// A question each: about a minute at the usual pace.
 const DELETION_CHECKS: u64 = 500;
 const MOST_CHECKS: u64 = 1_000_000;
-/// Page sizes that were found out are found out anew after so many seconds: a host may be stronger by then, a plugin gone.
-const SIZES_LIFE: i64 = 24 * 3600;
+/// What may not stay so is found out anew after so many seconds: a host may be stronger by then, a plugin gone.
+const LIFE: i64 = 24 * 3600;
+/// SKUs of products that are kept; others are asked for whenever they are needed.
+const SKUS: usize = 1000;
 
 /// The connector's settings.
 #[derive(Debug, Clone)]
@@ -166,9 +168,12 @@ pub(super) struct Memo {
     /// Rows that the shop, or its host, gives at once, by listing, where they are fewer than it should.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub page_sizes: BTreeMap<String, u64>,
-    /// When the first of them was found out, in seconds since 1970.
+    /// SKUs of products with variations that no list shows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted_skus: BTreeMap<String, String>,
+    /// When the first of these was found out, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub page_sizes_at: Option<i64>,
+    pub found_at: Option<i64>,
 }
 
 impl Memo {
@@ -176,14 +181,23 @@ impl Memo {
     pub fn note_page_size(&mut self, list: &str, rows: u64, now: i64) {
         let known = self.page_sizes.entry(list.to_owned()).or_insert(rows);
         *known = rows.min(*known).max(2);
-        self.page_sizes_at.get_or_insert(now);
+        self.found_at.get_or_insert(now);
     }
 
-    /// Forgets page sizes that were found out long ago.
-    pub fn forget_page_sizes(&mut self, now: i64) {
-        if self.page_sizes_at.is_some_and(|at| now - at > SIZES_LIFE) {
+    /// Notes the SKU of a product that no list shows.
+    pub fn note_sku(&mut self, id: &str, sku: &str, now: i64) {
+        if self.unlisted_skus.len() < SKUS {
+            self.unlisted_skus.insert(id.to_owned(), sku.to_owned());
+            self.found_at.get_or_insert(now);
+        }
+    }
+
+    /// Forgets what was found out long ago and may be otherwise by now.
+    pub fn forget(&mut self, now: i64) {
+        if self.found_at.is_some_and(|at| now - at > LIFE) {
             self.page_sizes.clear();
-            self.page_sizes_at = None;
+            self.unlisted_skus.clear();
+            self.found_at = None;
         }
     }
 

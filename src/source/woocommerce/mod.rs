@@ -26,6 +26,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_absence;
+#[cfg(test)]
 mod tests_access;
 #[cfg(test)]
 mod tests_by_id;

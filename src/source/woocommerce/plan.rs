@@ -2,7 +2,7 @@
 
 use super::api::Params;
 use super::list::List;
-use super::page::PER_PAGE;
+use super::page::{Page, PER_PAGE};
 use super::WooCommerce;
 use crate::core::EntityType;
 use crate::error::{Code, Result};
@@ -27,18 +27,17 @@ impl WooCommerce {
     /// Plans a pass. Asks for counts first: they decide how, and bring the shop's clock.
     pub(super) fn plan_pass(&self, entity: EntityType, pass: Pass, meter: &Meter) -> Result<Plan> {
         let mut server_time = None;
-        let mut total = 0;
-        self.api
-            .note(|memo| memo.forget_page_sizes(Utc::now().timestamp()));
+        let mut total = Some(0);
+        self.api.note(|memo| memo.forget(Utc::now().timestamp()));
         if entity == EntityType::Orders {
             self.refresh_order_statuses(meter)?;
         }
         let lists = self.lists(entity, meter, &mut |page_total, time| {
-            // An unknown number can't be compared with anything, so everything is read.
-            total += page_total.unwrap_or(0);
+            total = total.zip(page_total).map(|(all, more)| all + more);
             server_time = server_time.or(time);
         })?;
-        let small = total <= self.settings.compare_limit;
+        // An unknown number can't be compared with anything, so everything is read.
+        let small = total.is_none_or(|total| total <= self.settings.compare_limit);
         let (content, since) = match (pass, entity) {
             (Pass::Full, _) | (_, EntityType::Categories) => (Content::Full, None),
             (Pass::Since(_), _) if small => (Content::Full, None),
@@ -69,30 +68,31 @@ impl WooCommerce {
         let mut lists = vec![main.to_owned()];
         if entity == EntityType::Products {
             match self.count_variations(meter)? {
-                Some(total) => {
-                    counted(Some(total), None);
+                Some(page) => {
+                    counted(page.total, None);
                     lists.push("variations".to_owned());
                 }
                 // One request for each of them: as dear as a page of a hundred.
-                None => counted(Some(PER_PAGE * self.count_variable(meter)?), None),
+                None => counted(
+                    self.count_variable(meter)?.map(|products| PER_PAGE * products),
+                    None,
+                ),
             }
         }
         Ok(lists)
     }
 
-    /// The number of all variations; None where the shop lists them per product only. Asked at every
+    /// The answer that tells the number of all variations; None where the shop lists them per product only. Asked at every
     /// plan, as an update of the shop changes it.
-    pub(super) fn count_variations(&self, meter: &Meter) -> Result<Option<u64>> {
-        let found = self
-            .count_list(&List::Variations, meter)?
-            .map(|page| page.total.unwrap_or(0));
+    pub(super) fn count_variations(&self, meter: &Meter) -> Result<Option<Page>> {
+        let found = self.count_list(&List::Variations, meter)?;
         self.api
             .note(|memo| memo.global_variations = Some(found.is_some()));
         Ok(found)
     }
 
     /// The number of products that have variations of their own.
-    fn count_variable(&self, meter: &Meter) -> Result<u64> {
+    fn count_variable(&self, meter: &Meter) -> Result<Option<u64>> {
         let params = [
             ("type", "variable"),
             ("status", "any"),
@@ -103,7 +103,7 @@ impl WooCommerce {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec();
         let (response, _) = self.api.get_json("products", &params, meter)?;
-        Ok(response.total().unwrap_or(0))
+        Ok(response.total())
     }
 
     /// Whether the shop can list the variations of all products at once.

@@ -107,7 +107,7 @@ impl WooCommerce {
         let mut count = page.as_ref().and_then(|page| page.total);
         if entity == EntityType::Products {
             let variations = match self.count_variations(meter)? {
-                Some(variations) => Some(variations),
+                Some(page) => page.total,
                 None => self.count_by_product(meter)?,
             };
             count = count

@@ -69,6 +69,10 @@ pub struct Shop {
     pub unshown: Vec<u64>,
     /// No more rows come at once.
     pub cap: Option<usize>,
+    /// It says nowhere how many there are.
+    pub no_totals: bool,
+    /// Every page begins at the beginning.
+    pub no_offsets: bool,
 }
 
 impl Shop {
@@ -133,7 +137,7 @@ impl Shop {
         }
         let page: Vec<_> = found
             .iter()
-            .skip(number("offset", 0))
+            .skip(if self.no_offsets { 0 } else { number("offset", 0) })
             .take(number("per_page", 10).min(self.cap.unwrap_or(100)))
             .filter(|row| row["id"].as_u64().is_none_or(|id| !self.unshown.contains(&id)))
             .collect();
@@ -146,9 +150,12 @@ impl Shop {
         } else {
             found.len()
         };
-        Reply::ok(serde_json::to_vec(&page).unwrap())
-            .header("X-WP-Total", total)
-            .header("Date", "Sat, 21 Nov 2026 06:00:00 GMT")
+        let reply =
+            Reply::ok(serde_json::to_vec(&page).unwrap()).header("Date", "Sat, 21 Nov 2026 06:00:00 GMT");
+        match self.no_totals {
+            true => reply,
+            false => reply.header("X-WP-Total", total),
+        }
     }
 }
 

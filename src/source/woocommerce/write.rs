@@ -3,6 +3,7 @@
 use super::api::Params;
 use super::draft::body;
 use super::list::List;
+use super::page::another;
 use super::{map, WooCommerce};
 use crate::core::{match_key, EntityType, Record};
 use crate::error::{Code, Error, Result};
@@ -10,6 +11,7 @@ use crate::source::http::{Meter, Response};
 use crate::source::{Change, Content, Unreadable, Written};
 use reqwest::Method;
 use serde_json::{json, Map, Value};
+use std::collections::HashSet;
 
 impl WooCommerce {
     /// Records with this one's match key, as the shop has them now.
@@ -46,7 +48,8 @@ impl WooCommerce {
     /// All rows of an answer that may have several pages: one that is taken for the whole of it would have what stands on the
     /// next page created a second time.
     fn all_rows(&self, list: &List, params: &Params, meter: &Meter) -> Result<Vec<Value>> {
-        let mut rows = Vec::new();
+        let mut rows: Vec<Value> = Vec::new();
+        let mut met = HashSet::new();
         loop {
             let mut params = params.clone();
             if !rows.is_empty() {
@@ -55,11 +58,16 @@ impl WooCommerce {
             let Some(page) = self.find_page(list, &params, meter)? else {
                 return Ok(rows);
             };
-            let came = page.rows.len();
-            rows.extend(page.rows);
+            let is_empty = page.rows.is_empty();
+            let new = page.rows.into_iter().filter(|row| met.insert(map::id(row)));
+            let before = rows.len();
+            rows.extend(new);
+            if !is_empty && rows.len() == before {
+                return Err(another(list, "the same records wherever it is asked to begin"));
+            }
             match page.total {
                 Some(total) if rows.len() as u64 >= total => return Ok(rows),
-                Some(total) if came == 0 => {
+                Some(total) if is_empty => {
                     let message = format!(
                         "the shop counts {total} {} and shows {}",
                         list.route(),
@@ -68,7 +76,7 @@ impl WooCommerce {
                     return Err(Error::new(Code::Nonsense, message)
                         .hint("Nothing was written: the record may be among those. A plugin or cache may filter the shop's answers."));
                 }
-                None if came == 0 || (came as u64) < self.page_size(list) => return Ok(rows),
+                None if is_empty => return Ok(rows),
                 _ => {}
             }
         }
