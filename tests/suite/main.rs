@@ -59,6 +59,7 @@ mod odoo_moving;
 mod odoo_random;
 mod patterns;
 mod patterns_refused;
+mod permalinks;
 mod preview;
 mod progress;
 mod progress_live;

@@ -1,7 +1,8 @@
 //! Requests to a shop's REST API: where it is, and how to authenticate there.
 
-use super::auth::{Access, Ask, Keys, Mode};
+use super::auth::{with_query, Access, Ask, Keys, Mode};
 use super::config::{Memo, Settings};
+use super::site::{is_a_page, is_wordpress, Site, PLAIN};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Client, Meter, Outgoing, Response};
 use crate::source::kind::ConnectorConfig;
@@ -20,9 +21,7 @@ pub(super) type Params = Vec<(String, String)>;
 pub(super) struct Api {
     client: Client,
     keys: Keys,
-    /// Ends in a slash, as does `root`.
-    base: Url,
-    root: Url,
+    site: Site,
     /// What the settings demand; None: find out.
     wanted: Option<Mode>,
     memo: Mutex<Memo>,
@@ -47,15 +46,10 @@ impl Api {
             settings.ca_certificate.as_deref(),
             keys.secrets(),
         )?;
-        let bad_path = |_| Error::new(Code::Invalid, "\"api_path\" in settings is no path");
-        let root = base_url
-            .join(&format!("{}/", settings.api_path))
-            .map_err(bad_path)?;
         Ok(Api {
             client,
             keys,
-            base: base_url,
-            root,
+            site: Site::new(base_url, &settings.api_path)?,
             wanted: settings.auth,
             memo: Mutex::new(Memo::parse(&memo)),
             access: Mutex::new(None),
@@ -78,7 +72,7 @@ impl Api {
     }
 
     pub fn is_tls(&self) -> bool {
-        self.base.scheme() == "https"
+        self.site.base.scheme() == "https"
     }
 
     /// A GET below the API's root, whatever its outcome, except that refused credentials are an error.
@@ -113,8 +107,24 @@ impl Api {
         self.call(&ask, route, meter)
     }
 
+    /// Where the API's path leads to a page, it is looked for in the query. A page with 404 says that nothing was done.
     fn call(&self, ask: &Ask, route: &str, meter: &Meter) -> Result<Response> {
-        let url = self.url(&self.root, route)?;
+        let response = self.call_known(ask, route, meter)?;
+        let may_look = ask.method == Method::GET || response.status == 404;
+        if may_look && is_a_page(&response) && self.find_plain(meter).is_some() {
+            return self.call_known(ask, route, meter);
+        }
+        Ok(response)
+    }
+
+    fn call_known(&self, ask: &Ask, route: &str, meter: &Meter) -> Result<Response> {
+        let (url, mut params) = self.site.route(self.memo().plain.as_deref(), route)?;
+        params.extend_from_slice(ask.params);
+        let ask = &Ask {
+            method: ask.method.clone(),
+            params: &params,
+            ..*ask
+        };
         let known = lock(&self.access).clone();
         if let Some(access) = known.clone().or_else(|| self.remembered()) {
             let response = self.send(&access, &url, ask, meter)?;
@@ -147,27 +157,41 @@ impl Api {
 
     /// The site's description (`/wp-json/`), read without credentials.
     pub fn site(&self, meter: &Meter) -> Result<(Response, Value)> {
-        let path = self.root.path();
-        let index = path
-            .find("wp-json/")
-            .map_or(path, |at| &path[..at + "wp-json/".len()]);
-        let mut url = self.root.clone();
-        url.set_path(index);
-        self.client.json(&url, meter, &|url| {
-            let mut url = url.clone();
-            url.set_query(Some("_fields=name,home,gmt_offset,timezone_string,namespaces"));
-            Ok(Outgoing::get(url))
+        let response = self.index(self.memo().plain.as_deref(), meter)?;
+        let found = match is_a_page(&response) {
+            true => self.find_plain(meter),
+            false => None,
+        };
+        self.client.expect_json(found.unwrap_or(response))
+    }
+
+    fn index(&self, plain: Option<&str>, meter: &Meter) -> Result<Response> {
+        let (url, mut params) = self.site.index(plain)?;
+        let fields = "name,home,gmt_offset,timezone_string,namespaces";
+        params.push(("_fields".to_owned(), fields.to_owned()));
+        self.client
+            .send(&url, meter, &|url| Ok(Outgoing::get(with_query(url, &params))))
+    }
+
+    /// The site's description where its permalinks are plain, which is noted: its API is nowhere else then. One page in the place
+    /// of an answer doesn't say so.
+    fn find_plain(&self, meter: &Meter) -> Option<Response> {
+        if self.memo().plain.is_some() || !is_a_page(&self.index(None, meter).ok()?) {
+            return None;
+        }
+        PLAIN.into_iter().find_map(|file| {
+            let response = self.index(Some(file), meter).ok()?;
+            is_wordpress(&response).then(|| {
+                self.note(|memo| memo.plain = Some(file.to_owned()));
+                response
+            })
         })
     }
 
-    fn url(&self, base: &Url, route: &str) -> Result<Url> {
-        base.join(route)
-            .map_err(|_| Error::new(Code::Internal, format!("\"{route}\" is no route")))
-    }
-
     fn send(&self, access: &Access, url: &Url, ask: &Ask, meter: &Meter) -> Result<Response> {
-        self.client
-            .send(url, meter, &|url| self.keys.request(access, &self.base, url, ask))
+        self.client.send(url, meter, &|url| {
+            self.keys.request(access, &self.site.base, url, ask)
+        })
     }
 
     fn remembered(&self) -> Option<Access> {
@@ -231,14 +255,14 @@ impl Api {
             // A site that ignored credentials sent over TLS doesn't know of the TLS: a proxy ends it.
             (Mode::OAuth1, Some(_)) if self.is_tls() => Access {
                 mode,
-                sign_base: Some(http(&self.base)),
+                sign_base: Some(http(&self.site.base)),
             },
             _ => Access::plain(mode),
         };
         if mode != Mode::OAuth1 {
             return Box::new(std::iter::once(first));
         }
-        let asked = first.sign_base.clone().unwrap_or_else(|| self.base.clone());
+        let asked = first.sign_base.clone().unwrap_or_else(|| self.site.base.clone());
         let own = std::iter::once_with(move || self.own_address(meter)).flatten();
         let own = own.filter(move |own| own != &asked);
         Box::new(std::iter::once(first).chain(own.map(move |own| Access {

@@ -1,5 +1,6 @@
 //! How requests show who they are from: Basic, keys in the query, or OAuth 1.0a (one-legged).
 
+use super::site::{REST_ROUTE, VIA};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Outgoing, Secrets};
 use base64::engine::general_purpose::STANDARD;
@@ -176,19 +177,32 @@ fn signed_url(access: &Access, base: &Url, url: &Url) -> String {
         signed.set_path(&format!("{}/{rest}", own.path().trim_end_matches('/')));
     }
     signed.set_query(None);
-    signed.to_string()
+    // WordPress' name for its own address ends without a slash
+    let is_home = url.path() == base.path();
+    match is_home {
+        true => signed.as_str().trim_end_matches('/').to_owned(),
+        false => signed.to_string(),
+    }
 }
 
 /// The URL with these parameters, encoded as OAuth signs them.
-fn with_query(url: &Url, params: &[(String, String)]) -> Url {
+pub(super) fn with_query(url: &Url, params: &[(String, String)]) -> Url {
     let query = params
         .iter()
-        .map(|(n, v)| format!("{}={}", percent(n), percent(v)))
+        .map(|(n, v)| format!("{}={}", percent(n), sent(n, v)))
         .collect::<Vec<_>>()
         .join("&");
     let mut url = url.clone();
     url.set_query(Some(&query));
     url
+}
+
+/// Slashes of routes are sent as they are, since some plugins, and WooCommerce before 11.1, look for them.
+fn sent(name: &str, value: &str) -> String {
+    match name {
+        REST_ROUTE | VIA => value.split('/').map(percent).collect::<Vec<_>>().join("/"),
+        _ => percent(value),
+    }
 }
 
 /// Percent encoding by RFC 3986: all but letters, digits and `-._~`.
@@ -286,6 +300,8 @@ mod tests {
             signed(Some("http://x.example/s"), base, target),
             "http://x.example/s/wp-json/wc/v3/orders"
         );
+        assert_eq!(signed(None, base, base), "http://10.0.0.5:8080/shop");
+        assert_eq!(signed(Some("http://x.example/"), base, base), "http://x.example");
     }
 
     #[test]

@@ -159,6 +159,9 @@ pub(super) struct Memo {
     /// Under OAuth: the site's own address, where it differs from base_url.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_base: Option<String>,
+    /// Permalinks are plain: the file that takes routes in its query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plain: Option<String>,
     /// Whether variations can be listed for all products at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub global_variations: Option<bool>,

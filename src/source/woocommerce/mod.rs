@@ -16,6 +16,7 @@ mod page;
 mod plan;
 mod probe;
 mod read;
+mod site;
 mod value;
 mod variations;
 mod window;

@@ -59,6 +59,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// The web server drops `Authorization`: Basic fails, keys in the query work.
     pub strip_authorization: bool,
+    /// Permalinks are plain: the API is in the query alone, and its path is a page of the theme with this status.
+    pub plain_permalinks: Option<u16>,
     /// Port of the plain listener; 0 for any.
     pub port: u16,
     /// Listen with TLS too.
@@ -85,6 +87,7 @@ impl Default for Config {
                 Key::named("mgr", ReadWrite, "shop_manager"),
             ],
             strip_authorization: false,
+            plain_permalinks: None,
             port: 0,
             https: false,
         }

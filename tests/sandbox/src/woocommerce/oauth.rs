@@ -120,7 +120,8 @@ fn base(request: &Request, params: &[(String, String)]) -> String {
     let mut pairs: Vec<_> = signed.map(|(k, v)| (encode(k), encode(v))).collect();
     pairs.sort();
     let joined: Vec<_> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let url = format!("{}{}", request.site, request.path);
+    // of its front page, WordPress knows the address without the slash
+    let url = format!("{}{}", request.site, request.path.trim_end_matches('/'));
     format!(
         "{}&{}&{}",
         request.method.to_uppercase(),

@@ -2,6 +2,7 @@
 
 use super::config::Version;
 use super::data::{Id, Kind};
+use crate::core::http::Request;
 
 /// What a path under `/wp-json` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,18 @@ const EMPTY: [(&str, &str); 6] = [
     ("products/tags", "term"),
     ("products/reviews", "review"),
 ];
+
+/// The route that a request names in its query, which WordPress takes wherever its front page is.
+pub fn in_query(request: &Request) -> Option<String> {
+    if !matches!(request.path.as_str(), "/" | "/index.php") {
+        return None;
+    }
+    let params = request.params().into_iter();
+    params
+        .rev()
+        .find(|(name, _)| name == "rest_route")
+        .map(|(_, route)| route)
+}
 
 /// Finds the route of a path below `/wp-json` (without slashes around it).
 pub fn find(path: &str, version: Version) -> Option<Route> {

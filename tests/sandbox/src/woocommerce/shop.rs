@@ -1,6 +1,6 @@
 //! The shop: what each route answers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{json, Map, Value};
@@ -27,12 +27,15 @@ pub struct Shop {
     views: Views,
     nonces: Nonces,
     strip: AtomicBool,
+    /// The status of pages in the place of the API; 0: it is there.
+    plain: AtomicU16,
 }
 
 impl Shop {
     /// Seeds a shop.
     pub fn new(config: Config, clock: Arc<Clock>) -> Self {
         let strip = AtomicBool::new(config.strip_authorization);
+        let plain = AtomicU16::new(config.plain_permalinks.unwrap_or(0));
         let data = RwLock::new(Data::new(config.clone()));
         Self {
             config,
@@ -41,6 +44,7 @@ impl Shop {
             views: Views::default(),
             nonces: Nonces::default(),
             strip,
+            plain,
         }
     }
 
@@ -63,18 +67,20 @@ impl Shop {
             request,
             signed_in: false,
         };
-        let inside = path
+        let below = path
             .strip_prefix("/wp-json")
             .filter(|p| p.is_empty() || p.starts_with('/'));
-        let Some(inside) = inside else {
-            // Without pretty permalinks keys are not looked at: WooCommerce knows its API by path.
-            if request.query.contains("rest_route=") {
-                return nobody.error(&ApiError::forbidden(false, Action::List), "");
-            }
-            return nobody.page(if path == "/" { 200 } else { 404 });
+        let plain = self.plain.load(Ordering::Relaxed);
+        let inside = match route::in_query(request) {
+            Some(route) => route,
+            None if plain != 0 && below.is_some() => return nobody.page(plain),
+            None => match below {
+                Some(below) => below.to_owned(),
+                None => return nobody.page(if matches!(path, "/" | "") { 200 } else { 404 }),
+            },
         };
         let now = self.clock.now();
-        let key = match auth::check(request, &self.config.keys, &self.nonces, now) {
+        let key = match self.key(request, now) {
             Ok(key) => key,
             Err(error) => return nobody.error(&error, ""),
         };
@@ -95,6 +101,15 @@ impl Shop {
             _ => self.change(to, key, &route, method),
         };
         answer.unwrap_or_else(|error| to.error(&error, route.allow()))
+    }
+
+    /// Keys are looked at only where the address has the API's path in it, as it was sent: WooCommerce knows its API by that.
+    fn key(&self, request: &Request, now: i64) -> Result<Option<&Key>, ApiError> {
+        let is_known = |text: &str| text.contains("wp-json/wc/");
+        match is_known(&request.path) || is_known(&request.query) || route::in_query(request).is_none() {
+            true => auth::check(request, &self.config.keys, &self.nonces, now),
+            false => Ok(None),
+        }
     }
 
     fn get(&self, to: For, key: Option<&Key>, route: &Route) -> Result<Response, ApiError> {
@@ -298,6 +313,11 @@ impl System for Shop {
         self.answer(request)
     }
 
+    fn known_as(&self, request: &Request) -> Option<(String, String)> {
+        let route = route::in_query(request)?;
+        Some((format!("/wp-json{route}"), request.query.clone()))
+    }
+
     fn mutate(&self, op: &Value) -> Result<Value, String> {
         let mutation = serde_json::from_value(op.clone()).map_err(|e| e.to_string())?;
         self.apply(mutation)
@@ -319,8 +339,17 @@ impl System for Shop {
     }
 
     fn configure(&self, options: &Value) -> Result<(), String> {
-        let on = options["strip_authorization"].as_bool();
-        self.strip_authorization(on.ok_or("strip_authorization is missing")?);
+        let (strip, plain) = (&options["strip_authorization"], &options["plain_permalinks"]);
+        let status = plain.as_u64().and_then(|status| u16::try_from(status).ok());
+        match (strip.as_bool(), status) {
+            (None, None) => return Err("strip_authorization or plain_permalinks is missing".into()),
+            (on, status) => {
+                on.into_iter().for_each(|on| self.strip_authorization(on));
+                status
+                    .into_iter()
+                    .for_each(|status| self.plain.store(status, Ordering::Relaxed));
+            }
+        }
         Ok(())
     }
 
