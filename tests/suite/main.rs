@@ -67,6 +67,7 @@ mod pull;
 mod pull_changes;
 mod pull_lies;
 mod pull_moving;
+mod pull_random_lies;
 mod pull_resume;
 mod pull_text;
 mod pull_torn;
