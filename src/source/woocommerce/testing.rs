@@ -161,7 +161,7 @@ impl Shop {
 
 /// A row with all that every record of a shop has, of whichever type.
 pub fn filled(row: Value) -> Value {
-    let mut all = json!({"email": "", "role": "customer", "billing": {}, "shipping": {}, "name": "", "type": "simple",
+    let mut all = json!({"email": "", "role": "customer", "billing": {"city": ""}, "shipping": {"city": ""}, "name": "", "type": "simple",
         "status": "", "sku": "", "regular_price": "", "categories": [], "attributes": [], "images": [], "slug": "",
         "number": "", "currency": "", "total": "", "line_items": [], "shipping_lines": [], "fee_lines": [],
         "coupon_lines": [], "tax_lines": [], "refunds": []});

@@ -11,7 +11,11 @@ use serde_json::json;
 
 /// Two variable products of which no list shows the second; each has a variation with its SKU.
 fn hiding_a_parent(shown_alone: bool) -> Server {
-    let product = |id: u64| filled(json!({"id": id, "type": "variable", "sku": format!("P{id}")}));
+    let product = |id: u64| {
+        filled(
+            json!({"id": id, "type": "variable", "sku": format!("P{id}"), "date_modified_gmt": "2026-01-01T00:00:00"}),
+        )
+    };
     let variation = |id: u64, parent: u64| {
         filled(json!({"id": id, "parent_id": parent, "sku": format!("P{parent}"), "type": "variation"}))
     };

@@ -76,7 +76,9 @@ fn records_are_found_by_their_match_key_exactly() {
             rows(json!([{"id": 4, "email": "Ada@x.org", "role": "customer"}]))
         }
         // a shop shows variations without a SKU of their own with their product's
-        "GET products" if seen.param("include") == Some("6") => rows(json!([{"id": 6, "sku": "M-10"}])),
+        "GET products" if seen.param("include") == Some("6") => rows(
+            json!([{"id": 6, "sku": "M-10", "type": "variable", "date_modified_gmt": "2026-01-01T00:00:00"}]),
+        ),
         "GET products" => {
             assert_eq!(seen.param("sku"), Some("M-1"));
             rows(
