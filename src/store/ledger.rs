@@ -77,6 +77,13 @@ pub struct Gap {
     pub reach: u64,
 }
 
+/// Where a listing that is read by key was taken to have ended, up to the next place that was read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct End {
+    pub after: u64,
+    pub until: Option<u64>,
+}
+
 /// A window of which nothing proves that the next one continues it.
 #[derive(Debug, Deserialize)]
 pub struct Seam {
@@ -339,6 +346,28 @@ impl Ledger {
                  SELECT FROM sync_sweep s
                  WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3
                    AND split_part(s.list, '@', 1) = $4 AND s.list <> $4 AND s.unshown > 0))::text",
+            &self.args([list.into()]),
+        )
+    }
+
+    /// How many rows of a listing the pages by key held; None where it isn't read by key.
+    pub fn seen_by_key(&self, list: &str) -> Result<Option<u64>> {
+        row(
+            "SELECT coalesce(to_json(sum(cardinality(s.ids))), 'null')::text FROM sync_sweep s
+             WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4 AND s.keyset",
+            &self.args([list.into()]),
+        )
+    }
+
+    /// Where pages by key were followed by none, though there are ids between them and the next one.
+    pub fn ends(&self, list: &str) -> Result<Vec<End>> {
+        row(
+            "SELECT coalesce(json_agg(json_build_object('after', e.after, 'until', e.until)), '[]')::text
+             FROM (SELECT s.is_end, greatest(s.position, (SELECT max(i::bigint) FROM unnest(s.ids) i)) AS after,
+                          lead(s.position) OVER (ORDER BY s.position) AS until
+                   FROM sync_sweep s
+                   WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4 AND s.keyset) e
+             WHERE e.is_end AND (e.until IS NULL OR e.after < e.until)",
             &self.args([list.into()]),
         )
     }

@@ -5,7 +5,7 @@ use postgres::Client;
 use serde_json::{json, Value};
 use sync_ext_tests::TestDb;
 use sync_sandbox::odoo::{Config, Erp, Version};
-use sync_sandbox::Sandbox;
+use sync_sandbox::{Fault, ListFault, Rule, Sandbox, When};
 
 struct Contacts {
     erp: Sandbox<Erp>,
@@ -94,6 +94,34 @@ fn what_changed_while_it_was_hidden_is_found_once_it_is_seen_again() {
         assert_eq!((&pulled["deleted"], &pulled["warnings"]), (&json!(0), &json!([])));
         assert_eq!(contacts.city_of(id), "Hidden Valley");
         assert_eq!(contacts.ids(), contacts.erp.truth("res.partner").unwrap());
+    }
+}
+
+/// A host, or something in front of it, that gives fewer rows than asked for.
+#[test]
+fn a_page_that_is_shorter_than_asked_for_is_not_the_end() {
+    let path = "/json/2/res.partner/search_read";
+    let short = |fault| Rule::new(path, When::All, Fault::List(fault));
+    for settings in [json!({}), json!({ "page_size": 20, "compare_limit": 0 })] {
+        let mut contacts = Contacts::new(Version::V19, 200, settings.clone());
+        let fault = contacts.erp.fault(short(ListFault::Cap { rows: 7 }));
+        let pulled = contacts.pull();
+        assert_eq!(pulled["status"], "success", "{settings}: {pulled}");
+        assert_eq!(
+            contacts.ids(),
+            contacts.erp.truth("res.partner").unwrap(),
+            "{settings}"
+        );
+
+        contacts.erp.clear_faults(Some(fault));
+        contacts.erp.fault(short(ListFault::Empty));
+        let full = "SELECT sync_pull('odoo', 'customers', mode => 'full')";
+        let pulled: Value = contacts.sql.query_one(full, &[]).unwrap().get(0);
+        assert_eq!(
+            (&pulled["status"], &pulled["deleted"]),
+            (&json!("partial"), &json!(0)),
+            "{settings}: {pulled}"
+        );
     }
 }
 

@@ -9,7 +9,8 @@ impl Pull<'_> {
         for list in &self.state.sweeps {
             // windows from before a crash may be hours older than the others
             let has_moved = resumed || self.state.moved.contains(list);
-            let found = self.ledger.unshown(list, has_moved)?;
+            let short = self.short.get(list).copied().unwrap_or_default();
+            let found = self.ledger.unshown(list, has_moved)?.map(|rows| rows + short);
             self.unshown.remove(list);
             self.unshown.extend(found.map(|rows| (list.clone(), rows)));
         }

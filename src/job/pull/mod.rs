@@ -57,6 +57,8 @@ struct Pull<'a> {
     lines: Option<Value>,
     /// Rows that it counts and doesn't show, by listing, as the last complete sweep found them.
     unshown: BTreeMap<String, u64>,
+    /// Of those, what listings that are read by key lack.
+    short: BTreeMap<String, u64>,
     /// There were such records when the last pull ended: they may have changed since, and be visible again.
     had_hidden: bool,
     warnings: BTreeSet<String>,
@@ -121,6 +123,7 @@ fn pass(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> R
         is_first: memory.last_sync.is_none(),
         lines: memory.lines,
         unshown: memory.unshown,
+        short: BTreeMap::new(),
         had_hidden: memory.hidden > 0,
         warnings: BTreeSet::new(),
         requests,

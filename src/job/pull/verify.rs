@@ -3,7 +3,7 @@
 use super::state::ask_for;
 use super::Pull;
 use crate::job::pool::Fetched;
-use crate::store::ledger::{Gap, Missing, Told};
+use crate::store::ledger::{End, Gap, Missing, Told};
 use crate::store::run as runs;
 use crate::worker::transaction::{short, yielding};
 use chrono::Utc;
@@ -23,6 +23,7 @@ impl Pull<'_> {
     pub(super) fn verify(&mut self) -> Result<()> {
         self.close_gaps()?;
         self.compare_counts()?;
+        self.check_ends()?;
         self.check_seams()?;
         let mut swept = self.state.sweeps.clone();
         swept.extend(short(|| self.ledger.child_lists())?);
@@ -115,6 +116,52 @@ impl Pull<'_> {
             self.close_gaps()?;
         }
         Ok(())
+    }
+
+    /// A listing that is read by key ends with a page that isn't full, and that proves nothing: a host may give fewer rows than
+    /// asked for. Where fewer came than were counted, and it isn't that some are gone by now, what comes behind such pages is
+    /// asked for, as long as something does.
+    fn check_ends(&mut self) -> Result<()> {
+        for list in self.state.sweeps.clone() {
+            let announced = self.state.totals.get(&list).copied().unwrap_or_default();
+            let seen = short(|| self.ledger.seen_by_key(&list))?;
+            if seen.is_none_or(|seen| seen >= announced) {
+                continue;
+            }
+            let total = self.total(&self.sweep_task(&list, At::Offset(0)))?;
+            let lacking = self.read_on(&list, total.unwrap_or(announced))?;
+            self.short.insert(list, lacking);
+        }
+        Ok(())
+    }
+
+    /// Reads behind where a listing was taken to have ended, as long as something comes; how many rows it lacks yet.
+    fn read_on(&mut self, list: &str, total: u64) -> Result<u64> {
+        let mut before = None;
+        loop {
+            let seen = short(|| self.ledger.seen_by_key(list))?.unwrap_or_default();
+            if seen >= total || before == Some(seen) {
+                return Ok(total.saturating_sub(seen));
+            }
+            before = Some(seen);
+            let ends = short(|| self.ledger.ends(list))?.into_iter();
+            let at = ends.map(|End { after, until }| At::Range { after, until });
+            let tasks: Vec<Task> = at.map(|at| self.sweep_task(list, at)).collect();
+            self.state.stack.push(tasks);
+            self.read_all()?;
+        }
+    }
+
+    /// A task of the sweep over a listing.
+    fn sweep_task(&self, list: &str, at: At) -> Task {
+        let known = self.state.windows.get(list).copied();
+        let (content, since) = known.unwrap_or((Content::Full, None));
+        Task {
+            list: list.to_owned(),
+            content,
+            since,
+            at,
+        }
     }
 
     /// Where two windows share no record because the remote doesn't show the one that both hold, a deletion and a new

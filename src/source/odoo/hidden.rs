@@ -7,9 +7,9 @@ use super::api::Args;
 use super::refusal::Cause;
 use super::value::reference;
 use super::Odoo;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
-use serde_json::json;
+use serde_json::{json, Value};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Questions spent in a run on telling hidden records apart, and on finding what can't be computed. Where a rule hides thousands of them, halving would
@@ -56,8 +56,19 @@ impl Odoo {
             match self.api.call(model, "read", args, meter) {
                 // what comes back after all has come back to life, or into view
                 Ok(answer) => {
-                    let rows = answer.value.as_array().into_iter().flatten();
-                    hidden.extend(rows.filter_map(|row| reference(&row["id"])));
+                    let Value::Array(rows) = answer.value else {
+                        let message = format!("Odoo's answer for {model} is no list");
+                        return Err(Error::new(Code::Nonsense, message)
+                            .hint("A customisation may change its answers. Nothing was marked as deleted."));
+                    };
+                    let back: Vec<u64> = rows.iter().filter_map(|row| reference(&row["id"])).collect();
+                    let (came, lacking): (Vec<u64>, Vec<u64>) =
+                        part.into_iter().partition(|id| back.contains(id));
+                    if !came.is_empty() {
+                        // there may be more of them than came
+                        open.push(lacking);
+                    }
+                    hidden.extend(came);
                 }
                 Err(refusal) if matches!(refusal.cause, Cause::Forbidden | Cause::Missing) => {
                     if part.len() > 1 {

@@ -112,6 +112,11 @@ impl Source for Odoo {
         self.plan_pass(entity, pass, &Meter::default())
     }
 
+    /// What is counted is what the user may see.
+    fn counts_no_records(&self, _list: &str) -> bool {
+        false
+    }
+
     fn lines(&self, entity: EntityType, before: Option<&Value>) -> Result<Option<Lines>> {
         self.watch_lines(entity, before, &Meter::default())
     }

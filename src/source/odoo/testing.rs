@@ -86,6 +86,8 @@ pub struct Table {
     pub denied: bool,
     /// Fields that can't be computed, of these records.
     pub raising: Vec<(&'static str, u64)>,
+    /// No more rows come at once.
+    pub cap: Option<usize>,
 }
 
 impl Table {
@@ -298,13 +300,18 @@ impl Table {
             found.reverse();
         }
         let limit = call.args.get("limit").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        found.truncate(
+            usize::try_from(limit)
+                .unwrap_or(usize::MAX)
+                .min(self.cap.unwrap_or(usize::MAX)),
+        );
         self.shown(&found, &call.args["fields"])
     }
 
     fn read(&self, call: &Call) -> Result<Value, Failed> {
         let ids = call.args["ids"].as_array().unwrap();
-        let wanted: Vec<&Value> = self.rows.iter().filter(|row| ids.contains(&row["id"])).collect();
+        let mut wanted: Vec<&Value> = self.rows.iter().filter(|row| ids.contains(&row["id"])).collect();
+        wanted.truncate(self.cap.unwrap_or(usize::MAX));
         if wanted
             .iter()
             .any(|row| self.hidden.contains(&row["id"].as_u64().unwrap()))

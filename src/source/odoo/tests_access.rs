@@ -9,6 +9,7 @@ use crate::source::http::testing::{Reply, Server};
 use crate::source::{At, Batch, Content, Pass, Source, Task};
 use reqwest::Url;
 use serde_json::{json, Value};
+use std::collections::BTreeSet;
 
 fn plan(odoo: &Odoo) -> Result<(), Error> {
     odoo.plan(EntityType::Customers, Pass::Full).map(|_| ())
@@ -338,6 +339,21 @@ fn hidden_records_are_told_from_deleted_ones() {
         hidden.sort();
         assert_eq!(hidden, ["4", "9"]);
         assert!(ask(&odoo, [77, 78]).hidden.is_empty());
+    }
+}
+
+#[test]
+fn what_a_short_answer_lacks_is_not_gone() {
+    for modern in [true, false] {
+        let table = Table {
+            cap: Some(7),
+            ..Table::new("res.partner", partners(60, 1))
+        };
+        let odoo = connect(&Erp::new(modern, vec![table]).start(), Value::Null, Value::Null);
+        let batch = ask(&odoo, (1..=60).chain([77, 78]));
+        let there = batch.records.iter().map(|record| record.external_id.clone());
+        let there: BTreeSet<u64> = there.chain(batch.hidden).map(|id| id.parse().unwrap()).collect();
+        assert_eq!(there, (1..=60).collect());
     }
 }
 
