@@ -1,7 +1,7 @@
 //! Records that no listing shows: what was asked for alone once is remembered, and asked again when there is a reason.
 
 use serde_json::{json, Value};
-use sync_sandbox::{Config, Version};
+use sync_sandbox::{Config, ListFault, Version};
 
 use crate::shop::{small, Shop};
 
@@ -63,6 +63,30 @@ fn what_no_listing_shows_costs_nothing_once_it_is_known() {
             assert_eq!(pulled["deleted"], 0, "{what}");
             tells_of(&pulled, hidden.len());
         }
+    }
+}
+
+/// As a filter of a plugin on the rows does it.
+#[test]
+fn what_is_counted_and_in_no_list_is_told_once() {
+    for settings in [json!({}), json!({ "compare_limit": 0 })] {
+        let config = Config {
+            customers: 230,
+            ..small(Version::V11)
+        };
+        let mut shop = Shop::with(config, settings);
+        shop.pull("customers");
+        let ids = shop.listed("customers")[HIDDEN].to_vec();
+        let hidden = ids.len();
+        shop.lie("customers", ListFault::Unlisted { ids });
+        shop.pull("customers");
+        let (asked, pulled) = asked_alone(&mut shop, |shop| shop.pull("customers"));
+        assert_eq!(
+            (asked, &pulled["status"], &pulled["deleted"]),
+            (0, &json!("success"), &json!(0))
+        );
+        tells_of(&pulled, hidden);
+        assert!(!pulled["warnings"].to_string().contains("counts"), "{pulled}");
     }
 }
 

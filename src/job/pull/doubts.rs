@@ -17,6 +17,11 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// How many records of a listing it is known not to show.
+    pub(super) fn unlisted_in(&self, list: &str) -> u64 {
+        self.unlisted.values().filter(|known| known.list == list).count() as u64
+    }
+
     /// Warns of everything that stays open; whether the pull is partial by that.
     pub(super) fn tell_doubts(&mut self) -> bool {
         let name = self.ledger.entity.name();
@@ -53,7 +58,12 @@ impl Pull<'_> {
             ));
         }
         let mut is_partial = !unreadable.is_empty();
-        for (list, rows) in self.unshown.iter().filter(|(_, rows)| **rows > 0) {
+        for (list, rows) in &self.unshown {
+            // rows that lists leave out and count may be those that answer alone
+            let rows = rows.saturating_sub(self.unlisted_in(list));
+            if rows == 0 {
+                continue;
+            }
             warnings.push(format!(
                 "The remote counts {rows} more {list} than it shows, however it is asked."
             ));

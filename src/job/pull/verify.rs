@@ -100,7 +100,7 @@ impl Pull<'_> {
                 at: At::Offset(0),
             };
             let known = short(|| self.ledger.live_count(&list))?;
-            let unlisted = self.unlisted.values().filter(|known| known.list == list).count() as u64;
+            let unlisted = self.unlisted_in(&list);
             let expected =
                 (self.unshown.get(&list)).map(|unshown| (known + unshown).saturating_sub(unlisted));
             let total = self.total(&first)?;
