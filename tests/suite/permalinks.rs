@@ -135,7 +135,7 @@ fn a_list_run_writes_to_a_shop_with_plain_permalinks() {
         )
         .unwrap();
     let told: Value = shop.sql.query_one("SELECT sync_delta()", &[]).unwrap().get(0);
-    assert_eq!(told["updated"], 1, "{told}");
+    assert_eq!(told["itemsUpdated"], 1, "{told}");
     assert_eq!(
         shop.sandbox.record("customers", id).unwrap().unwrap()["first_name"],
         "Zoë"
