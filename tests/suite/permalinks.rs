@@ -121,7 +121,7 @@ fn a_list_run_writes_to_a_shop_with_plain_permalinks() {
     let local: String = shop
         .sql
         .query_one(
-            "UPDATE sync_customers SET first_name = 'Zoë' WHERE email = (SELECT match_key FROM sync_record WHERE external_id = $1)
+            "UPDATE sync_customers SET first_name = 'Plainly' WHERE email = (SELECT match_key FROM sync_record WHERE external_id = $1)
              RETURNING id::text",
             &[&id.to_string()],
         )
@@ -138,6 +138,6 @@ fn a_list_run_writes_to_a_shop_with_plain_permalinks() {
     assert_eq!(told["itemsUpdated"], 1, "{told}");
     assert_eq!(
         shop.sandbox.record("customers", id).unwrap().unwrap()["first_name"],
-        "Zoë"
+        "Plainly"
     );
 }
