@@ -38,3 +38,8 @@ ALTER TABLE sync_activity_log
 ALTER TABLE sync_metadata
     ALTER last_sync_count TYPE int USING least(last_sync_count, 2147483647),
     ALTER hidden_count TYPE int USING least(hidden_count, 2147483647);
+
+-- What no listing shows is remembered, and what is missing and where windows don't meet is told with more.
+ALTER TABLE sync_metadata ADD COLUMN unlisted jsonb NOT NULL DEFAULT '{}';
+DROP FUNCTION sync_sweep_gaps(uuid, int, smallint);
+DROP FUNCTION sync_missing(uuid, int, smallint, text[]);
