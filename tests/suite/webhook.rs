@@ -319,7 +319,7 @@ fn a_preview_shows_it_and_the_log_has_it() {
     assert_eq!(
         (
             log.get::<_, String>(0),
-            log.get::<_, i64>(1),
+            log.get::<_, i32>(1),
             log.get::<_, String>(2)
         ),
         ("completed".into(), 1, "customers".into())
