@@ -1,7 +1,9 @@
 //! Records that no listing shows: what was asked for alone once is remembered, and asked again when there is a reason.
 
+use std::collections::BTreeSet;
+
 use serde_json::{json, Value};
-use sync_sandbox::{Config, ListFault, Version};
+use sync_sandbox::{Config, Fault, ListFault, Rule, Version, When};
 
 use crate::shop::{small, Shop};
 
@@ -32,13 +34,13 @@ fn asked_alone(shop: &mut Shop, mut pull: impl FnMut(&mut Shop) -> Value) -> (us
             .next()
             .is_some_and(|last| last.parse::<u64>().is_ok())
     };
-    let asked = shop
-        .sandbox
-        .requests()
+    let seen = shop.sandbox.requests();
+    let asked: BTreeSet<&str> = seen
         .iter()
-        .filter(|request| is_alone(&request.path))
-        .count();
-    (asked, pulled)
+        .map(|seen| seen.path.as_str())
+        .filter(|path| is_alone(path))
+        .collect();
+    (asked.len(), pulled)
 }
 
 #[track_caller]
@@ -149,6 +151,37 @@ fn what_is_listed_again_is_no_longer_known_as_hidden() {
         shop.change(json!({ "op": "delete", "entity": "orders", "ids": [hidden[7]] }));
         assert_eq!(shop.pull("orders")["deleted"], 1);
         shop.assert_mirrored("orders");
+    }
+}
+
+#[test]
+fn what_did_not_answer_alone_is_asked_for_every_time() {
+    let refusal = r#"{"code":"woocommerce_rest_cannot_view","message":"Sorry.","data":{"status":403}}"#;
+    let (mut shop, hidden) = hiding(json!({}), "orders");
+    let lie = |id: u64, fault| Rule::new(&format!("/wp-json/wc/v3/orders/{id}"), When::All, fault);
+    let refused = Fault::Reply {
+        status: 403,
+        content_type: "application/json".into(),
+        body: refusal.into(),
+    };
+    shop.sandbox.fault(lie(hidden[0], refused));
+    shop.sandbox.fault(lie(hidden[1], Fault::PhpFatal));
+    for asked in [hidden.len(), 2] {
+        let (alone, pulled) = asked_alone(&mut shop, |shop| shop.pull("orders"));
+        let shown = (
+            alone,
+            &pulled["status"],
+            &pulled["unreadable"],
+            &pulled["deleted"],
+        );
+        assert_eq!(shown, (asked, &json!("partial"), &json!(1), &json!(0)));
+        tells_of(&pulled, hidden.len() - 2);
+        assert!(
+            pulled["warnings"]
+                .to_string()
+                .contains("1 orders are no longer visible"),
+            "{pulled}"
+        );
     }
 }
 

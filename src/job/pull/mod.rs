@@ -71,6 +71,8 @@ struct Pull<'a> {
     unsaved: Option<String>,
     /// Ids that questions by id brought back.
     answered: HashSet<String>,
+    /// Of those that were asked for alone, what is there and wasn't shown.
+    refused: HashSet<String>,
     /// Records are asked for that no listing has shown.
     asks_unlisted: bool,
     /// How many were asked for alone, and how many should have been.
@@ -131,6 +133,7 @@ fn pass(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> R
         saved: None,
         unsaved: None,
         answered: HashSet::new(),
+        refused: HashSet::new(),
         asks_unlisted: false,
         asked_alone: 0,
         unasked: 0,

@@ -184,6 +184,9 @@ impl Pull<'_> {
         next.stack.done(task);
         if task.at.is_by_id() {
             let hidden = std::mem::take(&mut fetched.batch.hidden);
+            if let (At::Alone(id), true) = (&task.at, fetched.rows.is_empty()) {
+                self.refused.insert(id.clone());
+            }
             self.hidden += hidden.len() as u64;
             self.answered
                 .extend(ids(fetched).map(str::to_owned).chain(hidden));

@@ -337,8 +337,11 @@ impl Pull<'_> {
         } in alive
         {
             there.push(external_id.clone());
-            let at = Utc::now();
-            self.unlisted.insert(external_id, runs::Unlisted { list, at });
+            // what was refused, or broke down, is told as that, and may answer next time
+            if !self.refused.contains(&external_id) {
+                let at = Utc::now();
+                self.unlisted.insert(external_id, runs::Unlisted { list, at });
+            }
         }
         Ok(gone.into_iter().map(|m| m.external_id).collect())
     }
