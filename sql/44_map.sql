@@ -211,7 +211,7 @@ BEGIN
         UPDATE sync_metadata m SET last_sync_timestamp = NULL, last_full_at = NULL, checkpoint = NULL, updated_at = now()
         WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = e.name;
     END IF;
-    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type IN (e.name, 'all');
+    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
     RETURN jsonb_build_object(
         'syncType', c.name, 'entityType', e.name, 'field', coalesce(wanted.field, before.field), 'path', wanted.path,
         'refingerprinted', changed, 'fullPull', full_pull,

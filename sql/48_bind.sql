@@ -277,7 +277,7 @@ BEGIN
             'comparedFields', (SELECT to_jsonb(string_to_array(split_part(k.spec, ':', 2), ',')) FROM sync_comparison k
                                WHERE k.org_id = org AND k.connector = c.number AND k.entity = e.number));
     END LOOP;
-    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.entity_type IN (e.name, 'all');
+    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
     RETURN ledgers;
 END
 $$;

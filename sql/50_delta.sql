@@ -12,11 +12,31 @@ CREATE TABLE sync_preview_cache (
     expires_at timestamptz NOT NULL DEFAULT now() + interval '1 hour',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
+    preview_id uuid,
     PRIMARY KEY (org_id, id),
     UNIQUE (org_id, sync_type, entity_type)
 );
 CREATE INDEX sync_preview_cache_expiry ON sync_preview_cache (expires_at);
-COMMENT ON TABLE sync_preview_cache IS 'Previews as computed, until they expire.';
+COMMENT ON TABLE sync_preview_cache IS 'Previews as computed, until they expire; and what apps keep here themselves, which no preview is answered from.';
+COMMENT ON COLUMN sync_preview_cache.preview_id IS 'The preview that a worker has computed; NULL in rows that anybody else has written.';
+
+-- Apps may write what they like, under the key of a preview as well. Only what a worker writes with the extension's own rights (code
+-- of a bound relation has others) is a preview.
+CREATE FUNCTION sync_preview_made() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF NEW.preview_id IS NOT NULL AND NOT (sync_worker_alive(pg_backend_pid()) AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = 10 AND r.rolname = current_user)) THEN
+        NEW.preview_id := NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sync_preview_made() IS 'Trigger: a row that no worker of the extension writes is no preview.';
+-- a restored preview is one
+CREATE TRIGGER sync_preview_made BEFORE INSERT OR UPDATE ON sync_preview_cache
+    FOR EACH ROW WHEN (current_setting('row_security') = 'on' OR current_setting('check_function_bodies') = 'on')
+    EXECUTE FUNCTION sync_preview_made();
 
 CREATE TABLE sync_selective_config (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -30,6 +50,32 @@ CREATE TABLE sync_selective_config (
 );
 COMMENT ON TABLE sync_selective_config IS 'Per entity type: which classes of changes an organisation wants applied. Written by sync_select.';
 
+-- What is stored here decides over what applies write and delete: a slip of the pen must not pass for a choice.
+CREATE FUNCTION sync_selective_check() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    known CONSTANT text[] := '{includeNew,includeUpdated,includeDeleted}';
+    odd text;
+BEGIN
+    NEW.entity_type := (sync_entity_of(NEW.entity_type)).name;
+    IF jsonb_typeof(NEW.config) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'config of % must be an object', NEW.entity_type USING ERRCODE = '22023', HINT = 'For instance {"includeDeleted": true}.';
+    END IF;
+    SELECT c.key INTO odd FROM jsonb_each(NEW.config) c
+    WHERE c.key <> ALL (known) OR jsonb_typeof(c.value) NOT IN ('boolean', 'null') LIMIT 1;
+    IF odd = ANY (known) THEN
+        RAISE EXCEPTION '"%" of % must be true or false', odd, NEW.entity_type USING ERRCODE = '22023';
+    ELSIF odd IS NOT NULL THEN
+        RAISE EXCEPTION 'config of % has no "%"', NEW.entity_type, odd USING ERRCODE = '22023',
+            HINT = 'It has includeNew, includeUpdated and includeDeleted.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sync_selective_check() IS 'Trigger: checks the entity type and what is chosen for it.';
+CREATE TRIGGER sync_selective_check BEFORE INSERT OR UPDATE ON sync_selective_config FOR EACH ROW EXECUTE FUNCTION sync_selective_check();
+
 CREATE VIEW sync_changes WITH (security_barrier) AS
 SELECT r.org_id, i.name AS sync_type, e.name AS entity_type, r.change, r.external_id, r.local_id, r.match_key
 FROM sync_record r
@@ -37,6 +83,16 @@ JOIN integration_connector i ON i.org_id = r.org_id AND i.number = r.connector
 JOIN sync_entity e ON e.number = r.entity
 WHERE r.org_id = (SELECT sync_current_org()) AND r.change IS NOT NULL;
 COMMENT ON VIEW sync_changes IS 'What differs between remote and local for the current organisation, without the records: the cheapest look at the delta.';
+
+CREATE VIEW sync_links WITH (security_barrier) AS
+SELECT r.org_id, i.name AS sync_type, e.name AS entity_type, r.external_id, r.local_id, r.remote_modified_at
+FROM sync_record r
+JOIN integration_connector i ON i.org_id = r.org_id AND i.number = r.connector
+JOIN sync_entity e ON e.number = r.entity
+WHERE r.org_id = (SELECT sync_current_org())
+  AND r.external_id IS NOT NULL AND r.local_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL;
+COMMENT ON VIEW sync_links IS 'Which remote record is which local row, for the current organisation: the external ids of local rows, and the other way round. A record that is gone from the remote has none any more.';
+COMMENT ON COLUMN sync_links.remote_modified_at IS 'When the remote says that the record was changed last, as of the last pull.';
 
 -- deleted_scope = 'all' makes local rows that were never linked deletions, for who wants a pure mirror
 CREATE FUNCTION sync_delta_rows(org uuid, c integration_connector, e sync_entity, class text DEFAULT NULL, row_limit bigint DEFAULT NULL)
@@ -170,13 +226,13 @@ BEGIN
         'unlinked', sync_unlinked_count(org, c.number, e.number),
         'computedAt', now(),
         'expiresAt', expires,
-        -- as it will be answered from here; to add it then would copy all of it
+        -- as it will be answered from here; to add something then would copy all of it, which takes longer than all else
         'cacheHit', true,
-        'meta', meta);
-    INSERT INTO sync_preview_cache AS p (org_id, sync_type, entity_type, delta_data, computed_by, cache_key, expires_at)
-    VALUES (org, c.name, e.name, preview, sync_store_preview.computed_by, meta ->> 'requestId', expires)
+        'meta', meta || jsonb_build_object('timestamp', now()));
+    INSERT INTO sync_preview_cache AS p (org_id, sync_type, entity_type, delta_data, computed_by, cache_key, expires_at, preview_id)
+    VALUES (org, c.name, e.name, preview, sync_store_preview.computed_by, meta ->> 'requestId', expires, preview_id)
     ON CONFLICT (org_id, sync_type, entity_type)
-    DO UPDATE SET delta_data = excluded.delta_data, computed_by = excluded.computed_by, cache_key = excluded.cache_key,
+    DO UPDATE SET preview_id = excluded.preview_id, delta_data = excluded.delta_data, computed_by = excluded.computed_by, cache_key = excluded.cache_key,
                   computed_at = now(), expires_at = excluded.expires_at, updated_at = now();
     RETURN preview;
 END
@@ -190,6 +246,7 @@ AS $$
 DECLARE
     org uuid := sync_require('read');
     entity_name text;
+    meta jsonb;
     preview jsonb;
 BEGIN
     IF NOT force_refresh THEN
@@ -197,23 +254,28 @@ BEGIN
         FROM sync_entity e
         JOIN sync_preview_cache p ON p.entity_type = e.name
         WHERE lower(btrim(sync_preview.entity_type)) IN (e.name, e.singular)
-          AND p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.expires_at > clock_timestamp();
+          AND p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.expires_at > clock_timestamp()
+          AND p.preview_id IS NOT NULL;
         IF FOUND THEN
+            IF current_setting('sync_ext.log_cache_hits', true)::boolean AND NOT current_setting('transaction_read_only')::boolean THEN
+                PERFORM sync_log(org, 'preview', preview ->> 'entityType',
+                                 jsonb_build_object('syncType', sync_type, 'cacheHit', true, 'requestId', preview #> '{meta,requestId}'));
+            END IF;
             RETURN preview;
         END IF;
     END IF;
     entity_name := (sync_entity_of(entity_type)).name;
-    PERFORM sync_refresh_preview(sync_type, entity_name);
+    meta := sync_refresh_preview(sync_type, entity_name);
     SELECT p.delta_data INTO preview FROM sync_preview_cache p
-    WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name;
+    WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name AND p.preview_id IS NOT NULL;
     IF NOT FOUND THEN
-        -- a webhook or another pull has dropped it since: the ledger has what it would say now
-        preview := sync_detect(sync_type, entity_name);
+        -- a webhook or another pull has dropped it since, or an app has written over it: the ledger has what it would say now
+        preview := sync_detect(sync_type, entity_name) || jsonb_build_object('meta', meta || jsonb_build_object('timestamp', now()));
     END IF;
     RETURN preview || '{"cacheHit": false}';
 END
 $$;
-COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta}; updated.sharedWith: {connector: count} where others hold such rows otherwise.';
+COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta: {timestamp, requestId, processingTime, pull}}, meta being that of the request that computed it; updated.sharedWith: {connector: count} where others hold such rows otherwise.';
 
 CREATE FUNCTION sync_detect(sync_type text, entity_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -260,6 +322,7 @@ BEGIN
       AND (sync_invalidate_preview.sync_type IS NULL OR p.sync_type = sync_invalidate_preview.sync_type)
       AND (entity_name IS NULL OR p.entity_type = entity_name);
     GET DIAGNOSTICS n = ROW_COUNT;
+    PERFORM sync_log(org, 'invalidate_preview', entity_name, jsonb_build_object('syncType', sync_invalidate_preview.sync_type), n);
     RETURN n;
 END
 $$;
@@ -291,10 +354,15 @@ DECLARE
     e sync_entity := sync_entity_of(sync_select.entity_type);
     chosen jsonb := jsonb_build_object('includeNew', coalesce(include_new, true), 'includeUpdated', coalesce(include_updated, true),
                                        'includeDeleted', coalesce(include_deleted, false));
+    reply jsonb;
 BEGIN
     INSERT INTO sync_selective_config AS s (org_id, entity_type, config) VALUES (org, e.name, chosen)
     ON CONFLICT (org_id, entity_type) DO UPDATE SET config = excluded.config, updated_at = now();
-    RETURN jsonb_build_object('entityType', e.name) || chosen;
+    -- what is shown next is what was chosen for
+    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
+    reply := jsonb_build_object('entityType', e.name, 'selectiveSyncConfig', chosen, 'appliedAt', now());
+    PERFORM sync_log(org, 'select', e.name, reply);
+    RETURN reply;
 END
 $$;
-COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied; returns what is stored: {entityType, includeNew, includeUpdated, includeDeleted}.';
+COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied, and drops its previews: {entityType, selectiveSyncConfig: {includeNew, includeUpdated, includeDeleted}, appliedAt}.';

@@ -5,6 +5,16 @@ CREATE FUNCTION sync_count(n bigint) RETURNS int
     RETURN CASE WHEN n > 2147483647 THEN 2147483647 ELSE n END;
 COMMENT ON FUNCTION sync_count(bigint) IS 'A count as clients get it: drivers hand bigint over as text. At most 2,147,483,647.';
 
+CREATE FUNCTION sync_metadata_tidy() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    NEW.metadata := coalesce(NEW.metadata, '{}');
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sync_metadata_tidy() IS 'Trigger: no metadata are {}, also where that is said as NULL.';
+
 CREATE TABLE sync_history (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -21,10 +31,12 @@ CREATE TABLE sync_history (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, id)
 );
+CREATE TRIGGER sync_metadata_tidy BEFORE INSERT OR UPDATE OF metadata ON sync_history FOR EACH ROW EXECUTE FUNCTION sync_metadata_tidy();
 CREATE INDEX sync_history_recent ON sync_history (org_id, created_at DESC);
 -- retention goes over all organisations
 CREATE INDEX sync_history_age ON sync_history (created_at);
 COMMENT ON TABLE sync_history IS 'What runs did to items: one row for each apply, delta, full and scheduled run. Kept for sync_ext.history_retention.';
 COMMENT ON COLUMN sync_history.sync_type IS 'manual: called for by somebody; delta, full: of sync lists; scheduled: by sync_scheduled().';
 COMMENT ON COLUMN sync_history.status IS 'completed; partial_success: some items failed; failed: all did, or the run itself.';
+COMMENT ON COLUMN sync_history.user_id IS 'Whose items, or who called; NULL for the run of sync_scheduled() as a whole, and where nobody is known.';
 COMMENT ON COLUMN sync_history.metadata IS 'What explains the run: connector, entity type, arguments, errors by item.';

@@ -79,7 +79,10 @@ BEGIN
             jsonb_build_object('operation', 'undo', 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'refused', refused))
     RETURNING id INTO written;
     UPDATE sync_history x SET metadata = x.metadata || jsonb_build_object('undoneBy', written) WHERE x.org_id = org AND x.id = h.id;
-    DELETE FROM sync_preview_cache c WHERE c.org_id = org AND c.entity_type IN (h.metadata ->> 'entityType', 'all');
+    DELETE FROM sync_preview_cache c WHERE c.org_id = org AND c.entity_type = h.metadata ->> 'entityType' AND c.preview_id IS NOT NULL;
+    PERFORM sync_log(org, 'undo', h.metadata ->> 'entityType',
+                     jsonb_build_object('historyId', written, 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'refused', kept),
+                     (counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint);
     RETURN jsonb_build_object('historyId', written, 'undoes', h.id, 'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
                               'removed', counts -> 'insert', 'restored', (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint,
                               'refused', kept, 'refusals', refused);

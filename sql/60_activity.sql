@@ -17,7 +17,39 @@ CREATE TABLE sync_activity_log (
     user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (created_at);
+COMMENT ON COLUMN sync_activity_log.status IS 'Of a run: completed; completed_with_errors (some records failed); failed (all did, or the run itself); timeout (the call''s time was over); cancelled. Apps may write others.';
+COMMENT ON COLUMN sync_activity_log.activity_type IS 'pull, preview, apply, delta, full, scheduled, probe, webhook: one row for each run of a worker; undo, select, invalidate_preview, reset: calls; sync_completed: a progress row of an app that has ended.';
+COMMENT ON COLUMN sync_activity_log.error_message IS 'Why the run failed, or how many of its records did, with the reason of one.';
 COMMENT ON TABLE sync_activity_log IS 'What happened, by month (sync_activity_log_YYYY_MM). Partitions are made ahead and dropped after sync_ext.activity_retention by sync_maintain().';
+
+-- One spelling everywhere, whoever writes: what is counted by entity type would else be counted apart.
+CREATE FUNCTION sync_entity_spelling(entity_type text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT coalesce((SELECT e.name FROM sync_entity e WHERE lower(btrim(sync_entity_spelling.entity_type)) IN (e.name, e.singular)), entity_type)
+$$;
+COMMENT ON FUNCTION sync_entity_spelling(text) IS 'The plural name of an entity type, which may be given in the singular; any other text as it is.';
+
+CREATE FUNCTION sync_activity_tidy() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    NEW.entity_type := sync_entity_spelling(NEW.entity_type);
+    NEW.details := coalesce(NEW.details, '{}');
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sync_activity_tidy() IS 'Trigger: entity types in the plural, and no details are {}.';
+CREATE TRIGGER sync_activity_tidy BEFORE INSERT OR UPDATE ON sync_activity_log FOR EACH ROW EXECUTE FUNCTION sync_activity_tidy();
+
+-- What calls do that no worker notes.
+CREATE FUNCTION sync_log(org uuid, activity text, entity_type text, details jsonb, records bigint DEFAULT NULL) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, record_count)
+    VALUES (org, gen_random_uuid()::text, sync_log.entity_type, activity, 'completed', sync_log.details, sync_count(records))
+$$;
+COMMENT ON FUNCTION sync_log(uuid, text, text, jsonb, bigint) IS 'Enters what a call has done into the activity log.';
 
 -- no insert ever fails for want of a partition
 CREATE TABLE sync_activity_log_default PARTITION OF sync_activity_log (PRIMARY KEY (org_id, id)) DEFAULT;
@@ -113,6 +145,9 @@ DECLARE
 BEGIN
     PERFORM sync_note_interrupted(o.org_id)
     FROM (SELECT DISTINCT r.org_id FROM sync_run r WHERE r.status = 'running') o;
+    -- an app that has ended without a word; what is paused is meant to wait
+    UPDATE sync_progress p SET status = 'interrupted'
+    WHERE p.completed_at IS NULL AND NOT p.is_run AND p.status IN ('running', 'pending') AND p.updated_at < now() - interval '1 day';
     DELETE FROM sync_run r WHERE r.status <> 'running' AND r.started_at < now() - least(keep, interval '30 days');
     GET DIAGNOSTICS runs = ROW_COUNT;
     DELETE FROM sync_webhook_delivery w WHERE w.received_at < now() - least(keep, interval '30 days');
@@ -124,4 +159,4 @@ BEGIN
     RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);
 END
 $$;
-COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress. Workers do it after each run. {partitionsMade, partitionsDropped, rowsDeleted, runsDeleted, historyDeleted}.';
+COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress, and progress of apps that has been silent for a day. Workers do it after each run. {partitionsMade, partitionsDropped, rowsDeleted, runsDeleted, historyDeleted}.';

@@ -56,8 +56,14 @@ AS $$
 BEGIN
     -- who was there when this transaction looked first says nothing of who has come since
     PERFORM pg_stat_clear_snapshot();
-    UPDATE sync_run r SET status = 'interrupted', finished_at = clock_timestamp()
-    WHERE r.org_id = org AND r.status = 'running' AND NOT sync_worker_alive(r.pid);
+    WITH left_over AS (
+        UPDATE sync_run r SET status = 'interrupted', finished_at = clock_timestamp()
+        WHERE r.org_id = org AND r.status = 'running' AND NOT sync_worker_alive(r.pid)
+        RETURNING r.*)
+    INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, error_message, record_count, duration_seconds, user_id)
+    SELECT l.org_id, l.sync_id, l.entity_type, l.kind, 'failed', '{"interrupted": true}', 'the worker ended before the run was done', 0,
+           extract(epoch FROM l.heartbeat_at - l.started_at), l.user_id
+    FROM left_over l;
 
     UPDATE sync_progress p SET status = 'interrupted'
     FROM sync_run r
@@ -77,7 +83,7 @@ BEGIN
       AND m.sync_status = 'in_progress' AND m.updated_at = left_over.updated_at;
 END
 $$;
-COMMENT ON FUNCTION sync_note_interrupted(uuid) IS 'Marks runs, progress and entity types of an organisation that a crash or a cancel left in progress.';
+COMMENT ON FUNCTION sync_note_interrupted(uuid) IS 'Marks runs, progress and entity types of an organisation that a crash or a cancel left in progress, and logs runs of which nobody has noted the end.';
 
 CREATE FUNCTION sync_reset(sync_type text, entity_type text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -111,11 +117,12 @@ BEGIN
     DELETE FROM sync_sweep s USING sync_entity e
     WHERE s.org_id = org AND s.connector = c.number AND s.entity = e.number AND e.name = ANY (wanted);
     DELETE FROM sync_preview_cache p
-    WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = ANY (wanted || 'all'::text);
+    WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = ANY (wanted) AND p.preview_id IS NOT NULL;
     UPDATE sync_metadata m
     SET sync_status = 'pending', last_sync_timestamp = NULL, last_sync_count = 0, error_message = NULL,
         checkpoint = NULL, last_full_at = NULL, unreadable = '{}', unlisted = '{}', updated_at = now()
     WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = ANY (wanted);
+    PERFORM sync_log(org, 'reset', asked, jsonb_build_object('syncType', c.name, 'entityTypes', wanted));
     RETURN jsonb_build_object('syncType', c.name, 'entityType', coalesce(asked, 'all'), 'entityTypes', to_jsonb(wanted),
                               'status', 'pending');
 END
@@ -216,7 +223,7 @@ BEGIN
         WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
           AND r.remote_fingerprint IS NULL AND r.local_fingerprint IS NULL;
         PERFORM sync_refingerprint(org, c.number, e.number);
-        DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type IN (e.name, 'all');
+        DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
     END IF;
 END
 $$;

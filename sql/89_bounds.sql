@@ -44,12 +44,7 @@ ALTER TABLE sync_list
 ALTER TABLE saved_search_patterns
     ADD CONSTRAINT filter_config_up_to_256_kb CHECK (pg_column_size(filter_config) <= 262144);
 
-ALTER TABLE sync_selective_config
-    ADD CONSTRAINT config_is_of_booleans CHECK (
-        jsonb_typeof(config) = 'object'
-        AND coalesce(jsonb_typeof(config -> 'includeNew'), 'null') IN ('boolean', 'null')
-        AND coalesce(jsonb_typeof(config -> 'includeUpdated'), 'null') IN ('boolean', 'null')
-        AND coalesce(jsonb_typeof(config -> 'includeDeleted'), 'null') IN ('boolean', 'null'));
+CREATE TRIGGER sync_metadata_tidy BEFORE INSERT OR UPDATE OF metadata ON sync_list FOR EACH ROW EXECUTE FUNCTION sync_metadata_tidy();
 
 ALTER TABLE integration_connector
     ADD CONSTRAINT name_up_to_100_characters CHECK (length(name) <= 100);

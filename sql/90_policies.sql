@@ -5,7 +5,7 @@ DELETE FROM sync_privilege;
 INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
 SELECT g.level, g.kind, name, privilege
 FROM (VALUES
-    ('read', 'table', '{SELECT}'::text[], '{sync_record,sync_changes,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors}'::text[]),
+    ('read', 'table', '{SELECT}'::text[], '{sync_record,sync_changes,sync_links,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors}'::text[]),
     ('read', 'table', '{SELECT}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_progress_live}'),
     ('read', 'table', '{SELECT}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('read', 'table', '{SELECT}', '{sync_bindings,sync_field_map}'),

@@ -21,6 +21,7 @@ static MASS_DELETE_PERCENT: GucSetting<i32> = GucSetting::<i32>::new(20);
 static PULL_OVERLAP: GucSetting<i32> = GucSetting::<i32>::new(120);
 static SCHEDULE_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(55);
 static FULL_PASS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(86_400);
+static LOG_CACHE_HITS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOWED_HOSTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CREDENTIALS_DIR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -180,6 +181,14 @@ pub fn register() {
         c"Comma-separated.",
         &ALLOWED_HOSTS,
         GucContext::Suset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_bool_guc(
+        c"sync_ext.log_cache_hits",
+        c"Previews that come from the cache are entered into the activity log, too.",
+        c"",
+        &LOG_CACHE_HITS,
+        GucContext::Userset,
         GucFlags::empty(),
     );
     GucRegistry::define_string_guc(

@@ -43,3 +43,50 @@ ALTER TABLE sync_metadata
 ALTER TABLE sync_metadata ADD COLUMN unlisted jsonb NOT NULL DEFAULT '{}';
 DROP FUNCTION sync_sweep_gaps(uuid, int, smallint);
 DROP FUNCTION sync_missing(uuid, int, smallint, text[]);
+
+-- A worker's row of progress is known as that, and not by its phase. An apply was logged a second time by its progress.
+ALTER TABLE sync_progress ADD is_run boolean NOT NULL DEFAULT false;
+DELETE FROM sync_activity_log l
+USING sync_activity_log run
+WHERE l.activity_type = 'sync_completed' AND run.org_id = l.org_id AND run.sync_id = l.sync_id AND run.activity_type IN ('apply', 'delta', 'full', 'scheduled');
+
+-- Runs of which records failed were logged as completed.
+UPDATE sync_activity_log l
+SET status = CASE WHEN n.well = 0 THEN 'failed' ELSE 'completed_with_errors' END,
+    error_message = CASE l.activity_type WHEN 'pull' THEN format('records that could not be read: %s', n.failed)
+                                        ELSE format('%s of %s records failed', n.failed, n.failed + n.well) END
+FROM (SELECT x.org_id, x.id,
+             coalesce((x.details ->> 'failed')::bigint, (x.details ->> 'itemsFailed')::bigint, (x.details ->> 'unreadable')::bigint) AS failed,
+             CASE x.activity_type
+                 WHEN 'apply' THEN (x.details ->> 'created')::bigint + (x.details ->> 'updated')::bigint + (x.details ->> 'deleted')::bigint
+                 WHEN 'pull' THEN greatest(1, (x.details ->> 'records')::bigint)
+                 ELSE (x.details ->> 'itemsProcessed')::bigint - (x.details ->> 'itemsFailed')::bigint END AS well
+      FROM sync_activity_log x
+      WHERE x.activity_type IN ('apply', 'pull', 'delta', 'full', 'scheduled') AND x.status = 'completed') n
+WHERE l.org_id = n.org_id AND l.id = n.id AND n.failed > 0;
+
+-- One spelling of entity types.
+ALTER TABLE sync_progress DISABLE TRIGGER USER;
+UPDATE sync_progress p SET entity_type = e.name FROM sync_entity e WHERE lower(btrim(p.entity_type)) = e.singular;
+ALTER TABLE sync_progress ENABLE TRIGGER USER;
+UPDATE sync_activity_log l SET entity_type = e.name FROM sync_entity e WHERE lower(btrim(l.entity_type)) = e.singular;
+
+-- Previews are told from what apps have written by their id, which only a worker can set: those that are there are made anew.
+ALTER TABLE sync_preview_cache ADD preview_id uuid;
+
+-- What no apply has understood so far: it went by the defaults. Of two spellings, the one that was written last is kept.
+ALTER TABLE sync_selective_config DROP CONSTRAINT config_is_of_booleans;
+DELETE FROM sync_selective_config s WHERE NOT EXISTS (SELECT FROM sync_entity e WHERE lower(btrim(s.entity_type)) IN (e.name, e.singular));
+DELETE FROM sync_selective_config s
+USING sync_selective_config newer, sync_entity e
+WHERE newer.org_id = s.org_id AND lower(btrim(s.entity_type)) IN (e.name, e.singular) AND lower(btrim(newer.entity_type)) IN (e.name, e.singular)
+  AND (newer.updated_at, newer.id) > (s.updated_at, s.id);
+UPDATE sync_selective_config s
+SET entity_type = e.name,
+    config = (SELECT coalesce(jsonb_object_agg(c.key, c.value), '{}') FROM jsonb_each(s.config) c WHERE c.key IN ('includeNew', 'includeUpdated', 'includeDeleted'))
+FROM sync_entity e
+WHERE lower(btrim(s.entity_type)) IN (e.name, e.singular);
+
+-- A total that is left out isn't known yet; 0 is nothing to do.
+ALTER TABLE sync_progress ALTER total_items DROP DEFAULT;
+CREATE INDEX sync_progress_open ON sync_progress (org_id) WHERE completed_at IS NULL;

@@ -6,8 +6,9 @@
 
 use super::{fitting, Context, Outcome};
 use crate::store::apply::{self, Batch, Planned};
+use crate::store::outcome::Ended;
 use crate::store::run as runs;
-use crate::worker::transaction::{rolled_back, short, yielding};
+use crate::worker::transaction::{closing, rolled_back, short, yielding};
 use crate::worker::ApplyOptions;
 use serde_json::{json, Value};
 use std::time::Instant;
@@ -82,7 +83,7 @@ pub fn run(context: &Context, entity: EntityType, options: &ApplyOptions) -> Res
         Err(error) => {
             let facts = json!({ "error": { "sqlstate": error.code.sqlstate(), "message": error.message, "detail": error.detail } });
             // the error is the one to tell, even where this fails too
-            let _ = short(|| apply::end(&context.key, history, "failed", duration, &facts));
+            let _ = closing(|| apply::end(&context.key, history, "failed", duration, &facts));
             Err(error)
         }
     }
@@ -134,6 +135,11 @@ fn report(
 ) -> Outcome {
     let [created, updated, deleted] = tally.done;
     let count = tally.written();
+    let first = tally
+        .shown
+        .first()
+        .and_then(|failure| failure["message"].as_str());
+    let ended = Ended::counted(tally.failed, count + tally.failed, first);
     let result = json!({
         "syncId": context.key.sync_id,
         "historyId": planned.history_id,
@@ -151,5 +157,5 @@ fn report(
         "errors": fitting(tally.shown.into_iter()),
         "durationMs": duration,
     });
-    Outcome { result, count }
+    Outcome { result, count, ended }
 }

@@ -14,9 +14,11 @@ mod webhook;
 
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
+use crate::store::outcome::{self, Ended};
 use crate::store::run::{self as runs, RunKey};
 use crate::vault;
-use crate::worker::transaction::{guarded, short};
+use crate::worker::ending;
+use crate::worker::transaction::{closing, guarded, short};
 use crate::worker::{Answer, Job, Mode, Request};
 use pool::Pool;
 use serde_json::Value;
@@ -46,10 +48,11 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What a job came to: its result, and how many records it was about.
+/// What a job came to: its result, how many records it was about, and how well it went.
 struct Outcome {
     result: Value,
     count: u64,
+    ended: Ended,
 }
 
 /// Carries out a request: rights, limits, claim, work, end. Every step is a short transaction of its own, so
@@ -229,30 +232,31 @@ pub fn owner(org: &str, connector_id: &str) -> String {
 /// Writes down how it ended. The log of a failure is the worker's own: no rollback of the caller takes it away.
 fn close(context: &Context, outcome: Result<Outcome>) -> Result<Value> {
     let Context { key, .. } = context;
-    match outcome {
-        Ok(Outcome { result, count }) => {
-            short(|| runs::finish(key, &result, count))?;
-            // housekeeping that fails is no failure of the run, and nothing for a run of a moment
-            if key.kind == "webhook" {
-                return Ok(result);
+    let noted = outcome.and_then(|Outcome { result, count, ended }| {
+        short(|| outcome::finish(key, &ended, &result, count))?;
+        Ok(result)
+    });
+    match &noted {
+        // nothing for a run of a moment
+        Ok(_) if key.kind == "webhook" => {}
+        Ok(_) => maintain(),
+        // where even that fails (the extension was dropped), the first error is the one to tell
+        Err(error) => drop(closing(|| {
+            outcome::fail(key, error, ending::told())?;
+            // what the caller or the local side did wrong says nothing about the connector
+            match error.code.is_about_the_connector() {
+                true => connector::mark_failed(&key.org, key.connector, error),
+                false => Ok(()),
             }
-            if let Err(error) = short(runs::maintain) {
-                pgrx::warning!("sync_ext: maintenance failed: {error}");
-            }
-            Ok(result)
-        }
-        Err(error) => {
-            // where even that fails (the extension was dropped), the first error is the one to tell
-            let _ = short(|| {
-                runs::fail(key, &error)?;
-                // what the caller or the local side did wrong says nothing about the connector
-                match error.code.is_about_the_connector() {
-                    true => connector::mark_failed(&key.org, key.connector, &error),
-                    false => Ok(()),
-                }
-            });
-            Err(error)
-        }
+        })),
+    }
+    noted
+}
+
+/// Housekeeping that fails is no failure of a run.
+fn maintain() {
+    if let Err(error) = short(runs::maintain) {
+        pgrx::warning!("sync_ext: maintenance failed: {error}");
     }
 }
 

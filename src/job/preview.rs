@@ -29,5 +29,6 @@ pub fn run(context: &Context, pool: &mut Pool, entity: EntityType) -> Result<Out
     Ok(Outcome {
         result: meta,
         count: pulled.count,
+        ended: pulled.ended,
     })
 }

@@ -3,6 +3,7 @@
 use super::pool::Pool;
 use super::{Context, Outcome};
 use crate::store::connector;
+use crate::store::outcome::Ended;
 use crate::worker::transaction::short;
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{Probe, Source};
@@ -16,7 +17,11 @@ pub fn run(context: &Context, pool: &mut Pool) -> Result<Outcome> {
         result.insert("syncType".to_owned(), context.key.sync_type.as_str().into());
         result.insert("kind".to_owned(), context.connector.kind.as_str().into());
     }
-    Ok(Outcome { result, count: 0 })
+    Ok(Outcome {
+        result,
+        count: 0,
+        ended: Ended::well(),
+    })
 }
 
 fn any_readable(probe: &Probe) -> bool {

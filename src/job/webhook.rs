@@ -3,6 +3,7 @@
 use super::pool::{Fetched, Pool};
 use super::{claim, close, opener, turn, unseal, Context, Outcome};
 use crate::store::ledger::{Counts, Ledger};
+use crate::store::outcome::Ended;
 use crate::store::{connector, run as runs, webhook as store};
 use crate::worker::transaction::short;
 use crate::worker::Answer;
@@ -140,7 +141,11 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
     result["syncType"] = context.key.sync_type.as_str().into();
     result["durationMs"] = (started.elapsed().as_millis() as u64).into();
     let count = u64::from(!matches!(effect, "unchanged" | "absent" | "unreadable"));
-    Ok(Outcome { result, count })
+    let ended = match effect {
+        "unreadable" => Ended::counted(1, 1, Some("the record could not be read")),
+        _ => Ended::well(),
+    };
+    Ok(Outcome { result, count, ended })
 }
 
 /// What the answer means for the ledger.

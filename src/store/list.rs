@@ -245,8 +245,8 @@ pub fn settle(org: &str, outcomes: &[Outcome]) -> Result<()> {
 /// Begins the progress of a run.
 pub fn begin_progress(key: &RunKey, entity: &str, total: u64) -> Result<()> {
     run(
-        "INSERT INTO sync_progress (org_id, sync_id, entity_type, source_system, phase, total_items, initiated_by, started_at)
-         VALUES ($1::uuid, $2, $3, 'lists', 'fetching', $4, $5, clock_timestamp())",
+        "INSERT INTO sync_progress (org_id, sync_id, entity_type, source_system, phase, total_items, initiated_by, started_at, is_run)
+         VALUES ($1::uuid, $2, $3, 'lists', 'fetching', $4, $5, clock_timestamp(), true)",
         &[
             key.org.as_str().into(),
             key.sync_id.as_str().into(),

@@ -6,6 +6,7 @@ pub mod connector;
 pub mod ledger;
 pub mod list;
 pub mod local;
+pub mod outcome;
 pub mod run;
 pub mod webhook;
 

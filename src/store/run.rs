@@ -1,6 +1,6 @@
-//! Runs: limits, progress, the log, and how a pull is remembered.
+//! Runs: limits, progress, and how a pull is remembered. How they end is in `outcome`.
 
-use super::{counted, internal, json, row, run, run_kept, webhook};
+use super::{counted, internal, json, row, run, run_kept};
 use crate::worker::lock::{Lock, ROOM};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,11 +27,11 @@ impl RunKey {
     }
 
     /// Reads it from the remote: an apply works off what is in the ledger, and says nothing of how the last pull went.
-    fn is_pulling(&self) -> bool {
+    pub(super) fn is_pulling(&self) -> bool {
         self.is_reading() && self.kind != "apply"
     }
 
-    fn entity_name(&self) -> Option<&'static str> {
+    pub(super) fn entity_name(&self) -> Option<&'static str> {
         self.entity.map(EntityType::name)
     }
 
@@ -115,8 +115,8 @@ pub fn begin(key: &RunKey) -> Result<()> {
         return Ok(());
     }
     run(
-        "INSERT INTO sync_progress (org_id, sync_id, entity_type, source_system, phase, initiated_by, started_at)
-         VALUES ($1::uuid, $2, $3, $4, 'fetching', $5, clock_timestamp())",
+        "INSERT INTO sync_progress (org_id, sync_id, entity_type, source_system, phase, initiated_by, started_at, is_run)
+         VALUES ($1::uuid, $2, $3, $4, 'fetching', $5, clock_timestamp(), true)",
         &[
             key.org.as_str().into(),
             key.sync_id.as_str().into(),
@@ -157,76 +157,6 @@ pub fn drop_checkpoint(key: &RunKey, entity: EntityType) -> Result<()> {
             key.org.as_str().into(),
             key.sync_type.as_str().into(),
             entity.name().into(),
-        ],
-    )
-}
-
-/// Ends a run well: result, progress, log.
-pub fn finish(key: &RunKey, result: &Value, count: u64) -> Result<()> {
-    run(
-        "UPDATE sync_run SET status = 'done', finished_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
-                phase = NULL, result = $3::jsonb
-         WHERE org_id = $1::uuid AND sync_id = $2",
-        &[key.org.as_str().into(), key.sync_id.as_str().into(), result.to_string().into()],
-    )?;
-    run(
-        "UPDATE sync_progress SET status = CASE WHEN failed_count > 0 THEN 'completed_with_errors' ELSE 'completed' END, phase = 'done', current_item = NULL,
-                processed_count = total_items - failed_count - skipped_count, updated_at = clock_timestamp()
-         WHERE org_id = $1::uuid AND sync_id = $2",
-        &[key.org.as_str().into(), key.sync_id.as_str().into()],
-    )?;
-    if let Some(entity) = key.entity.filter(|_| key.is_pulling()) {
-        webhook::settle_noted(key, entity)?;
-    }
-    log(key, "completed", result, None, count)
-}
-
-/// Ends a run badly. Written by the worker in its own transaction: the caller's rollback doesn't take it away.
-pub fn fail(key: &RunKey, error: &Error) -> Result<()> {
-    let details = serde_json::json!({
-        "sqlstate": error.code.sqlstate(), "message": error.message, "detail": error.detail, "hint": error.hint,
-    });
-    run(
-        "UPDATE sync_run SET status = 'failed', finished_at = clock_timestamp(), phase = NULL, error = $3::jsonb
-         WHERE org_id = $1::uuid AND sync_id = $2",
-        &[key.org.as_str().into(), key.sync_id.as_str().into(), details.to_string().into()],
-    )?;
-    run(
-        "UPDATE sync_progress SET status = 'failed', phase = 'done', updated_at = clock_timestamp()
-         WHERE org_id = $1::uuid AND sync_id = $2",
-        &[key.org.as_str().into(), key.sync_id.as_str().into()],
-    )?;
-    if let Some(entity) = key.entity.filter(|_| key.is_pulling()) {
-        run(
-            "UPDATE sync_metadata SET sync_status = 'failed', error_message = $4, updated_at = now()
-             WHERE org_id = $1::uuid AND sync_type = $2 AND data_type = $3",
-            &[
-                key.org.as_str().into(),
-                key.sync_type.as_str().into(),
-                entity.name().into(),
-                error.message.as_str().into(),
-            ],
-        )?;
-    }
-    log(key, "failed", &details, Some(&error.message), 0)
-}
-
-fn log(key: &RunKey, status: &str, details: &Value, error: Option<&str>, count: u64) -> Result<()> {
-    run(
-        "INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, error_message,
-                                        record_count, duration_seconds, user_id)
-         SELECT $1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, extract(epoch FROM clock_timestamp() - r.started_at), $9
-         FROM sync_run r WHERE r.org_id = $1::uuid AND r.sync_id = $2",
-        &[
-            key.org.as_str().into(),
-            key.sync_id.as_str().into(),
-            key.entity_name().into(),
-            key.kind.into(),
-            status.into(),
-            details.to_string().into(),
-            error.into(),
-            counted(count).into(),
-            key.user_id.as_deref().into(),
         ],
     )
 }
@@ -365,7 +295,7 @@ pub fn remember(key: &RunKey, entity: EntityType, pulled: &Pulled) -> Result<i64
 /// Previews of this entity type are no longer what a pull would show.
 pub fn drop_previews(key: &RunKey, entity: EntityType) -> Result<()> {
     run(
-        "DELETE FROM sync_preview_cache WHERE org_id = $1::uuid AND sync_type = $2 AND entity_type IN ($3, 'all')",
+        "DELETE FROM sync_preview_cache WHERE org_id = $1::uuid AND sync_type = $2 AND entity_type = $3 AND preview_id IS NOT NULL",
         &[key.org.as_str().into(), key.sync_type.as_str().into(), entity.name().into()],
     )
 }

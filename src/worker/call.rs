@@ -184,6 +184,11 @@ impl Begun {
         self.running.is_over()
     }
 
+    /// Tells the worker that its time is over.
+    pub fn end_late(self) {
+        self.running.end_late();
+    }
+
     /// What it answered, once it has ended.
     pub fn answer(self) -> Result<Answer> {
         self.running.answer()

@@ -1,7 +1,7 @@
 //! Where a background worker begins.
 
 use super::mailbox::Mailbox;
-use super::{identity, raised, transaction, turn, Reply, Request};
+use super::{ending, identity, raised, transaction, turn, Reply, Request};
 use crate::job;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
@@ -29,6 +29,7 @@ pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     };
     // what ends this process is told to the caller: termination, a database that takes no connections
     let told = mailbox.clone();
+    ending::watch(mailbox.clone());
     raised::attend_for_good(move |end| {
         answer(
             &told,

@@ -1,6 +1,7 @@
 //! The caller's side: start a worker, wait for it in an interruptible way, take its answer.
 
 use super::call::Call;
+use super::ending::Cause;
 use super::identity::{caller, setting};
 use super::mailbox::Mailbox;
 use super::{Answer, Reply, Request};
@@ -9,6 +10,7 @@ use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::prelude::*;
 use pgrx::PgMemoryContexts;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 use sync_engine::error::{Code, Error, Result, SqlState};
 
@@ -16,14 +18,15 @@ type Handle = *mut pg_sys::BackgroundWorkerHandle;
 
 thread_local! {
     /// The workers this backend is waiting for, for `end_workers_at_exit`.
-    static AWAITED: Cell<Vec<Handle>> = const { Cell::new(Vec::new()) };
+    static AWAITED: Cell<Vec<(Handle, Rc<Mailbox>)>> = const { Cell::new(Vec::new()) };
     static EXIT_HOOK_SET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A job under way in a worker of its own, which ends when this is dropped.
+/// A job under way in a worker of its own, which is told to end when this is dropped.
 pub struct Running {
     worker: Worker,
-    mailbox: Mailbox,
+    mailbox: Rc<Mailbox>,
+    request_id: String,
 }
 
 impl Running {
@@ -41,9 +44,14 @@ impl Running {
             job: call.job.clone(),
         };
         let bytes = serde_json::to_vec(&request).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
-        let mailbox = Mailbox::create(&bytes)?;
-        let worker = Worker::start(mailbox.handle())?;
-        Ok(Running { worker, mailbox })
+        let mailbox = Rc::new(Mailbox::create(&bytes)?);
+        let worker = Worker::start(&mailbox)?;
+        let request_id = request.sync_id;
+        Ok(Running {
+            worker,
+            mailbox,
+            request_id,
+        })
     }
 
     /// Waits until the worker has ended.
@@ -55,16 +63,30 @@ impl Running {
         self.worker.is_over()
     }
 
-    /// What it answered, once it has ended.
+    /// Tells it that its time is over.
+    pub fn end_late(self) {
+        self.worker.end(&self.mailbox, Cause::TimedOut);
+    }
+
+    /// What it answered, once it has ended. An error says by which id the log knows the run.
     pub fn answer(self) -> Result<Answer> {
         let reply: Result<Reply, _> = serde_json::from_slice(&self.mailbox.reply());
-        reply.unwrap_or_else(|_| {
+        let answer = reply.unwrap_or_else(|_| {
             Err(Error::new(
                 Code::Other(SqlState::SYSTEM),
                 "the background worker ended before it was done",
             )
             .detail("It was not started, or it failed in a way that only the server log tells.")
             .hint("The next call goes on from the last checkpoint."))
+        });
+        answer.map_err(|mut error| {
+            let id = format!("requestId: {}", self.request_id);
+            error.detail = Some(
+                error
+                    .detail
+                    .map_or(id.clone(), |detail| format!("{detail}\n{id}")),
+            );
+            error
         })
     }
 }
@@ -129,12 +151,20 @@ fn my_pid() -> i32 {
     unsafe { pg_sys::MyProcPid }
 }
 
-/// A started worker. Ends it when dropped early: on ERROR (cancel, timeout) by unwinding, on FATAL
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.worker.is_over() && self.mailbox.given_up().is_none() {
+            self.worker.end(&self.mailbox, Cause::of_this_statement());
+        }
+    }
+}
+
+/// A started worker. It is told to end when its run is dropped early: on ERROR (cancel, timeout) by unwinding, on FATAL
 /// (pg_terminate_backend), which doesn't unwind, by `before_shmem_exit`.
 struct Worker(Handle);
 
 impl Worker {
-    fn start(mailbox: u32) -> Result<Self> {
+    fn start(mailbox: &Rc<Mailbox>) -> Result<Self> {
         // SAFETY: reads a backend-local variable.
         let database = unsafe { pg_sys::MyDatabaseId };
         let builder = BackgroundWorkerBuilder::new("sync_ext worker")
@@ -143,7 +173,7 @@ impl Worker {
             .set_function("sync_ext_worker_main")
             .enable_spi_access()
             .set_restart_time(None)
-            .set_argument(Some(pg_sys::Datum::from(mailbox)))
+            .set_argument(Some(pg_sys::Datum::from(mailbox.handle())))
             .set_extra(&database.to_u32().to_string())
             .set_notify_pid(my_pid());
         let mut handle = std::ptr::null_mut();
@@ -157,8 +187,12 @@ impl Worker {
             return Err(Error::new(Code::LocalLimit, "no background worker slot is free")
                 .hint("Try again when another run has ended, or raise max_worker_processes."));
         }
-        await_too(handle);
+        await_too(handle, mailbox);
         Ok(Worker(handle))
+    }
+
+    fn end(&self, mailbox: &Mailbox, cause: Cause) {
+        end(self.0, mailbox, cause);
     }
 
     fn wait(&self) {
@@ -167,29 +201,44 @@ impl Worker {
     }
 
     fn is_over(&self) -> bool {
-        let mut pid = 0;
-        // SAFETY: self.0 is a live handle; the pid is ours to write.
-        let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &mut pid) };
-        status == pg_sys::BgwHandleStatus::BGWH_STOPPED
+        state_of(self.0).0 == pg_sys::BgwHandleStatus::BGWH_STOPPED
+    }
+}
+
+/// Whether a worker runs, and as which process.
+fn state_of(handle: Handle) -> (pg_sys::BgwHandleStatus::Type, i32) {
+    let mut pid = 0;
+    // SAFETY: a live handle; the pid is ours to write.
+    let status = unsafe { pg_sys::GetBackgroundWorkerPid(handle, &mut pid) };
+    (status, pid)
+}
+
+/// Interrupts what the worker does, so that it can note how the run ended. One that has not begun never will.
+fn end(handle: Handle, mailbox: &Mailbox, cause: Cause) {
+    mailbox.give_up(cause);
+    match state_of(handle) {
+        // SAFETY: a worker that its postmaster has not seen the end of keeps its pid.
+        (pg_sys::BgwHandleStatus::BGWH_STARTED, pid) => unsafe {
+            libc::kill(pid, libc::SIGINT);
+        },
+        // SAFETY: a live handle; terminating one that has ended is harmless.
+        _ => unsafe { pg_sys::TerminateBackgroundWorker(handle) },
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         let mut awaited = AWAITED.take();
-        awaited.retain(|handle| *handle != self.0);
+        awaited.retain(|(handle, _)| *handle != self.0);
         AWAITED.set(awaited);
-        // SAFETY: a live handle of ours; terminating one that has ended is harmless.
-        unsafe {
-            pg_sys::TerminateBackgroundWorker(self.0);
-            pg_sys::pfree(self.0.cast());
-        }
+        // SAFETY: a handle of ours, which nobody else knows any more.
+        unsafe { pg_sys::pfree(self.0.cast()) };
     }
 }
 
-fn await_too(handle: Handle) {
+fn await_too(handle: Handle, mailbox: &Rc<Mailbox>) {
     let mut awaited = AWAITED.take();
-    awaited.push(handle);
+    awaited.push((handle, mailbox.clone()));
     AWAITED.set(awaited);
     if !EXIT_HOOK_SET.replace(true) {
         // SAFETY: registers a function that stays loaded as long as the process lives.
@@ -199,8 +248,7 @@ fn await_too(handle: Handle) {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn end_workers_at_exit(_code: libc::c_int, _arg: pg_sys::Datum) {
-    for handle in AWAITED.take() {
-        // SAFETY: AWAITED holds only handles that Worker keeps alive.
-        unsafe { pg_sys::TerminateBackgroundWorker(handle) };
+    for (handle, mailbox) in AWAITED.take() {
+        end(handle, &mailbox, Cause::Cancelled);
     }
 }

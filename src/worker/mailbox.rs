@@ -1,6 +1,8 @@
 //! A piece of dynamic shared memory through which a call hands its worker the request and takes the reply.
 
+use super::ending::Cause;
 use pgrx::pg_sys;
+use std::sync::atomic::{AtomicU32, Ordering};
 use sync_engine::error::{Code, Error, Result};
 
 /// Longest request: a webhook's body and what goes with it.
@@ -10,11 +12,12 @@ const REPLY_ROOM: usize = 64 * 1024;
 
 /// Begin of the segment; the reply's room and the request follow it. Each side writes only its own part: the caller the
 /// request before the worker is registered, the worker the reply before it ends. Registration and the postmaster's
-/// notice of the end order the accesses; there is never a reader beside a writer.
+/// notice of the end order the accesses; there is never a reader beside a writer. But for `given_up`, which is atomic.
 #[repr(C)]
 struct Layout {
     request_len: u32,
     reply_len: u32,
+    given_up: AtomicU32,
     reply: [u8; REPLY_ROOM],
 }
 
@@ -35,6 +38,7 @@ impl Mailbox {
         // SAFETY: nobody else knows the segment yet.
         unsafe {
             (*layout).reply_len = 0;
+            (*layout).given_up = AtomicU32::new(0);
             (*layout).request_len = request.len() as u32;
             layout
                 .add(1)
@@ -89,6 +93,18 @@ impl Mailbox {
         let layout = self.layout();
         // SAFETY: see put_reply.
         unsafe { (&(*layout).reply)[..((*layout).reply_len as usize).min(REPLY_ROOM)].to_vec() }
+    }
+
+    /// Caller's side: nobody waits for the reply.
+    pub fn give_up(&self, cause: Cause) {
+        // SAFETY: attached; both sides touch it atomically only.
+        unsafe { (*self.layout()).given_up.store(cause.number(), Ordering::Release) };
+    }
+
+    /// Worker's side: whether, and why, the caller has given up.
+    pub fn given_up(&self) -> Option<Cause> {
+        // SAFETY: as above.
+        Cause::numbered(unsafe { (*self.layout()).given_up.load(Ordering::Acquire) })
     }
 
     fn layout(&self) -> *mut Layout {

@@ -3,11 +3,12 @@
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
 //! who is calling and another role's rights in `identity`, what errors lose on their way in `raised`,
-//! what keeps credentials out of the log in `discreet`, locks in `lock`.
+//! what keeps credentials out of the log in `discreet`, locks in `lock`, how a worker is told to end in `ending`.
 //! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
 mod call;
 pub mod discreet;
+pub mod ending;
 mod entry;
 pub mod identity;
 pub mod latch;

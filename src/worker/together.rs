@@ -198,8 +198,8 @@ impl Errands {
         }
         let now = Instant::now();
         while let Some(at) = self.running.iter().position(|(errand, _)| errand.is_overdue(now)) {
-            // dropping it ends the worker
-            let (errand, _) = self.running.swap_remove(at);
+            let (errand, begun) = self.running.swap_remove(at);
+            begun.end_late();
             self.finish(errand, Err(out_of_time()));
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::report;
 use crate::store;
+use crate::worker::ending;
 use crate::worker::identity::as_extension;
 use crate::worker::lock;
 use pgrx::bgworkers::BackgroundWorker;
@@ -28,9 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Before it is: where a lock is refused at once (NOWAIT in a trigger of the app), trying again is all that would be done.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back.
+/// Runs `body` in a transaction of its own, with a lock timeout. An error, Rust's or Postgres', rolls back. Once nobody waits for
+/// the run any more, nothing is run.
 pub fn short<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Some(PATIENT), body)
+}
+
+/// [`short`] for noting how a run ended, whoever waits.
+pub fn closing<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    transact(Some(PATIENT), body)
 }
 
 /// [`short`], without waiting for the disk. A crash of the server may lose the last ones,
@@ -72,6 +79,11 @@ pub fn waiting<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn run<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    ending::check()?;
+    transact(settings, body)
+}
+
+fn transact<T>(settings: Option<&str>, body: impl FnOnce() -> Result<T>) -> Result<T> {
     // BackgroundWorker::transaction commits whatever its closure returns: an error must leave it by raising.
     let mut failed = None;
     let outcome = guarded(|| {

@@ -59,8 +59,8 @@ fn columns_that_an_app_writes_have_bounds() {
         ),
         (
             "INSERT INTO sync_selective_config (entity_type, config) VALUES ('customers', '{\"includeNew\": \"perhaps\"}')".into(),
-            "23514",
-            "config_is_of_booleans",
+            "22023",
+            "\"includeNew\" of customers must be true or false",
         ),
         (pattern("jsonb_build_object('text', repeat('word ', 100000))"), "22023", "at most 1,000 characters"),
         (pattern("jsonb_build_object('text', repeat('a ', 51))"), "22023", "at most 50 words"),

@@ -5,6 +5,7 @@ use sync_ext_tests::{schema, sqlstate, TestDb};
 use uuid::Uuid;
 
 use crate::contract_app::text;
+use crate::worker_shop::ConnectedShop;
 
 /// Tables and what has to be in them, in the order of the design.
 const COLUMNS: &[(&str, &str)] = &[
@@ -246,6 +247,66 @@ fn what_an_app_leaves_out_has_a_default() {
          FROM sync_progress p, sync_activity_log l, sync_preview_cache c",
     );
     assert_eq!(who, "user-7 running 0 0 user-7 {} user-7 all 01:00:00");
+}
+
+#[test]
+fn what_an_app_chooses_for_an_entity_type_is_checked_when_it_is_written() {
+    let db = TestDb::new();
+    let org = db.org();
+    let mut app = db.connect_as(&db.role("operate", org), org);
+    let upsert = |entity: &str, config: &str| {
+        format!(
+            "INSERT INTO sync_selective_config (entity_type, config) VALUES ('{entity}', '{config}')
+             ON CONFLICT (org_id, entity_type) DO UPDATE SET config = EXCLUDED.config"
+        )
+    };
+    app.batch_execute(&upsert("orders", r#"{"includeDeleted": true}"#))
+        .unwrap();
+    app.batch_execute(&upsert(
+        " Order",
+        r#"{"includeNew": false, "includeDeleted": null}"#,
+    ))
+    .unwrap();
+    let stored = "SELECT entity_type || ' ' || config FROM sync_selective_config";
+    assert_eq!(
+        text(&mut app, stored),
+        r#"orders {"includeNew": false, "includeDeleted": null}"#
+    );
+    for (entity, config) in [
+        ("unicorns", "{}"),
+        ("all", "{}"),
+        ("orders", r#"{"includeNew": "maybe"}"#),
+        ("orders", r#"{"includeNew": 1}"#),
+        ("orders", r#"{"includeDelete": true}"#),
+        ("orders", "[]"),
+        ("orders", "\"includeNew\""),
+        ("orders", "null"),
+    ] {
+        let written = app.batch_execute(&upsert(entity, config));
+        assert_eq!(sqlstate(written), "22023", "{entity} {config}");
+    }
+    let update = "UPDATE sync_selective_config SET config = '{\"includeNew\": \"no\"}'";
+    assert_eq!(sqlstate(app.batch_execute(update)), "22023");
+}
+
+#[test]
+fn nothing_said_as_null_is_an_empty_object() {
+    let db = TestDb::new();
+    let shop = ConnectedShop::new(&db);
+    let mut app = shop.client();
+    app.batch_execute(
+        "INSERT INTO sync_list (item_type, source_platform, source_id, metadata) VALUES ('customers', 'woocommerce', '1', NULL);
+         UPDATE sync_list SET metadata = NULL",
+    )
+    .unwrap();
+    assert_eq!(text(&mut app, "SELECT metadata FROM sync_list"), "{}");
+    db.client()
+        .execute(
+            "INSERT INTO sync_history (org_id, sync_type, status, metadata) VALUES ($1, 'manual', 'completed', NULL)",
+            &[&shop.org],
+        )
+        .unwrap();
+    assert_eq!(text(&mut app, "SELECT metadata FROM sync_history"), "{}");
 }
 
 #[test]

@@ -85,6 +85,9 @@ fn a_second_preview_comes_from_the_cache_and_asks_nobody() {
     for part in ["delta", "computedAt", "expiresAt", "meta", "unlinked"] {
         assert_eq!(first[part], second[part]);
     }
+    // which request has computed it, and when
+    assert_eq!(second["meta"]["requestId"], second["meta"]["pull"]["syncId"]);
+    assert_eq!(second["meta"]["timestamp"], second["computedAt"]);
 
     edit(&mut shop, 5, "Bob");
     assert_eq!(shop.preview("customers")["delta"]["updated"]["count"], 1);
@@ -266,7 +269,12 @@ fn which_changes_are_wanted_is_kept_per_entity_type() {
     let select = "SELECT sync_select('order', include_updated => false, include_deleted => true)";
     let chosen: Value = shop.sql.query_one(select, &[]).unwrap().get(0);
     let expected = json!({ "includeNew": true, "includeUpdated": false, "includeDeleted": true });
-    assert_eq!(chosen["entityType"], "orders");
+    let keys: Vec<_> = chosen.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["appliedAt", "entityType", "selectiveSyncConfig"]);
+    assert_eq!(
+        (&chosen["entityType"], &chosen["selectiveSyncConfig"]),
+        (&json!("orders"), &expected)
+    );
     let stored = "SELECT config FROM sync_selective_config WHERE entity_type = 'orders'";
     assert_eq!(
         shop.sql.query_one(stored, &[]).unwrap().get::<_, Value>(0),
@@ -275,6 +283,17 @@ fn which_changes_are_wanted_is_kept_per_entity_type() {
     shop.sql.query_one("SELECT sync_select('orders')", &[]).unwrap();
     let config: Value = shop.sql.query_one(stored, &[]).unwrap().get(0);
     assert_eq!(config["includeDeleted"], false);
+}
+
+#[test]
+fn what_is_chosen_drops_the_previews_of_that_entity_type() {
+    let mut shop = Shop::new(Version::V11);
+    for entity in ["categories", "customers"] {
+        shop.preview(entity);
+    }
+    shop.sql.query_one("SELECT sync_select('category')", &[]).unwrap();
+    assert_eq!(shop.preview("customers")["cacheHit"], true);
+    assert_eq!(shop.preview("categories")["cacheHit"], false);
 }
 
 #[test]

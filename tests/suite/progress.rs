@@ -171,6 +171,10 @@ fn failures_make_it_completed_with_errors() {
         text(&mut app, "SELECT status FROM sync_activity_log"),
         "completed_with_errors"
     );
+    assert_eq!(
+        text(&mut app, "SELECT error_message FROM sync_activity_log"),
+        "2 of 10 items failed"
+    );
 }
 
 #[test]
@@ -257,4 +261,53 @@ fn the_bar_is_full_at_the_end_only_and_never_fails() {
     )
     .unwrap();
     assert_eq!(text(&mut app, bar), "[....................]   0 %");
+}
+
+#[test]
+fn a_sync_of_nothing_is_complete_and_one_of_an_unknown_number_is_not() {
+    let (_db, mut app) = app();
+    app.batch_execute(
+        "INSERT INTO sync_progress (sync_id, entity_type, total_items) VALUES ('nothing', 'customers', 0), ('unknown', 'customers', NULL);
+         INSERT INTO sync_progress (sync_id, entity_type) VALUES ('left out', 'customers')",
+    )
+    .unwrap();
+    let ends = "SELECT string_agg(concat_ws(' ', sync_id, status, total_items, percent_complete), ', ' ORDER BY sync_id) FROM sync_progress";
+    assert_eq!(
+        text(&mut app, ends),
+        "left out running 0 0, nothing completed 0 100, unknown running 0 0"
+    );
+    let logged =
+        "SELECT string_agg(concat_ws(' ', sync_id, status, record_count), ', ') FROM sync_activity_log";
+    assert_eq!(text(&mut app, logged), "nothing completed 0");
+    // it turns out that there is something
+    app.batch_execute(
+        "UPDATE sync_progress SET total_items = 5, processed_count = 2 WHERE sync_id = 'nothing'",
+    )
+    .unwrap();
+    let row = "SELECT concat_ws(' ', status, percent_complete, completed_at IS NULL) FROM sync_progress WHERE sync_id = 'nothing'";
+    assert_eq!(text(&mut app, row), "running 40 t");
+}
+
+#[test]
+fn an_app_that_is_silent_for_a_day_has_ended() {
+    let (db, mut app) = app();
+    app.batch_execute(
+        "INSERT INTO sync_progress (sync_id, entity_type, total_items, status, updated_at) VALUES
+             ('silent', 'customers', 10, 'running', now() - interval '25 hours'), ('waiting', 'customers', 10, 'pending', now() - interval '25 hours'),
+             ('paused', 'customers', 10, 'paused', now() - interval '25 hours'), ('alive', 'customers', 10, 'running', now() - interval '23 hours')",
+    )
+    .unwrap();
+    for _ in 0..2 {
+        db.psql("SELECT sync_maintain()");
+    }
+    let ends = "SELECT string_agg(concat_ws(' ', sync_id, status, percent_complete), ', ' ORDER BY sync_id) FROM sync_progress";
+    assert_eq!(
+        text(&mut app, ends),
+        "alive running 0, paused paused 0, silent interrupted 100, waiting interrupted 100"
+    );
+    let logged = "SELECT string_agg(concat_ws(' ', sync_id, status, error_message), ', ' ORDER BY sync_id) FROM sync_activity_log";
+    assert_eq!(
+        text(&mut app, logged),
+        "silent failed nothing was heard of it for a day, waiting failed nothing was heard of it for a day"
+    );
 }

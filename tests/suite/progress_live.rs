@@ -18,10 +18,7 @@ fn a_pull_fills_progress_activity_and_run() {
         "SELECT concat_ws(' ', entity_type, source_system, status, phase, total_items, processed_count, percent_complete,
                           completed_at IS NOT NULL, eta_seconds) FROM sync_progress",
     );
-    assert_eq!(
-        progress,
-        "customers woocommerce completed done 250 250 100 t 0"
-    );
+    assert_eq!(progress, "customers woocommerce completed done 250 250 100 t 0");
     let logged = "SELECT concat_ws(' ', l.activity_type, l.status, l.entity_type, l.record_count, l.details ->> 'inserted', l.duration_seconds > 0,
                                    l.sync_id = r.sync_id, r.status, r.kind)
                   FROM sync_activity_log l, sync_run r";
@@ -41,9 +38,9 @@ fn a_failed_pull_is_logged_though_the_caller_rolls_back() {
     let call = "BEGIN; SELECT sync_pull('woocommerce', 'customers')";
     assert_eq!(sqlstate(app.sql.batch_execute(call)), "08P01");
     app.sql.batch_execute("ROLLBACK").unwrap();
-    let logged = "SELECT concat_ws(' ', l.status, l.details ->> 'sqlstate', l.error_message IS NOT NULL, p.status, p.percent_complete < 100, r.status)
+    let logged = "SELECT concat_ws(' ', l.status, l.details ->> 'sqlstate', l.error_message IS NOT NULL, p.status, p.percent_complete, p.eta_seconds, r.status)
                   FROM sync_activity_log l, sync_progress p, sync_run r";
-    assert_eq!(app.one(logged), "failed 08P01 t failed t failed");
+    assert_eq!(app.one(logged), "failed 08P01 t failed 100 0 failed");
 }
 
 #[test]

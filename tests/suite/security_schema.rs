@@ -50,7 +50,7 @@ fn works_in(schema: &str) {
     value("INSERT INTO S.sync_progress (sync_id, entity_type, total_items, processed_count) VALUES ('x', 'customer', 4, 1)");
     assert_eq!(
         value("SELECT percent_complete FROM S.sync_progress WHERE sync_id = 'x'"),
-        "25.00"
+        "25"
     );
     assert!(value("SELECT S.sync_health()").contains("\"status\": \"ok\""));
     value("SELECT S.sync_maintain()");
@@ -103,6 +103,7 @@ const CALLS: &[&str] = &[
     "S.sync_current_org()",
     "S.sync_writable_org()",
     "S.sync_worker_alive(1)",
+    "S.sync_count(1)",
     "S.sync_kind_entities('woocommerce')",
     "S.sync_connector_entities('woocommerce', '{}')",
     "S.sync_fields('customers')",

@@ -320,7 +320,12 @@ fn a_name_of_the_others_connector_is_as_unknown_as_any() {
             client.batch_execute(&format!("SELECT {}", call.replace("mine", "nobodys"))),
             "42704",
         );
-        assert_eq!(theirs.replace(THEIRS, "nobodys"), unknown);
+        // but for the ids of the two requests
+        let said = |answer: &str| -> Vec<String> {
+            let lines = answer.lines().filter(|line| !line.starts_with("requestId: "));
+            lines.map(|line| line.replace(THEIRS, "nobodys")).collect()
+        };
+        assert_eq!(said(&theirs), said(&unknown));
     }
 }
 

@@ -195,3 +195,100 @@ fn counts_and_durations_keep_their_values() {
     let ended = "SELECT concat_ws(' ', status, percent_complete) FROM sync_progress WHERE sync_id = 'a'";
     assert_eq!(text(&mut app, ended), "completed_with_errors 100");
 }
+
+#[test]
+fn statuses_and_spellings_are_translated() {
+    let db = old();
+    let org = db.org();
+    let mut app = db.connect_as(&db.role("operate", org), org);
+    app.batch_execute(
+        r#"INSERT INTO sync_activity_log (sync_id, activity_type, entity_type, status, record_count, details) VALUES
+             ('a', 'apply', 'customers', 'completed', 250, '{"created": 250, "updated": 0, "deleted": 0, "failed": 140}'),
+             ('a', 'sync_completed', 'customers', 'completed', 390, '{}'),
+             ('b', 'apply', 'customers', 'completed', 0, '{"created": 0, "updated": 0, "deleted": 0, "failed": 1}'),
+             ('c', 'apply', 'customers', 'completed', 5, '{"created": 5, "updated": 0, "deleted": 0, "failed": 0}'),
+             ('d', 'delta', NULL, 'completed', 3, '{"itemsProcessed": 3, "itemsFailed": 1}'),
+             ('e', 'pull', 'orders', 'completed', 3, '{"records": 360, "unreadable": 1}'),
+             ('f', 'pull', 'orders', 'failed', 0, '{"sqlstate": "08006"}'),
+             ('g', 'batch_process', 'customer', 'completed_with_errors', NULL, '{}');
+           INSERT INTO sync_progress (sync_id, entity_type, total_items, processed_count) VALUES ('p', 'customer', 10, 4);
+           INSERT INTO sync_preview_cache (sync_type, entity_type, delta_data) VALUES ('woocommerce', 'customers', '{"foo": 1}');
+           INSERT INTO sync_selective_config (entity_type, config, updated_at) VALUES ('orders', '{"includeNew": false}', now() - interval '1 day'),
+             ('order', '{"includeDeleted": true, "order": 1}', now()), ('unicorns', '{}', now()), ('customer', '{"includeUpdated": false}', now())"#,
+    )
+    .unwrap();
+    upgrade(&db);
+    for (query, translated) in [
+        (
+            "SELECT string_agg(concat_ws(' ', sync_id, activity_type, entity_type, status, error_message), ', ' ORDER BY sync_id) FROM sync_activity_log",
+            "a apply customers completed_with_errors 140 of 390 records failed, b apply customers failed 1 of 1 records failed, \
+             c apply customers completed, d delta completed_with_errors 1 of 3 records failed, \
+             e pull orders completed_with_errors records that could not be read: 1, f pull orders failed, g batch_process customers completed_with_errors",
+        ),
+        ("SELECT concat_ws(' ', entity_type, status, processed_count) FROM sync_progress", "customers running 4"),
+        (
+            "SELECT string_agg(entity_type || ' ' || config, ', ' ORDER BY entity_type) FROM sync_selective_config",
+            r#"customers {"includeUpdated": false}, orders {"includeDeleted": true}"#,
+        ),
+        ("SELECT count(*) FROM sync_preview_cache WHERE preview_id IS NULL", "1"),
+    ] {
+        assert_eq!(text(&mut app, query), translated, "{query}");
+    }
+}
+
+/// Each dumped table with the number of its rows and a hash of what they hold; what an upgrade adds is left out, and
+/// what is told with fewer zeros.
+const CONTENTS: &str = "
+    CREATE FUNCTION pg_temp.contents(relation regclass) RETURNS text LANGUAGE plpgsql AS $$
+    DECLARE found text;
+    BEGIN
+        EXECUTE format('SELECT count(*) || '' '' || md5(string_agg(j::text, '','' ORDER BY j::text))
+                        FROM (SELECT to_jsonb(t) - ''{is_run,preview_id,unlisted,elapsed_seconds,speed_items_per_min,percent_complete}''::text[] AS j FROM %s t) x', relation) INTO found;
+        RETURN found;
+    END $$;
+    SELECT string_agg(c.relation || ': ' || coalesce(pg_temp.contents(c.relation), 'empty'), E'\\n' ORDER BY c.relation::text)
+    FROM pg_extension x, unnest(x.extconfig) AS t (oid), LATERAL (SELECT t.oid::regclass AS relation) c
+    WHERE x.extname = 'sync_ext' AND t.oid <> 'sync_given'::regclass AND EXISTS (SELECT FROM pg_class r WHERE r.oid = t.oid AND r.relkind <> 'S')";
+
+#[test]
+fn every_row_is_there_as_it_was() {
+    let db = old();
+    let org = db.org();
+    let role = db.role("admin", org);
+    let mut app = db.connect_as(&role, org);
+    db.psql(&format!(
+        "SET app.current_org_id = '{org}';
+         INSERT INTO integration_connector (name, kind, base_url, system, credentials) VALUES ('main', 'woocommerce', 'http://127.0.0.1:9', '127.0.0.1:9', 'x');
+         SELECT sync_join_connector('{org}', number) FROM integration_connector;
+         INSERT INTO sync_customers (email, custom) SELECT n || '@example.com', '{{\"n\": 1.50}}' FROM generate_series(1, 5) n;
+         INSERT INTO sync_record (org_id, connector, entity, external_id, remote_fingerprint, remote)
+         SELECT '{org}', c.number, 1, n::text, gen_random_uuid(), '{{\"email\": \"a@b.example\"}}' FROM integration_connector c, generate_series(1, 5) n;
+         INSERT INTO sync_run (org_id, sync_id, sync_type, kind, status, pid) VALUES ('{org}', 'r', 'main', 'pull', 'done', 1);
+         INSERT INTO sync_metadata (sync_type, data_type, last_sync_count, checkpoint) VALUES ('main', 'customers', 5, '{{\"at\": 7}}');
+         INSERT INTO sync_history (sync_type, status, items_processed, duration_ms) VALUES ('manual', 'completed', 5, 17);
+         INSERT INTO sync_apply_image (org_id, history_id, connector, entity, layout, operation, local_ids, external_ids)
+         SELECT '{org}', id, 1, 1, 1, 'insert', '{{a}}', '{{b}}' FROM sync_history;
+         INSERT INTO sync_idempotency_log (idempotency_key, state) VALUES ('k', 'intended')"
+    ));
+    app.batch_execute(
+        "INSERT INTO saved_search_patterns (name, filter_config) VALUES ('all', '{}');
+         INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'main', '1');
+         INSERT INTO sync_progress (sync_id, entity_type, total_items, processed_count) VALUES ('p', 'customers', 3, 1);
+         INSERT INTO sync_activity_log (activity_type, record_count, duration_seconds) VALUES ('note', 3, 0.25);
+         INSERT INTO sync_selective_config (entity_type, config) VALUES ('orders', '{\"includeNew\": false}');
+         INSERT INTO sync_preview_cache (sync_type, delta_data) VALUES ('main', '{\"mine\": 1}')",
+    )
+    .unwrap();
+    let before = db.psql(CONTENTS);
+    assert!(
+        before.lines().filter(|table| !table.contains("empty")).count() > 12,
+        "{before}"
+    );
+    upgrade(&db);
+    assert_eq!(db.psql(CONTENTS), before);
+    assert_eq!(
+        db.psql("SELECT count(*) FROM sync_record"),
+        "10",
+        "what tracks local rows goes on"
+    );
+}

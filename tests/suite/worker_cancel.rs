@@ -2,6 +2,7 @@
 
 use sync_ext_tests::TestDb;
 
+use crate::contract_app::text;
 use crate::worker_shop::*;
 
 #[test]
@@ -122,6 +123,101 @@ fn a_terminated_worker_is_told_to_the_caller_and_the_next_pull_goes_on_from_the_
         "what was read before is not read again: {requests} requests"
     );
     shop.assert_nothing_lost();
+}
+
+/// Status of the log's row and of progress, how many rows the log has, and the state of the entity type.
+const ENDED: &str = "SELECT concat_ws(' ', l.status, p.status, l.error_message, l.sync_id = p.sync_id, (SELECT count(*) FROM sync_activity_log),
+                            (SELECT status FROM sync_state WHERE entity_type = 'customers'))
+                     FROM sync_activity_log l, sync_progress p";
+
+#[test]
+fn a_run_that_its_caller_has_left_is_logged_with_the_reason() {
+    let db = TestDb::new();
+    for (ends, told) in [
+        (
+            "SET statement_timeout = '500ms'",
+            "timeout timeout the time of the call was over t 1 interrupted",
+        ),
+        (
+            "cancel",
+            "cancelled cancelled the call was cancelled t 1 interrupted",
+        ),
+        (
+            "terminate",
+            "cancelled cancelled the call was cancelled t 1 interrupted",
+        ),
+    ] {
+        let shop = ConnectedShop::new(&db);
+        shop.hang();
+        let mut client = shop.client();
+        if ends.starts_with("SET") {
+            client.batch_execute(ends).unwrap();
+        }
+        let call = Call::start(client, CUSTOMERS);
+        shop.wait_for_request();
+        if !ends.starts_with("SET") {
+            db.psql(&format!("SELECT pg_{ends}_backend({})", call.pid));
+        }
+        assert!(call.finish().is_err());
+        wait_for_workers(&db, 0);
+        assert_eq!(text(&mut shop.client(), ENDED), told, "{ends}");
+        shop.recover();
+        assert_eq!(shop.pull()["status"], "success");
+        let rows = "SELECT string_agg(status, ' ' ORDER BY created_at) FROM sync_activity_log";
+        assert_eq!(
+            text(&mut shop.client(), rows),
+            format!("{} completed", told.split(' ').next().unwrap())
+        );
+    }
+}
+
+#[test]
+fn a_run_whose_worker_was_cancelled_is_logged_as_cancelled() {
+    let db = TestDb::new();
+    let shop = ConnectedShop::new(&db);
+    let call = shop.hanging_pull();
+    db.psql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'sync_ext worker' AND datname = current_database()");
+    refused(call.finish(), "57014");
+    wait_for_workers(&db, 0);
+    let told = text(&mut shop.client(), ENDED);
+    assert!(told.starts_with("cancelled cancelled "), "{told}");
+    shop.recover();
+}
+
+#[test]
+fn a_worker_that_could_note_nothing_is_logged_by_the_next() {
+    let db = TestDb::new();
+    let shop = ConnectedShop::new(&db);
+    let call = shop.hanging_pull();
+    db.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'sync_ext worker' AND datname = current_database()");
+    refused(call.finish(), "57P01");
+    wait_for_workers(&db, 0);
+    shop.recover();
+    db.psql("SELECT sync_maintain()");
+    db.psql("SELECT sync_maintain()");
+    assert_eq!(
+        text(&mut shop.client(), ENDED),
+        "failed interrupted the worker ended before the run was done t 1 failed"
+    );
+}
+
+#[test]
+fn a_list_run_that_was_left_notes_what_it_had_done() {
+    let db = TestDb::new();
+    let shop = ConnectedShop::new(&db);
+    let mut client = shop.client();
+    client
+        .batch_execute("INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'woocommerce', '1')")
+        .unwrap();
+    shop.hang();
+    let call = Call::start(client, "SELECT sync_delta()");
+    shop.wait_for_request();
+    call.token.cancel_query(postgres::NoTls).unwrap();
+    refused(call.finish(), "57014");
+    wait_for_workers(&db, 0);
+    let ended = "SELECT concat_ws(' ', l.activity_type, l.status, p.status, (SELECT count(*) FROM sync_activity_log)) FROM sync_activity_log l, sync_progress p";
+    assert_eq!(text(&mut shop.client(), ended), "delta cancelled cancelled 1");
+    shop.recover();
 }
 
 #[test]

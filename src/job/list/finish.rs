@@ -2,10 +2,11 @@
 
 use super::tally::{told, Counts};
 use super::Run;
-use crate::job::fitting;
+use crate::job::{fitting, maintain};
 use crate::store::list::{self as store, History, Item};
-use crate::store::run as runs;
-use crate::worker::transaction::short;
+use crate::store::outcome::{self, Ended};
+use crate::worker::ending;
+use crate::worker::transaction::closing;
 use crate::worker::{List, ListMode};
 use serde_json::{json, Value};
 use sync_engine::core::EntityType;
@@ -34,28 +35,27 @@ impl Run<'_> {
             metadata: json!({ "operation": "list", "syncId": self.key.sync_id }),
             ..History::default()
         };
-        let id = short(|| store::open_history(&self.key.org, &entry))?;
+        let id = closing(|| store::open_history(&self.key.org, &entry))?;
         self.histories.insert(user, id.clone());
         Ok(id)
     }
 
-    pub(super) fn finish(mut self, list: &List, total: u64, outcome: Result<bool>) -> Result<Value> {
-        let error = outcome.as_ref().err().cloned();
+    pub(super) fn finish(mut self, list: &List, total: u64, went: Result<bool>) -> Result<Value> {
+        let error = went.err();
         let closed = match list.mode {
             ListMode::Scheduled => self.by_user(list, total, error.as_ref()),
             _ => self.whole(list, error.as_ref()),
         };
         if let Some(error) = error {
             // the error is the one to tell, even where this fails too
-            let _ = short(|| runs::fail(&self.key, &error));
+            let _ = closing(|| outcome::fail(&self.key, &error, ending::told()));
             return Err(error);
         }
         let reply = closed?;
-        short(|| runs::finish(&self.key, &reply, self.tally.all.processed()))?;
-        // housekeeping that fails is no failure of the run
-        if let Err(error) = short(runs::maintain) {
-            pgrx::warning!("sync_ext: maintenance failed: {error}");
-        }
+        let all = &self.tally.all;
+        let ended = Ended::counted(all.failed, all.processed(), all.first_error());
+        closing(|| outcome::finish(&self.key, &ended, &reply, all.processed()))?;
+        maintain();
         Ok(reply)
     }
 
@@ -83,6 +83,7 @@ impl Run<'_> {
         let mut users = Vec::new();
         for (user, counts) in self.tally.by_user.clone() {
             let id = self.close_history(list, user.clone(), &counts, error)?;
+            let errors = || counts.errors().into_iter().take(ERRORS_PER_USER);
             users.push(json!({
                 "orgId": self.key.org,
                 "userId": user,
@@ -91,11 +92,13 @@ impl Run<'_> {
                 "itemsProcessed": counts.processed(),
                 "itemsSucceeded": counts.processed() - counts.failed,
                 "itemsFailed": counts.failed,
-                "errors": counts.errors().into_iter().take(ERRORS_PER_USER).collect::<Vec<_>>(),
+                "errors": errors().map(|e| in_one_text(&e)).collect::<Vec<_>>(),
+                "errorDetails": errors().collect::<Vec<_>>(),
                 "warnings": counts.warnings().into_iter().take(ERRORS_PER_USER).collect::<Vec<_>>(),
             }));
         }
-        let all = &self.tally.all;
+        let all = self.tally.all.clone();
+        self.note_whole(&all, users.len(), error)?;
         Ok(json!({
             "status": all.status(),
             "totalItems": total,
@@ -105,15 +108,25 @@ impl Run<'_> {
         }))
     }
 
-    fn close_history(
-        &mut self,
-        list: &List,
-        user: Option<String>,
-        counts: &Counts,
-        error: Option<&Error>,
-    ) -> Result<String> {
-        let id = self.open_history(user)?;
-        let entry = History {
+    /// The run as a whole, which is nobody's.
+    fn note_whole(&self, counts: &Counts, users: usize, error: Option<&Error>) -> Result<()> {
+        let metadata = json!({
+            "operation": "scheduled",
+            "syncId": self.key.sync_id,
+            "users": users,
+            "errorsOmitted": counts.failed - counts.errors().len() as u64,
+            "errors": counts.errors(),
+            "error": error.map(told),
+        });
+        let entry = self.entry(counts, error, metadata);
+        closing(|| {
+            let id = store::open_history(&self.key.org, &entry)?;
+            store::close_history(&self.key.org, &id, &entry)
+        })
+    }
+
+    fn entry(&self, counts: &Counts, error: Option<&Error>, metadata: Value) -> History<'_> {
+        History {
             user_id: None,
             sync_type: self.key.kind,
             status: if error.is_some() {
@@ -126,20 +139,38 @@ impl Run<'_> {
             items_updated: counts.updated,
             items_failed: counts.failed,
             duration_ms: self.begun.elapsed().as_millis() as u64,
-            metadata: json!({
-                "operation": "list",
-                "syncId": self.key.sync_id,
-                "itemType": list.entity.map(EntityType::name),
-                "itemsChosen": list.ids.as_ref().map(Vec::len),
-                "itemsUnchanged": counts.unchanged,
-                "itemsSkipped": counts.skipped,
-                "errorsOmitted": counts.failed - counts.errors().len() as u64,
-                "errors": counts.errors(),
-                "warnings": counts.warnings(),
-                "error": error.map(told),
-            }),
-        };
-        short(|| store::close_history(&self.key.org, &id, &entry))?;
+            metadata,
+        }
+    }
+
+    fn close_history(
+        &mut self,
+        list: &List,
+        user: Option<String>,
+        counts: &Counts,
+        error: Option<&Error>,
+    ) -> Result<String> {
+        let id = self.open_history(user)?;
+        let metadata = json!({
+            "operation": "list",
+            "syncId": self.key.sync_id,
+            "itemType": list.entity.map(EntityType::name),
+            "itemsChosen": list.ids.as_ref().map(Vec::len),
+            "itemsUnchanged": counts.unchanged,
+            "itemsSkipped": counts.skipped,
+            "errorsOmitted": counts.failed - counts.errors().len() as u64,
+            "errors": counts.errors(),
+            "warnings": counts.warnings(),
+            "error": error.map(told),
+        });
+        let entry = self.entry(counts, error, metadata);
+        closing(|| store::close_history(&self.key.org, &id, &entry))?;
         Ok(id)
     }
+}
+
+/// `itemId: error`
+fn in_one_text(error: &Value) -> String {
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    format!("{}: {}", text("itemId"), text("error"))
 }

@@ -23,9 +23,11 @@ use crate::settings::Settings;
 use crate::store::connector;
 use crate::store::ledger::{Ledger, Shape};
 use crate::store::list::{self as store, Item, Outcome, Selection};
+use crate::store::outcome;
 use crate::store::run::{self as runs, RunKey};
+use crate::worker::ending;
 use crate::worker::lock::Lock;
-use crate::worker::transaction::short;
+use crate::worker::transaction::{closing, guarded, short};
 use crate::worker::{Answer, List, ListMode, Request};
 use read::{Known, Question, Read, Wanted};
 use remote::Remotes;
@@ -112,13 +114,14 @@ fn carry_out(request: &Request, list: &List, begun: Instant, has_places: bool) -
         Ok(run) => run,
         Err(error) => {
             // the error is the one to tell, even where this fails too
-            let _ = short(|| runs::fail(&key, &error));
+            let _ = closing(|| outcome::fail(&key, &error, ending::told()));
             return Err(error);
         }
     };
-    let outcome = run.carry_out(&selection);
+    let went = guarded(|| run.carry_out(&selection));
+    run.flush();
     run.close();
-    run.finish(list, total, outcome)
+    run.finish(list, total, went)
 }
 
 fn key_of(request: &Request, mode: ListMode) -> RunKey {
@@ -359,11 +362,11 @@ impl<'a> Run<'a> {
     /// still, and comes again.
     fn flush(&mut self) {
         let settled = std::mem::take(&mut self.settled);
-        if settled.is_empty() || short(|| store::settle(&self.key.org, &settled)).is_ok() {
+        if settled.is_empty() || closing(|| store::settle(&self.key.org, &settled)).is_ok() {
             return;
         }
         for one in &settled {
-            if let Err(error) = short(|| store::settle(&self.key.org, std::slice::from_ref(one))) {
+            if let Err(error) = closing(|| store::settle(&self.key.org, std::slice::from_ref(one))) {
                 pgrx::warning!("sync_ext: item {} was not noted: {error}", one.id);
             }
         }
@@ -381,7 +384,7 @@ impl<'a> Run<'a> {
                 sync_type: platform.clone(),
                 ..self.key.clone()
             };
-            let done = short(|| {
+            let done = closing(|| {
                 ledger.link()?;
                 runs::drop_previews(&key, *entity)
             });

@@ -5,7 +5,7 @@ use super::write::{noted, well, Sent};
 use super::Run;
 use crate::store::ledger::Row;
 use crate::store::list::{self as store, Item, Outcome};
-use crate::worker::transaction::short;
+use crate::worker::transaction::closing;
 use serde_json::json;
 use std::collections::BTreeMap;
 use sync_engine::core::{EntityType, Record};
@@ -119,7 +119,7 @@ impl Run<'_> {
         if !is_open(&error) {
             let told = json!({ "error": error.message });
             // where even that fails, the next attempt looks for it once more than it had to
-            let _ = short(|| store::conclude(&self.key.org, key, "failed", &told));
+            let _ = closing(|| store::conclude(&self.key.org, key, "failed", &told));
             self.failed(item, &error);
         } else if is_new {
             let hint = "It may have been created all the same: the next attempt looks for it first.";
@@ -133,7 +133,7 @@ impl Run<'_> {
     fn written_unseen(&mut self, item: &Item, key: &str, external_id: String, error: &Error) {
         let told = json!({ "externalId": external_id });
         // where even that fails, the next attempt looks for it
-        let _ = short(|| store::conclude(&self.key.org, key, "done", &told));
+        let _ = closing(|| store::conclude(&self.key.org, key, "done", &told));
         self.failed(item, error);
         if let Some(outcome) = self.settled.last_mut() {
             outcome.target_id = Some(external_id);

@@ -100,6 +100,10 @@ impl Counts {
         }
     }
 
+    pub fn first_error(&self) -> Option<&str> {
+        self.errors.first().map(|(_, error)| error.as_str())
+    }
+
     /// `[{"itemId", "error"}]`, as many as fit.
     pub fn errors(&self) -> Vec<Value> {
         fitting(

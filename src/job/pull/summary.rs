@@ -2,6 +2,7 @@
 
 use super::super::Outcome;
 use crate::store::ledger::Counts;
+use crate::store::outcome::Ended;
 use crate::store::run::RunKey;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -65,6 +66,7 @@ impl Summary {
             "durationMs": took.as_millis() as u64,
         });
         Outcome {
+            ended: Ended::unreadable(self.unreadable as u64),
             result,
             count: inserted + updated + self.deleted,
         }
