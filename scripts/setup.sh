@@ -79,6 +79,19 @@ for component in fmt clippy; do
     die "cargo $component is missing"
 done
 
+# For the tests of apps in JavaScript, which are skipped without: node and npm are the machine's own, the package is the one that is pinned.
+if command -v node >/dev/null && command -v npm >/dev/null; then
+  node_tests=$ROOT/tests/node
+  if ! cmp -s "$node_tests/package-lock.json" "$node_tests/node_modules/.installed"; then
+    say "installing the packages of tests/node"
+    if (cd "$node_tests" && npm ci --silent --no-audit --no-fund >&2); then
+      cp "$node_tests/package-lock.json" "$node_tests/node_modules/.installed"
+    else
+      say "they could not be installed: these tests will be skipped"
+    fi
+  fi
+fi
+
 # Beside another version of cargo-pgrx that somebody uses for other projects, ours goes into .pg/tools.
 installed=$(cargo pgrx --version 2>/dev/null | sed -n 's/^cargo-pgrx //p' || true)
 if [ "$installed" != "$PGRX_VERSION" ]; then

@@ -7,8 +7,10 @@ mod database;
 mod place;
 mod process;
 mod server;
+mod skip;
 mod wait;
 
 pub use database::TestDb;
 pub use server::{schema, server, Server};
+pub use skip::skipped;
 pub use wait::{sqlstate, wait_until};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sync_ext_tests::{wait_until, Server};
+use sync_ext_tests::{skipped, wait_until, Server};
 
 use crate::bound::{text, Bound};
 
@@ -65,8 +65,7 @@ fn a_table_without_a_column_to_match_by_is_followed() {
 #[test]
 fn columns_of_citext_are_texts() {
     if !Server::has_extension("citext") {
-        eprintln!("skipped: this Postgres has no citext");
-        return;
+        return skipped("this Postgres has no citext");
     }
     let mut app = Bound::new("");
     app.root

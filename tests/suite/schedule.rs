@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::Client;
 use serde_json::{json, Value};
-use sync_ext_tests::{wait_until, Server, TestDb};
+use sync_ext_tests::{skipped, wait_until, Server, TestDb};
 use sync_sandbox::{Config, Fault, Rule, Sandbox, When};
 use uuid::Uuid;
 
@@ -101,9 +101,14 @@ fn every_organisation_is_served_once_its_items_are_due() {
         let result = reply["userResults"].as_array().unwrap().iter().find(of).unwrap();
         assert_eq!(result["userId"], format!("user of {}", tenant.org));
         assert_eq!(result["itemsSucceeded"], tenant.arrived());
-        let history = "SELECT concat_ws(' ', sync_type, status, items_created, user_id = 'user of ' || org_id) FROM sync_history";
+        let history = "SELECT concat_ws(' ', sync_type, status, items_created, user_id = 'user of ' || org_id) FROM sync_history WHERE user_id IS NOT NULL";
         let history = text(&mut tenant.client(&db), history);
         assert_eq!(history, format!("scheduled completed {} t", tenant.arrived()));
+        // and the run as a whole, which is nobody's
+        let whole = "SELECT concat_ws(' ', h.sync_type, h.status, h.items_created, h.metadata ->> 'users', h.metadata ->> 'syncId' = l.sync_id)
+                     FROM sync_history h, sync_activity_log l WHERE h.user_id IS NULL";
+        let whole = text(&mut tenant.client(&db), whole);
+        assert_eq!(whole, format!("scheduled completed {} 1 t", tenant.arrived()));
     }
     // an hour from now
     assert_eq!(totals(&scheduled(&mut cron)), "completed 0 0 0 0 0");
@@ -116,6 +121,22 @@ fn every_organisation_is_served_once_its_items_are_due() {
         db.psql("SELECT to_regclass('sync_activity_log_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM'))"),
         ""
     );
+}
+
+#[test]
+fn what_failed_is_told_as_texts_and_as_objects() {
+    let (db, role) = backend();
+    let tenant = Tenant::new(&db, 1);
+    let item = text(
+        &mut tenant.client(&db),
+        "INSERT INTO sync_list (user_id, item_type, source_platform, source_id) VALUES ('ada', 'customer', 'woocommerce', '999999') RETURNING id",
+    );
+    let reply = scheduled(&mut db.connect_as(&role, None));
+    let users = reply["userResults"].as_array().unwrap();
+    let ada = users.iter().find(|user| user["userId"] == "ada").unwrap();
+    let error = "\"woocommerce\" has no customer with this id (any more)";
+    assert_eq!(ada["errors"], json!([format!("{item}: {error}")]), "{reply}");
+    assert_eq!(ada["errorDetails"], json!([{ "itemId": item, "error": error }]));
 }
 
 #[test]
@@ -228,8 +249,7 @@ fn a_pull_that_a_crash_broke_off_is_taken_up() {
 #[test]
 fn pg_cron_calls_it_every_minute() {
     if !Server::has_extension("pg_cron") {
-        eprintln!("skipped: this Postgres has no pg_cron (scripts/setup.sh installs it for version 15)");
-        return;
+        return skipped("this Postgres has no pg_cron (scripts/setup.sh installs it for version 15)");
     }
     let server = Server::separate_with(
         "shared_preload_libraries = 'pg_cron'\ncron.host = '{dir}/socket'\ncron.use_background_workers = off\n",
@@ -250,7 +270,7 @@ fn pg_cron_calls_it_every_minute() {
     });
     let runs = "SELECT string_agg(DISTINCT status || ' ' || coalesce(return_message, ''), ' ') FROM cron.job_run_details WHERE status <> 'running'";
     wait_until(PATIENCE, || server.psql("postgres", runs) == "succeeded 1 row");
-    let history = "SELECT count(*) || ' ' || min(sync_type) || ' ' || sum(items_created) FROM sync_history";
+    let history = "SELECT count(*) || ' ' || min(sync_type) || ' ' || sum(items_created) FROM sync_history WHERE user_id IS NOT NULL";
     assert_eq!(db.psql(history), "3 scheduled 60");
 }
 
