@@ -43,17 +43,16 @@ impl Ended {
         }
     }
 
-    /// All was read, but for some records.
-    pub fn unreadable(failed: u64) -> Self {
-        if failed == 0 {
-            return Ended::well();
-        }
+    /// All was read, but for so many records, or for what could not be proven.
+    pub fn partly(unreadable: u64) -> Self {
+        let told = match unreadable {
+            0 => "not everything could be proven; details have the warnings".to_owned(),
+            n => format!("records that could not be read: {n}; sync_health names them"),
+        };
         Ended {
             status: "completed_with_errors",
-            failed,
-            error: Some(format!(
-                "records that could not be read: {failed}; sync_health names them"
-            )),
+            failed: unreadable,
+            error: Some(told),
         }
     }
 }

@@ -71,7 +71,7 @@ fn external_ids_are_read_from_a_view() {
     let of_a_row = "SELECT count(*) FROM sync_customers c
                     JOIN sync_links l ON l.sync_type = 'woocommerce' AND l.entity_type = 'customers' AND l.local_id = c.id::text
                     JOIN sync_record r ON r.external_id = l.external_id AND r.local_id = c.id::text
-                    WHERE l.remote_modified_at = r.remote_modified_at";
+                    WHERE l.remote_modified_at IS NOT DISTINCT FROM r.remote_modified_at";
     assert_eq!(app.one(of_a_row), "30");
     let gone = app.one("SELECT external_id FROM sync_links LIMIT 1");
     app.shop

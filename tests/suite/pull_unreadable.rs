@@ -69,6 +69,18 @@ fn a_record_of_another_form_is_named_and_kept_while_the_others_are_read() {
             let (status, unreadable) = health(&mut shop, entity);
             assert_eq!((status, &unreadable["count"]), (json!("degraded"), &json!(1)));
             assert_eq!(unreadable["records"][0]["id"], bad.to_string());
+            let logged = shop.sql.query_one(
+                "SELECT status, error_message FROM sync_activity_log WHERE activity_type = 'pull' ORDER BY created_at DESC LIMIT 1",
+                &[],
+            );
+            let logged = logged.unwrap();
+            assert_eq!(
+                (logged.get::<_, &str>(0), logged.get::<_, &str>(1)),
+                (
+                    "completed_with_errors",
+                    "records that could not be read: 1; sync_health names them"
+                )
+            );
 
             // nothing of it shows in a date by then
             shop.sandbox.clear_faults(None);

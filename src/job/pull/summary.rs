@@ -66,7 +66,10 @@ impl Summary {
             "durationMs": took.as_millis() as u64,
         });
         Outcome {
-            ended: Ended::unreadable(self.unreadable as u64),
+            ended: match self.is_partial {
+                true => Ended::partly(self.unreadable as u64),
+                false => Ended::well(),
+            },
             result,
             count: inserted + updated + self.deleted,
         }
