@@ -27,11 +27,13 @@ pub(super) struct Stretch {
 
 impl Stretch {
     fn of(offset: u64, page: Page) -> Self {
-        let is_past_end =
-            page.rows.is_empty() && offset > 0 && page.total.is_none_or(|total| total <= offset);
+        let shown = page.rows.len() as u64;
+        let is_past_end = shown == 0 && offset > 0 && page.total.is_none_or(|total| total <= offset);
+        // fewer than are shown are no number of them
+        let is_wrong = |total: u64| shown > 0 && total < offset + shown;
         Stretch {
             rows: page.rows,
-            total: page.total.filter(|_| !is_past_end),
+            total: page.total.filter(|total| !is_past_end && !is_wrong(*total)),
             server_time: page.server_time,
             unreadable: Vec::new(),
             is_past_end,

@@ -71,6 +71,8 @@ pub struct Shop {
     pub cap: Option<usize>,
     /// It says nowhere how many there are.
     pub no_totals: bool,
+    /// It says that there are so many.
+    pub wrong_total: Option<usize>,
     /// Every page begins at the beginning.
     pub no_offsets: bool,
 }
@@ -154,7 +156,7 @@ impl Shop {
             Reply::ok(serde_json::to_vec(&page).unwrap()).header("Date", "Sat, 21 Nov 2026 06:00:00 GMT");
         match self.no_totals {
             true => reply,
-            false => reply.header("X-WP-Total", total),
+            false => reply.header("X-WP-Total", self.wrong_total.unwrap_or(total)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::Code;
 use crate::source::http::testing::Server;
 use crate::source::{At, Content};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Two variable products of which no list shows the second; each has a variation with its SKU.
 fn hiding_a_parent(shown_alone: bool) -> Server {
@@ -100,6 +101,46 @@ fn what_does_not_say_how_many_there_are_is_read_in_full() {
     }
 }
 
+/// How many customers a full pass brings.
+fn read_all(shop: Shop) -> usize {
+    let server = shop.start();
+    let shop = connect(&server, json!({}), json!(null));
+    let mut stack = shop.plan(EntityType::Customers, Pass::Full).unwrap().tasks;
+    let mut met = BTreeSet::new();
+    while let Some(task) = stack.pop() {
+        let batch = shop.fetch(EntityType::Customers, &task).unwrap();
+        met.extend(batch.records.into_iter().map(|record| record.external_id));
+        stack.extend(batch.more);
+    }
+    met.len()
+}
+
+/// Together with a row that isn't shown, or with a cap, the first page would be the last.
+#[test]
+fn a_short_page_is_not_the_last_where_no_number_says_so() {
+    let shop = || Shop {
+        rows: vec![("customers", rows(250))],
+        ..Shop::default()
+    };
+    for wrong_total in [0, 1, 98, 150, 240] {
+        let unshown = vec![5, 120, 249];
+        let wrong = Shop {
+            unshown,
+            wrong_total: Some(wrong_total),
+            ..shop()
+        };
+        assert_eq!(read_all(wrong), 247, "{wrong_total}");
+    }
+    for cap in [2, 7, 99, 100] {
+        let capped = Shop {
+            cap: Some(cap),
+            no_totals: true,
+            ..shop()
+        };
+        assert_eq!(read_all(capped), 250, "{cap}");
+    }
+}
+
 fn find(shop: Shop) -> Result<Vec<Record>> {
     let server = shop.start();
     let shop = connect(&server, json!({}), json!(null));
@@ -119,9 +160,17 @@ fn what_is_looked_for_is_looked_for_behind_short_pages_too() {
             ..Shop::default()
         }
     };
+    let found = |shop| find(shop).unwrap().len();
+    let wrong_total = Some(3);
+    assert_eq!(
+        found(Shop {
+            wrong_total,
+            ..shop()
+        }),
+        1
+    );
     for no_totals in [true, false] {
-        let found = find(Shop { no_totals, ..shop() }).unwrap();
-        assert_eq!(found.len(), 1, "{no_totals}");
+        assert_eq!(found(Shop { no_totals, ..shop() }), 1, "{no_totals}");
         let stuck = Shop {
             no_totals,
             no_offsets: true,

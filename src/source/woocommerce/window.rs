@@ -22,6 +22,8 @@ struct Window {
     places: u64,
     /// How many of them the shop counts and shows in no way.
     unshown: u64,
+    /// There is more, though it is shorter than it should be, and no number says so.
+    goes_on: bool,
 }
 
 impl WooCommerce {
@@ -47,7 +49,8 @@ impl WooCommerce {
         batch.unreadable.extend(window.stretch.unreadable);
         batch.total = total;
         batch.unshown = window.unshown;
-        batch.end = shown < size && total.is_none_or(|total| offset + window.places >= total);
+        let reaches_end = total.map_or(!window.goes_on, |total| offset + window.places >= total);
+        batch.end = shown < size && reaches_end;
         if !batch.end {
             let last = offset + window.places.max(2) - 1;
             match task.at {
@@ -83,6 +86,7 @@ impl WooCommerce {
             stretch,
             places: size,
             unshown: 0,
+            goes_on: false,
         };
         if shown >= expected {
             return Ok(Some(whole(stretch)));
@@ -98,7 +102,12 @@ impl WooCommerce {
             return self.go_on(list, shown, stretch, &more);
         }
         if stretch.total.is_none() {
-            return Ok(Some(whole(stretch)));
+            // rows before its end may not be shown: what is behind all of it tells
+            let behind = self.stretch(list, task, Place::new(offset + size, 1), meter)?;
+            return Ok(Some(Window {
+                goes_on: behind.is_some_and(|behind| behind.last() > stretch.last()),
+                ..whole(stretch)
+            }));
         }
         // the same rows from another place, for who drops rows by theirs
         self.confirm(list, task, Place::new(offset + 1, shown.max(2)), &stretch, meter)?;
@@ -131,6 +140,7 @@ impl WooCommerce {
             stretch,
             places: shown,
             unshown: 0,
+            goes_on: true,
         }))
     }
 
@@ -180,6 +190,7 @@ impl WooCommerce {
             return Ok(Window {
                 places: expected,
                 unshown: 0,
+                goes_on: false,
                 stretch: found,
             });
         }
@@ -202,6 +213,7 @@ impl WooCommerce {
                 return Ok(Window {
                     places,
                     unshown: 0,
+                    goes_on: false,
                     stretch: found,
                 });
             }
@@ -214,6 +226,7 @@ impl WooCommerce {
         Ok(Window {
             places: expected,
             unshown,
+            goes_on: false,
             stretch,
         })
     }

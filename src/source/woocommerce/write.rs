@@ -66,8 +66,8 @@ impl WooCommerce {
                 return Err(another(list, "the same records wherever it is asked to begin"));
             }
             match page.total {
-                Some(total) if rows.len() as u64 >= total => return Ok(rows),
-                Some(total) if is_empty => {
+                Some(total) if rows.len() as u64 == total => return Ok(rows),
+                Some(total) if is_empty && (rows.len() as u64) < total => {
                     let message = format!(
                         "the shop counts {total} {} and shows {}",
                         list.route(),
@@ -76,7 +76,7 @@ impl WooCommerce {
                     return Err(Error::new(Code::Nonsense, message)
                         .hint("Nothing was written: the record may be among those. A plugin or cache may filter the shop's answers."));
                 }
-                None if is_empty => return Ok(rows),
+                _ if is_empty => return Ok(rows),
                 _ => {}
             }
         }
