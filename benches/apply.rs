@@ -55,7 +55,7 @@ pub fn run(lab: &Lab, report: &mut Report) {
 }
 
 /// An organisation whose ledger holds `size` records, all of them new.
-struct Side {
+pub struct Side {
     client: Client,
     owner: Client,
     org: Uuid,
@@ -63,7 +63,7 @@ struct Side {
 }
 
 impl Side {
-    fn new(db: &TestDb, size: i64) -> Self {
+    pub fn new(db: &TestDb, size: i64) -> Self {
         let org = db.org();
         let mut owner = db.client();
         add_connector(&mut owner, org);
@@ -86,19 +86,53 @@ impl Side {
         }
     }
 
-    fn apply(&mut self, expected: i64) -> Duration {
-        let (time, row) = timed(|| {
-            self.client
-                .query_one("SELECT sync_apply('woocommerce', 'customers')", &[])
-                .unwrap()
-        });
+    pub fn apply(&mut self, expected: i64) -> Duration {
+        self.write("", expected)
+    }
+
+    pub fn apply_deletions(&mut self, expected: i64) -> Duration {
+        self.write(", include_deleted => true, allow_mass_delete => true", expected)
+    }
+
+    fn write(&mut self, options: &str, expected: i64) -> Duration {
+        let call =
+            format!("SELECT sync_apply('woocommerce', 'customers', allow_mass_update => true{options})");
+        let (time, row) = timed(|| self.client.query_one(&call, &[]).unwrap());
         let done: Value = row.get(0);
-        let written = done["created"].as_i64().unwrap() + done["updated"].as_i64().unwrap();
+        let written: i64 = ["created", "updated", "deleted"]
+            .map(|class| done[class].as_i64().unwrap())
+            .iter()
+            .sum();
         assert_eq!(
             (written, &done["failed"], &done["unequal"]),
             (expected, &0.into(), &0.into())
         );
         time
+    }
+
+    /// Takes the last apply back.
+    pub fn undo(&mut self, expected: i64) -> Duration {
+        let call = "SELECT sync_undo(id) FROM sync_history WHERE metadata ->> 'operation' = 'apply' ORDER BY created_at DESC LIMIT 1";
+        let (time, row) = timed(|| self.client.query_one(call, &[]).unwrap());
+        let done: Value = row.get(0);
+        assert_eq!(
+            (&done["restored"], &done["refused"]),
+            (&expected.into(), &0.into())
+        );
+        time
+    }
+
+    /// Everything remote is gone.
+    pub fn forget_all(&mut self) {
+        let gone = "UPDATE sync_record SET remote_fingerprint = NULL WHERE org_id = $1";
+        self.owner.execute(gone, &[&self.org]).unwrap();
+        self.owner.batch_execute("VACUUM sync_record").unwrap();
+    }
+
+    /// Every remote record changes.
+    pub fn change_all(&mut self) {
+        self.change(1);
+        self.owner.batch_execute("VACUUM sync_record").unwrap();
     }
 
     fn insert(&mut self) -> Duration {
@@ -120,6 +154,11 @@ impl Side {
 
     /// Every so many-th remote record changes, and is applied.
     fn change_and_apply(&mut self) -> Duration {
+        self.change(self.size / CHANGES);
+        self.apply(CHANGES)
+    }
+
+    fn change(&mut self, every: i64) {
         self.owner
             .execute(
                 "UPDATE sync_record r SET remote = c, remote_fingerprint = sync_fingerprint(k.spec, c)
@@ -127,9 +166,8 @@ impl Side {
                       LATERAL (SELECT o.remote || jsonb_build_object('billing_city', gen_random_uuid()) AS c OFFSET 0) x
                  WHERE k.org_id = $1 AND k.entity = 1 AND o.org_id = $1 AND r.org_id = $1 AND r.id = o.id
                    AND o.external_id::bigint % $2 = 0",
-                &[&self.org, &(self.size / CHANGES)],
+                &[&self.org, &every],
             )
             .unwrap();
-        self.apply(CHANGES)
     }
 }

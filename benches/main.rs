@@ -16,6 +16,7 @@ mod pull;
 mod report;
 mod schedule;
 mod shop;
+mod slope;
 mod timing;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("delta", delta::run),
     ("preview", preview::run),
     ("apply", apply::run),
+    ("slope", slope::run),
     ("local", local::run),
     ("bind", bind::run),
     ("progress", progress::run),

@@ -9,6 +9,7 @@ CREATE TABLE sync_record (
     remote_fingerprint uuid,
     local_fingerprint uuid,
     agreed_fingerprint uuid,
+    settled uuid,
     remote_modified_at timestamptz,
     seen_at timestamptz NOT NULL DEFAULT now(),
     external_id text COLLATE "C",
@@ -18,7 +19,7 @@ CREATE TABLE sync_record (
     local_match_key text COLLATE "C",
     remote jsonb,
     -- IS DISTINCT FROM has no statistics; a stored column has, and can carry a partial index
-    change text COLLATE "C" GENERATED ALWAYS AS (sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint)) STORED,
+    change text COLLATE "C" GENERATED ALWAYS AS (sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled)) STORED,
     -- no foreign key to the connector: it would be looked up for every record of a pull; sync_disconnect, the
     -- only way to lose a connector, takes its ledger along
     PRIMARY KEY (org_id, id)
@@ -30,6 +31,7 @@ COMMENT ON COLUMN sync_record.ambiguous IS 'A local row might be this record, bu
 COMMENT ON COLUMN sync_record.remote_fingerprint IS 'Fingerprint of the remote record; NULL when the remote has none (any more).';
 COMMENT ON COLUMN sync_record.local_fingerprint IS 'Fingerprint of the linked local row; NULL when there is none.';
 COMMENT ON COLUMN sync_record.agreed_fingerprint IS 'What both sides held when they were last the same.';
+COMMENT ON COLUMN sync_record.settled IS 'sync_pair of the remote record and of what the local relation made of it when it was written: as long as both stay, they count as equal.';
 COMMENT ON COLUMN sync_record.remote IS 'The remote record in canonical form, as last seen.';
 COMMENT ON COLUMN sync_record.parent_id IS 'external_id of the record this one belongs to (the product of a variation).';
 COMMENT ON COLUMN sync_record.seen_at IS 'When this content was first seen; an unchanged record is not touched.';

@@ -72,10 +72,10 @@ COMMENT ON FUNCTION sync_rename_documents(uuid, sync_entity, text, text) IS 'Say
 -- inherited its product's SKU doesn't make that SKU ambiguous. A document that another connector is linked with is no
 -- candidate: two shops number their orders alike.
 --
--- The planner settings: the ledger is read by index whatever an earlier, larger call made the plan look like, while
--- the two sets of candidates are hashed (the tracking triggers, which call this, turn that off), never compared each with
--- each: where statistics lag behind, both look like one row. For the same reason the question after a variation's product
--- is none of the joins, and is asked of variations only.
+-- Each key is looked up by itself, whatever the planner thinks of the ledger's size (LATERAL leaves it no choice): where
+-- statistics lag behind, it would rather read the whole ledger and compare each record with all keys. For the same reason
+-- what was found is never joined by key: both sides would look like one row, and be compared each with each. The planner
+-- settings are for the last two statements (the tracking triggers, which call this, have others).
 CREATE FUNCTION sync_match_keys(org uuid, connector_no int, entity_no smallint, keys text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
     SET enable_hashjoin = on SET enable_mergejoin = on SET enable_nestloop = off SET enable_seqscan = off SET jit = off
@@ -83,50 +83,64 @@ AS $$
 DECLARE
     remote_rows bigint[];
     local_rows bigint[];
-    ambiguous_rows bigint[];
+    turned bigint[];
+    is_exclusive boolean := (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no) AND sync_is_shared(org, connector_no, entity_no);
     candidates text[];
-    taken text[];
     linked bigint := 0;
 BEGIN
     -- Two who link the same records at once do so one after the other: what is read below is then what the first has left.
-    PERFORM FROM sync_record r
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-      AND r.match_key = ANY (keys) AND r.local_id IS NULL
-    ORDER BY r.id FOR NO KEY UPDATE;
+    PERFORM FROM unnest(ARRAY(
+            SELECT x.id FROM unnest(keys) k (key)
+            CROSS JOIN LATERAL (
+                SELECT r.id FROM sync_record r
+                WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.match_key = k.key AND r.local_id IS NULL
+                OFFSET 0) x
+            ORDER BY x.id)) o (id)
+        CROSS JOIN LATERAL (SELECT FROM sync_record r WHERE r.org_id = org AND r.id = o.id FOR NO KEY UPDATE) locked;
+
     -- so do two connectors that are after the same documents
-    IF (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no) AND sync_is_shared(org, connector_no, entity_no) THEN
-        candidates := ARRAY(SELECT r.local_id FROM sync_record r
-                            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-                              AND r.local_match_key = ANY (keys) AND r.external_id IS NULL);
+    IF is_exclusive THEN
+        candidates := ARRAY(SELECT x.local_id FROM unnest(keys) k (key)
+                            CROSS JOIN LATERAL (
+                                SELECT r.local_id FROM sync_record r
+                                WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+                                  AND r.local_match_key = k.key AND r.external_id IS NULL
+                                OFFSET 0) x);
         PERFORM FROM sync_record r WHERE r.local_id = ANY (candidates) AND r.org_id = org AND r.entity = entity_no ORDER BY r.id FOR NO KEY UPDATE;
-        taken := ARRAY(SELECT r.local_id FROM sync_record r
-                       WHERE r.local_id = ANY (candidates) AND r.org_id = org AND r.entity = entity_no
-                         AND r.connector <> connector_no AND r.external_id IS NOT NULL);
     END IF;
 
-    WITH remote AS (
-        SELECT r.id, r.match_key AS key, r.local_id IS NULL AS is_open,
-               count(*) OVER (PARTITION BY r.match_key) AS n
-        FROM sync_record r
-        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-          AND r.match_key = ANY (keys) AND r.remote_fingerprint IS NOT NULL
-          AND NOT (r.parent_id IS NOT NULL
-                   AND EXISTS (SELECT FROM sync_record p
-                               WHERE p.org_id = org AND p.connector = connector_no AND p.entity = entity_no
-                                 AND p.external_id = r.parent_id AND p.match_key = r.match_key))),
-    local AS (
-        SELECT r.id, r.local_match_key AS key, r.external_id IS NULL AS is_open,
-               count(*) OVER (PARTITION BY r.local_match_key) AS n
-        FROM sync_record r
-        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-          AND r.local_match_key = ANY (keys) AND r.local_id IS NOT NULL
-          AND NOT EXISTS (SELECT FROM unnest(taken) t (id) WHERE t.id = r.local_id))
-    SELECT array_agg(r.id) FILTER (WHERE r.n = 1 AND l.n = 1),
-           array_agg(l.id) FILTER (WHERE r.n = 1 AND l.n = 1),
-           array_agg(r.id) FILTER (WHERE r.n > 1 OR l.n > 1)
-    INTO remote_rows, local_rows, ambiguous_rows
-    FROM remote r JOIN local l USING (key)
-    WHERE r.is_open AND l.is_open;
+    -- of each key: what is open, how many there are in all, and which are marked as ambiguous
+    WITH found AS (
+        SELECT r.open AS remote, l.open AS local, r.n = 1 AND l.n = 1 AND l.open IS NOT NULL AS is_pair,
+               coalesce(r.marked, '{}') AS marked,
+               CASE WHEN l.open IS NOT NULL AND (r.n > 1 OR l.n > 1) THEN coalesce(r.open, '{}') ELSE '{}' END AS doubtful
+        FROM (SELECT DISTINCT u.key FROM unnest(keys) u (key)) k
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE x.is_candidate) AS n,
+                   array_agg(x.id) FILTER (WHERE x.is_candidate AND x.local_id IS NULL) AS open,
+                   array_agg(x.id) FILTER (WHERE x.ambiguous AND x.local_id IS NULL) AS marked
+            FROM (SELECT r.id, r.local_id, r.ambiguous,
+                         r.remote_fingerprint IS NOT NULL
+                         AND NOT (r.parent_id IS NOT NULL
+                                  AND EXISTS (SELECT FROM sync_record p
+                                              WHERE p.org_id = org AND p.connector = connector_no AND p.entity = entity_no
+                                                AND p.external_id = r.parent_id AND p.match_key = r.match_key)) AS is_candidate
+                  FROM sync_record r
+                  WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.match_key = k.key) x) r
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS n, array_agg(x.id) FILTER (WHERE x.external_id IS NULL) AS open
+            FROM sync_record x
+            WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no
+              AND x.local_match_key = k.key AND x.local_id IS NOT NULL
+              AND NOT (is_exclusive AND EXISTS (SELECT FROM sync_record o
+                                                WHERE o.local_id = x.local_id AND o.org_id = org AND o.entity = entity_no
+                                                  AND o.connector <> connector_no AND o.external_id IS NOT NULL))) l)
+    SELECT array_agg(f.remote[1]) FILTER (WHERE f.is_pair AND f.remote IS NOT NULL),
+           array_agg(f.local[1]) FILTER (WHERE f.is_pair AND f.remote IS NOT NULL),
+           (SELECT array_agg(t.id) FROM found w, unnest(w.marked || w.doubtful) t (id)
+            WHERE w.marked <> w.doubtful AND (t.id = ANY (w.marked)) <> (t.id = ANY (w.doubtful)))
+    INTO remote_rows, local_rows, turned
+    FROM found f;
 
     -- "= ANY" beside the joins: the rows are then found by index even where statistics are stale
     WITH local_side AS (
@@ -144,11 +158,8 @@ BEGIN
     WHERE r.org_id = org AND r.id = ANY (remote_rows) AND r.id = p.remote_row;
     GET DIAGNOSTICS linked = ROW_COUNT;
 
-    UPDATE sync_record r
-    SET ambiguous = NOT r.ambiguous
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-      AND r.match_key = ANY (keys) AND r.local_id IS NULL
-      AND r.ambiguous IS DISTINCT FROM coalesce(r.id = ANY (ambiguous_rows), false);
+    UPDATE sync_record r SET ambiguous = NOT r.ambiguous
+    WHERE r.org_id = org AND r.id = ANY (turned) AND r.local_id IS NULL;
     RETURN linked;
 END
 $$;

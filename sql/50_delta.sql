@@ -1,80 +1,4 @@
--- The delta, read from the ledger alone, and the preview made of it.
-
-CREATE TABLE sync_preview_cache (
-    org_id uuid NOT NULL DEFAULT sync_current_org(),
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
-    sync_type text NOT NULL,
-    entity_type text NOT NULL DEFAULT 'all',
-    delta_data jsonb NOT NULL,
-    computed_by text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
-    cache_key text,
-    computed_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL DEFAULT now() + interval '1 hour',
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    preview_id uuid,
-    PRIMARY KEY (org_id, id),
-    UNIQUE (org_id, sync_type, entity_type)
-);
-CREATE INDEX sync_preview_cache_expiry ON sync_preview_cache (expires_at);
-COMMENT ON TABLE sync_preview_cache IS 'Previews as computed, until they expire; and what apps keep here themselves, which no preview is answered from.';
-COMMENT ON COLUMN sync_preview_cache.preview_id IS 'The preview that a worker has computed; NULL in rows that anybody else has written.';
-
--- Apps may write what they like, under the key of a preview as well. Only what a worker writes with the extension's own rights (code
--- of a bound relation has others) is a preview.
-CREATE FUNCTION sync_preview_made() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-BEGIN
-    IF NEW.preview_id IS NOT NULL AND NOT (sync_worker_alive(pg_backend_pid()) AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = 10 AND r.rolname = current_user)) THEN
-        NEW.preview_id := NULL;
-    END IF;
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION sync_preview_made() IS 'Trigger: a row that no worker of the extension writes is no preview.';
--- a restored preview is one
-CREATE TRIGGER sync_preview_made BEFORE INSERT OR UPDATE ON sync_preview_cache
-    FOR EACH ROW WHEN (current_setting('row_security') = 'on' OR current_setting('check_function_bodies') = 'on')
-    EXECUTE FUNCTION sync_preview_made();
-
-CREATE TABLE sync_selective_config (
-    org_id uuid NOT NULL DEFAULT sync_current_org(),
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
-    entity_type text NOT NULL,
-    config jsonb NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (org_id, id),
-    UNIQUE (org_id, entity_type)
-);
-COMMENT ON TABLE sync_selective_config IS 'Per entity type: which classes of changes an organisation wants applied. Written by sync_select.';
-
--- What is stored here decides over what applies write and delete: a slip of the pen must not pass for a choice.
-CREATE FUNCTION sync_selective_check() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    known CONSTANT text[] := '{includeNew,includeUpdated,includeDeleted}';
-    odd text;
-BEGIN
-    NEW.entity_type := (sync_entity_of(NEW.entity_type)).name;
-    IF jsonb_typeof(NEW.config) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'config of % must be an object', NEW.entity_type USING ERRCODE = '22023', HINT = 'For instance {"includeDeleted": true}.';
-    END IF;
-    SELECT c.key INTO odd FROM jsonb_each(NEW.config) c
-    WHERE c.key <> ALL (known) OR jsonb_typeof(c.value) NOT IN ('boolean', 'null') LIMIT 1;
-    IF odd = ANY (known) THEN
-        RAISE EXCEPTION '"%" of % must be true or false', odd, NEW.entity_type USING ERRCODE = '22023';
-    ELSIF odd IS NOT NULL THEN
-        RAISE EXCEPTION 'config of % has no "%"', NEW.entity_type, odd USING ERRCODE = '22023',
-            HINT = 'It has includeNew, includeUpdated and includeDeleted.';
-    END IF;
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION sync_selective_check() IS 'Trigger: checks the entity type and what is chosen for it.';
-CREATE TRIGGER sync_selective_check BEFORE INSERT OR UPDATE ON sync_selective_config FOR EACH ROW EXECUTE FUNCTION sync_selective_check();
+-- The delta, read from the ledger alone: page by page, and its counts.
 
 CREATE VIEW sync_changes WITH (security_barrier) AS
 SELECT r.org_id, i.name AS sync_type, e.name AS entity_type, r.change, r.external_id, r.local_id, r.match_key
@@ -94,68 +18,161 @@ WHERE r.org_id = (SELECT sync_current_org())
 COMMENT ON VIEW sync_links IS 'Which remote record is which local row, for the current organisation: the external ids of local rows, and the other way round. A record that is gone from the remote has none any more.';
 COMMENT ON COLUMN sync_links.remote_modified_at IS 'When the remote says that the record was changed last, as of the last pull.';
 
--- deleted_scope = 'all' makes local rows that were never linked deletions, for who wants a pure mirror
-CREATE FUNCTION sync_delta_rows(org uuid, c integration_connector, e sync_entity, class text DEFAULT NULL, row_limit bigint DEFAULT NULL)
-    RETURNS TABLE (change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb)
+CREATE FUNCTION sync_is_mirror(c integration_connector) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN coalesce(c.settings ->> 'deleted_scope', 'linked') = 'all';
+COMMENT ON FUNCTION sync_is_mirror(integration_connector) IS 'Whether local rows that were never linked are deletions.';
+
+CREATE TYPE sync_delta_row AS (id bigint, change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb);
+COMMENT ON TYPE sync_delta_row IS 'A row of compute_delta, with its number in the ledger.';
+
+-- The planner settings: without statistics of the ledger, or with those of before, to read all open changes and sort them
+-- seems cheaper than to walk along the index that has them in order.
+CREATE FUNCTION sync_open_ids(org uuid, connector_no int, entity_no smallint, after_change text, after_id bigint, upto text, size bigint)
+    RETURNS TABLE (change text, id bigint)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+    SELECT r.change, r.id FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
+      AND (r.change, r.id) > (after_change, after_id) AND r.change <= upto
+    ORDER BY r.change, r.id
+    LIMIT size
+$$;
+COMMENT ON FUNCTION sync_open_ids(uuid, int, smallint, text, bigint, text, bigint) IS 'The next open changes behind a change and a row of the ledger, up to the end of a class.';
+
+-- A page of the delta: from behind (after_change, after_id) on, up to the end of a class.
+-- deleted_scope = 'all' makes local rows that were never linked deletions, for who wants a pure mirror.
+CREATE FUNCTION sync_delta_page(org uuid, c integration_connector, e sync_entity, after_change text, after_id bigint, upto text, size bigint)
+    RETURNS sync_delta_row[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    mirror boolean := coalesce(c.settings ->> 'deleted_scope', 'linked') = 'all';
+    mirror boolean := sync_is_mirror(c) AND upto >= 'deleted' AND after_change <= 'deleted';
     k sync_comparison;
 BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number;
     IF NOT FOUND THEN
-        RETURN;
+        RETURN '{}';
     END IF;
     PERFORM sync_layout_usable(k.layout);
-    RETURN QUERY
-        WITH d AS MATERIALIZED (
-            SELECT r.id, r.change, r.external_id, r.local_id, coalesce(r.match_key, r.local_match_key) AS key, r.remote
-            FROM sync_record r
-            WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.change IS NOT NULL
-              AND (class IS NULL OR r.change = class)
+    RETURN ARRAY(
+        WITH chosen AS MATERIALIZED (
+            SELECT o.change, o.id FROM sync_open_ids(org, c.number, e.number, after_change, after_id, upto, size) o
             UNION ALL
-            SELECT r.id, 'deleted', NULL, r.local_id, r.local_match_key, NULL
+            SELECT 'deleted', r.id
             FROM sync_record r
-            WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL
-              AND mirror AND NOT sync_is_held(r) AND (class IS NULL OR class = 'deleted')
-            ORDER BY 2, 1
-            LIMIT row_limit)
-        SELECT d.change, d.external_id, d.local_id, d.key,
-               CASE WHEN d.change = 'updated' THEN sync_diff(k.spec, l.record, d.remote) END,
-               CASE WHEN d.change <> 'deleted' THEN d.remote END,
-               l.record
+            WHERE mirror AND r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL AND NOT sync_is_held(r)
+              AND r.id > CASE WHEN after_change = 'deleted' THEN after_id ELSE 0 END
+            ORDER BY 1, 2
+            LIMIT size),
+        d AS MATERIALIZED (
+            SELECT h.change, h.id, r.external_id, r.local_id, coalesce(r.match_key, r.local_match_key) AS key, r.remote
+            FROM chosen h
+            CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = h.id LIMIT 1) r)
+        SELECT ROW(d.id, d.change, d.external_id, d.local_id, d.key,
+                   CASE WHEN d.change = 'updated' THEN sync_diff(k.spec, l.record, d.remote) END,
+                   CASE WHEN d.change <> 'deleted' THEN d.remote END,
+                   l.record)::sync_delta_row
         FROM d
         LEFT JOIN sync_local_records(k.layout, org, ARRAY(SELECT d.local_id FROM d WHERE d.local_id IS NOT NULL)) l ON l.local_id = d.local_id
-        ORDER BY d.change, d.id;
+        ORDER BY d.change, d.id);
 END
 $$;
-COMMENT ON FUNCTION sync_delta_rows(uuid, integration_connector, sync_entity, text, bigint) IS 'Rows of the delta, one class or all, with the local record and the changed fields.';
+COMMENT ON FUNCTION sync_delta_page(uuid, integration_connector, sync_entity, text, bigint, text, bigint) IS 'The next rows of the delta behind a change and a row of the ledger, with the local records and the changed fields.';
 
+-- Rows are made as they are fetched: each page when the one before has been read. They are small at first, as who looks
+-- at a delta mostly wants to see some of it.
+CREATE FUNCTION sync_delta_stream(sync_type text, entity_type text) RETURNS SETOF sync_delta_row
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH RECURSIVE asked AS MATERIALIZED (
+        SELECT o.org, sync_connector_of(o.org, sync_type) AS c, sync_entity_of(entity_type) AS e
+        FROM (SELECT sync_require('read') AS org OFFSET 0) o),
+    page AS (
+        SELECT sync_delta_page(a.org, a.c, a.e, '', 0, 'updated', 20) AS rows, 20 AS size FROM asked a
+        UNION ALL
+        SELECT sync_delta_page(a.org, a.c, a.e, (p.rows[p.size]).change, (p.rows[p.size]).id, 'updated', n.size), n.size
+        FROM page p CROSS JOIN LATERAL (SELECT least(p.size * 5, 1000) AS size) n CROSS JOIN asked a
+        WHERE cardinality(p.rows) = p.size)
+    SELECT r.* FROM page p CROSS JOIN LATERAL unnest(p.rows) r
+$$;
+COMMENT ON FUNCTION sync_delta_stream(text, text) IS 'The rows of compute_delta, made as they are fetched where it is called in a SELECT list.';
+
+-- The planner puts this into the calling query, where the rows of a function in FROM would all be stored first: what takes 20
+-- of them computes no more. It has no rights of its own for that reason; sync_delta_stream has, and asks for the caller's.
 CREATE FUNCTION compute_delta(sync_type text, entity_type text)
     RETURNS TABLE (change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT (d.found).change, (d.found).external_id, (d.found).local_id, (d.found).match_key, (d.found).changed_fields, (d.found).remote, (d.found).local
+    FROM (SELECT sync_delta_stream(compute_delta.sync_type, compute_delta.entity_type) AS found) d;
+END;
+COMMENT ON FUNCTION compute_delta(text, text) IS 'Everything that differs between remote and local, one row per record: change (new, updated, deleted, ambiguous), ids, changed_fields {field: {old, new}}, and both records. Read from the ledger, as rows are fetched; asks nobody.';
+
+-- Open changes are counted one by one up to 20,000; beyond, samples of what follows tell how close the rows of the ledger lie that
+-- are open changes of this class. No count is kept: each statement of the app on its own rows would have to write it, and
+-- they would wait for each other there.
+CREATE FUNCTION sync_count_open(org uuid, connector_no int, entity_no smallint, class text, OUT n int, OUT is_estimate boolean)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
+#variable_conflict use_variable
 DECLARE
-    org uuid := sync_require('read');
+    most constant int := 20000;
+    strata constant int := 50;
+    depth constant int := 200;
+    counted bigint;
+    low bigint;
+    high bigint;
+    width bigint;
+    found bigint;
+    reached bigint;
+    estimate numeric := 0;
 BEGIN
-    RETURN QUERY SELECT * FROM sync_delta_rows(org, sync_connector_of(org, compute_delta.sync_type),
-                                               sync_entity_of(compute_delta.entity_type));
+    SELECT count(*), max(x.id) INTO counted, low
+    FROM (SELECT r.id FROM sync_record r
+          WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.change = class
+          ORDER BY r.id LIMIT most) x;
+    n := counted;
+    is_estimate := counted = most;
+    IF NOT is_estimate THEN
+        RETURN;
+    END IF;
+    SELECT r.id INTO high FROM sync_record r
+    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.change = class
+    ORDER BY r.id DESC LIMIT 1;
+    width := greatest(1, (high - low + strata - 1) / strata);
+    WHILE low < high LOOP
+        SELECT count(*), max(x.id) INTO found, reached
+        FROM (SELECT r.id FROM sync_record r
+              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.change = class
+                AND r.id > low AND r.id <= low + width
+              ORDER BY r.id LIMIT depth) x;
+        estimate := estimate + CASE WHEN found < depth THEN found ELSE found::numeric * width / (reached - low) END;
+        low := low + width;
+    END LOOP;
+    n := sync_count(counted + round(estimate)::bigint);
 END
 $$;
-COMMENT ON FUNCTION compute_delta(text, text) IS 'Everything that differs between remote and local, one row per record: change (new, updated, deleted, ambiguous), ids, changed_fields {field: {old, new}}, and both records. Read from the ledger; asks nobody.';
+COMMENT ON FUNCTION sync_count_open(uuid, int, smallint, text) IS 'How many open changes of a class there are: counted up to 20,000, estimated from samples of the ledger beyond.';
 
-CREATE FUNCTION sync_delta_class(org uuid, c integration_connector, e sync_entity, class text, sample bigint) RETURNS jsonb
+CREATE FUNCTION sync_delta_class(org uuid, c integration_connector, e sync_entity, class text, sample bigint, is_exact boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     n bigint;
+    is_estimate boolean := false;
     records jsonb;
 BEGIN
-    SELECT count(*) INTO n FROM sync_record r
-    WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.change = class;
-    IF class = 'deleted' AND c.settings ->> 'deleted_scope' = 'all' THEN
+    IF is_exact THEN
+        SELECT count(*) INTO n FROM sync_record r
+        WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.change = class;
+    ELSE
+        SELECT o.n, o.is_estimate INTO n, is_estimate FROM sync_count_open(org, c.number, e.number, class) o;
+    END IF;
+    IF class = 'deleted' AND sync_is_mirror(c) THEN
         n := n + (SELECT count(*) FROM sync_record r
                   WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL AND NOT sync_is_held(r));
     END IF;
@@ -166,11 +183,11 @@ BEGIN
                'changedFields', d.changed_fields,
                'record', CASE WHEN class = 'deleted' THEN d.local ELSE d.remote END))), '[]')
     INTO records
-    FROM sync_delta_rows(org, c, e, class, sample) d;
-    RETURN jsonb_build_object('count', n, 'records', records);
+    FROM unnest(sync_delta_page(org, c, e, class, 0, class, sample)) d;
+    RETURN jsonb_build_object('count', n, 'records', records) || CASE WHEN is_estimate THEN '{"estimated": true}' ELSE '{}' END::jsonb;
 END
 $$;
-COMMENT ON FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint) IS 'Count and first records of one class of changes.';
+COMMENT ON FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint, boolean) IS 'Count and first records of one class of changes; estimated where the count is, which isn''t asked to be exact.';
 
 CREATE FUNCTION sync_unlinked_count(org uuid, connector_no int, entity_no smallint) RETURNS bigint
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -179,190 +196,3 @@ AS $$
     WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id IS NULL
 $$;
 COMMENT ON FUNCTION sync_unlinked_count(uuid, int, smallint) IS 'How many local rows nothing remote was ever linked to.';
-
--- Deletions are marked as massive by the share of linked records they are, as sync_apply judges them.
-CREATE FUNCTION sync_delta_summary(org uuid, c integration_connector, e sync_entity, sample bigint) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    deleted jsonb := sync_delta_class(org, c, e, 'deleted', sample);
-    linked bigint;
-BEGIN
-    IF (deleted ->> 'count')::bigint > 0 THEN
-        SELECT count(*) INTO linked FROM sync_record r
-        WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.local_id IS NOT NULL
-          AND (r.external_id IS NOT NULL OR c.settings ->> 'deleted_scope' = 'all');
-        IF (deleted ->> 'count')::bigint * 100 > linked * current_setting('sync_ext.mass_delete_percent')::int THEN
-            deleted := deleted || '{"massDelete": true}';
-        END IF;
-    END IF;
-    RETURN jsonb_build_object(
-        'new', sync_delta_class(org, c, e, 'new', sample),
-        'updated', sync_delta_class(org, c, e, 'updated', sample)
-                   || jsonb_strip_nulls(jsonb_build_object('sharedWith', sync_shared_with(org, c.number, e.number))),
-        'deleted', deleted,
-        'ambiguous', sync_delta_class(org, c, e, 'ambiguous', sample));
-END
-$$;
-COMMENT ON FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity, bigint) IS 'Counts and first records of every class of changes.';
-
-CREATE FUNCTION sync_store_preview(org uuid, sync_type text, entity_type text, computed_by text, ttl interval, meta jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    c integration_connector := sync_connector_of(org, sync_store_preview.sync_type);
-    e sync_entity := sync_entity_of(sync_store_preview.entity_type);
-    expires timestamptz := now() + ttl;
-    preview_id uuid := gen_random_uuid();
-    preview jsonb;
-BEGIN
-    PERFORM sync_keep_preview(org, c, e, preview_id, expires);
-    preview := jsonb_build_object(
-        'previewId', preview_id,
-        'syncType', c.name,
-        'entityType', e.name,
-        'delta', sync_delta_summary(org, c, e, 20),
-        'unlinked', sync_unlinked_count(org, c.number, e.number),
-        'computedAt', now(),
-        'expiresAt', expires,
-        -- as it will be answered from here; to add something then would copy all of it, which takes longer than all else
-        'cacheHit', true,
-        'meta', meta || jsonb_build_object('timestamp', now()));
-    INSERT INTO sync_preview_cache AS p (org_id, sync_type, entity_type, delta_data, computed_by, cache_key, expires_at, preview_id)
-    VALUES (org, c.name, e.name, preview, sync_store_preview.computed_by, meta ->> 'requestId', expires, preview_id)
-    ON CONFLICT (org_id, sync_type, entity_type)
-    DO UPDATE SET preview_id = excluded.preview_id, delta_data = excluded.delta_data, computed_by = excluded.computed_by, cache_key = excluded.cache_key,
-                  computed_at = now(), expires_at = excluded.expires_at, updated_at = now();
-    RETURN preview;
-END
-$$;
-COMMENT ON FUNCTION sync_store_preview(uuid, text, text, text, interval, jsonb) IS 'Computes a preview from the ledger and caches it.';
-
--- The cached answer is one statement beside the check of rights; only a miss starts a worker (sync_refresh_preview).
-CREATE FUNCTION sync_preview(sync_type text, entity_type text, force_refresh boolean DEFAULT false) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    org uuid := sync_require('read');
-    entity_name text;
-    meta jsonb;
-    preview jsonb;
-BEGIN
-    IF NOT force_refresh THEN
-        SELECT p.delta_data INTO preview
-        FROM sync_entity e
-        JOIN sync_preview_cache p ON p.entity_type = e.name
-        WHERE lower(btrim(sync_preview.entity_type)) IN (e.name, e.singular)
-          AND p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.expires_at > clock_timestamp()
-          AND p.preview_id IS NOT NULL;
-        IF FOUND THEN
-            IF current_setting('sync_ext.log_cache_hits', true)::boolean AND NOT current_setting('transaction_read_only')::boolean THEN
-                PERFORM sync_log(org, 'preview', preview ->> 'entityType',
-                                 jsonb_build_object('syncType', sync_type, 'cacheHit', true, 'requestId', preview #> '{meta,requestId}'));
-            END IF;
-            RETURN preview;
-        END IF;
-    END IF;
-    entity_name := (sync_entity_of(entity_type)).name;
-    meta := sync_refresh_preview(sync_type, entity_name);
-    SELECT p.delta_data INTO preview FROM sync_preview_cache p
-    WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name AND p.preview_id IS NOT NULL;
-    IF NOT FOUND THEN
-        -- a webhook or another pull has dropped it since, or an app has written over it: the ledger has what it would say now
-        preview := sync_detect(sync_type, entity_name) || jsonb_build_object('meta', meta || jsonb_build_object('timestamp', now()));
-    END IF;
-    RETURN preview || '{"cacheHit": false}';
-END
-$$;
-COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, unlinked, computedAt, expiresAt, cacheHit, meta: {timestamp, requestId, processingTime, pull}}, meta being that of the request that computed it; updated.sharedWith: {connector: count} where others hold such rows otherwise.';
-
-CREATE FUNCTION sync_detect(sync_type text, entity_type text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    org uuid := sync_require('read');
-    c integration_connector := sync_connector_of(org, sync_detect.sync_type);
-    e sync_entity := sync_entity_of(sync_detect.entity_type);
-BEGIN
-    RETURN jsonb_build_object('syncType', c.name, 'entityType', e.name, 'delta', sync_delta_summary(org, c, e, 20),
-                              'unlinked', sync_unlinked_count(org, c.number, e.number), 'computedAt', now());
-END
-$$;
-COMMENT ON FUNCTION sync_detect(text, text) IS 'The delta of one entity type with counts and first records, from the ledger alone.';
-
-CREATE FUNCTION detect_customer_delta(sync_type text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$ BEGIN RETURN sync_detect(sync_type, 'customers'); END $$;
-COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it.';
-
-CREATE FUNCTION detect_product_delta(sync_type text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$ BEGIN RETURN sync_detect(sync_type, 'products'); END $$;
-COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it.';
-
-CREATE FUNCTION detect_order_delta(sync_type text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$ BEGIN RETURN sync_detect(sync_type, 'orders'); END $$;
-COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it.';
-
-CREATE FUNCTION sync_invalidate_preview(sync_type text DEFAULT NULL, entity_type text DEFAULT NULL) RETURNS int
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    org uuid := sync_require('operate');
-    entity_name text;
-    n int;
-BEGIN
-    IF entity_type IS NOT NULL THEN
-        entity_name := CASE WHEN lower(entity_type) = 'all' THEN 'all' ELSE (sync_entity_of(entity_type)).name END;
-    END IF;
-    DELETE FROM sync_preview_cache p
-    WHERE p.org_id = org
-      AND (sync_invalidate_preview.sync_type IS NULL OR p.sync_type = sync_invalidate_preview.sync_type)
-      AND (entity_name IS NULL OR p.entity_type = entity_name);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    PERFORM sync_log(org, 'invalidate_preview', entity_name, jsonb_build_object('syncType', sync_invalidate_preview.sync_type), n);
-    RETURN n;
-END
-$$;
-COMMENT ON FUNCTION sync_invalidate_preview(text, text) IS 'Drops cached previews of the organisation (all, of one connector, of one entity type); returns how many.';
-
-CREATE FUNCTION auto_cleanup_preview_cache() RETURNS int
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    n int;
-BEGIN
-    -- over every organisation that the caller may operate on: pg_cron has no current one
-    DELETE FROM sync_preview_cache p
-    WHERE p.expires_at <= now() AND sync_role_has(sync_caller(), p.org_id, 'operate');
-    GET DIAGNOSTICS n = ROW_COUNT;
-    DELETE FROM sync_preview_item i
-    WHERE i.expires_at <= now() AND sync_role_has(sync_caller(), i.org_id, 'operate');
-    RETURN n;
-END
-$$;
-COMMENT ON FUNCTION auto_cleanup_preview_cache() IS 'Deletes expired previews of every organisation the caller may operate on; returns how many.';
-
-CREATE FUNCTION sync_select(entity_type text, include_new boolean DEFAULT true, include_updated boolean DEFAULT true, include_deleted boolean DEFAULT false) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    org uuid := sync_require('operate');
-    e sync_entity := sync_entity_of(sync_select.entity_type);
-    chosen jsonb := jsonb_build_object('includeNew', coalesce(include_new, true), 'includeUpdated', coalesce(include_updated, true),
-                                       'includeDeleted', coalesce(include_deleted, false));
-    reply jsonb;
-BEGIN
-    INSERT INTO sync_selective_config AS s (org_id, entity_type, config) VALUES (org, e.name, chosen)
-    ON CONFLICT (org_id, entity_type) DO UPDATE SET config = excluded.config, updated_at = now();
-    -- what is shown next is what was chosen for
-    DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
-    reply := jsonb_build_object('entityType', e.name, 'selectiveSyncConfig', chosen, 'appliedAt', now());
-    PERFORM sync_log(org, 'select', e.name, reply);
-    RETURN reply;
-END
-$$;
-COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied, and drops its previews: {entityType, selectiveSyncConfig: {includeNew, includeUpdated, includeDeleted}, appliedAt}.';

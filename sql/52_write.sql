@@ -102,6 +102,8 @@ DECLARE
     s sync_layout_sql := sync_layout_pieces(layout_id, '$2');
     w sync_writer_sql := sync_writer_pieces(layout_id);
     l sync_layout := (SELECT x FROM sync_layout x WHERE x.id = layout_id);
+    -- the organisation leads the keys of shared tables: without it, each part of an apply would read all of such a table
+    row_match text := s.key_match || ' AND ' || s.org_match;
     is_lockable boolean := (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation);
     found text := format('SELECT u.id, u.data, row_to_json(n.*)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
                          s.relation, s.key_match, s.org_match, s.live, CASE WHEN is_lockable THEN 'FOR UPDATE OF n' ELSE '' END);
@@ -116,7 +118,7 @@ DECLARE
         THEN format('DELETE FROM %1$s n USING unnest($3) AS u (id) WHERE %2$s AND %3$s AND %4$s RETURNING %5$s, row_to_json(n.*)::text, NULL::bigint',
                     s.relation, s.key_match, s.org_match, s.live, s.key_text)
         ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0)',
-                    found, s.relation, w.mark, s.key_match, s.key_text) END;
+                    found, s.relation, w.mark, row_match, s.key_text) END;
 BEGIN
     RETURN format($sql$
 #variable_conflict use_column
@@ -149,7 +151,7 @@ BEGIN
         WHEN 'undo delete' THEN
             RETURN QUERY INSERT INTO %2$s AS n (%11$s) OVERRIDING SYSTEM VALUE
                 SELECT %12$s FROM unnest($3, $6) AS u (id, image), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
-                WHERE NOT EXISTS (SELECT FROM %2$s n WHERE %8$s)
+                WHERE NOT EXISTS (SELECT FROM %2$s n WHERE %13$s)
                 RETURNING %5$s, NULL::text, NULL::bigint;
         WHEN 'settle' THEN
             SET CONSTRAINTS ALL IMMEDIATE;
@@ -159,8 +161,10 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
     RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = SQLERRM, DETAIL = format('sqlstate %%s: %%s', SQLSTATE, said), HINT = advised;
 END
-$sql$, key, s.relation, w.insert_columns, w.insert_values, s.key_text, found, assignments, s.key_match, deletion, w.restore_assignments,
-        w.restore_columns, w.restore_values);
+$sql$, key, s.relation, w.insert_columns, w.insert_values, s.key_text, found, assignments, row_match, deletion, w.restore_assignments,
+        w.restore_columns, w.restore_values,
+        -- of a table of the app, a row of another organisation may have the key by now
+        CASE WHEN l.bound_by IS NULL THEN row_match ELSE s.key_match END);
 END
 $$;
 COMMENT ON FUNCTION sync_write_body(int) IS 'The body of the function that writes a layout''s relation.';

@@ -56,104 +56,8 @@ CREATE TRIGGER sync_history_deleted AFTER DELETE ON sync_history REFERENCING OLD
     FOR EACH STATEMENT EXECUTE FUNCTION sync_history_deleted();
 CREATE TRIGGER sync_history_truncated AFTER TRUNCATE ON sync_history FOR EACH STATEMENT EXECUTE FUNCTION sync_history_deleted();
 
--- What a preview has shown, so that an apply can be bound to exactly that.
-CREATE TABLE sync_preview_item (
-    org_id uuid NOT NULL,
-    preview_id uuid NOT NULL,
-    part int NOT NULL,
-    connector int NOT NULL,
-    entity smallint NOT NULL,
-    ids bigint[] NOT NULL,
-    states uuid[] NOT NULL,
-    expires_at timestamptz NOT NULL,
-    PRIMARY KEY (org_id, preview_id, part)
-);
-CREATE INDEX sync_preview_item_expiry ON sync_preview_item (expires_at);
-COMMENT ON TABLE sync_preview_item IS 'The records of a preview and the state of both sides that it was made of, a thousand to a row.';
-
--- deleted_scope = 'all': local rows that were never linked count as deletions, unless another connector has them
-CREATE FUNCTION sync_pending_change(r sync_record, mirror boolean) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN NOT mirror OR r.external_id IS NOT NULL THEN r.change WHEN NOT sync_is_held(r) THEN 'deleted' END;
-COMMENT ON FUNCTION sync_pending_change(sync_record, boolean) IS 'What an apply would do for a row of the ledger.';
-
-CREATE FUNCTION sync_record_state(r sync_record) RETURNS uuid
-    LANGUAGE sql IMMUTABLE
-    RETURN md5(concat_ws(':', r.remote_fingerprint, r.local_fingerprint, r.external_id, r.local_id))::uuid;
-COMMENT ON FUNCTION sync_record_state(sync_record) IS 'Both sides of a row of the ledger in short: another one where either has moved.';
-
-CREATE FUNCTION sync_is_mirror(c integration_connector) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    RETURN coalesce(c.settings ->> 'deleted_scope', 'linked') = 'all';
-COMMENT ON FUNCTION sync_is_mirror(integration_connector) IS 'Whether local rows that were never linked are deletions.';
-
-CREATE FUNCTION sync_keep_preview(org uuid, c integration_connector, e sync_entity, preview uuid, expires timestamptz) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    n bigint;
-BEGIN
-    DELETE FROM sync_preview_item i WHERE i.org_id = org AND i.expires_at <= now();
-    INSERT INTO sync_preview_item (org_id, preview_id, part, connector, entity, ids, states, expires_at)
-    SELECT org, preview, x.part, c.number, e.number, array_agg(x.id ORDER BY x.id), array_agg(x.state ORDER BY x.id), expires
-    FROM (SELECT r.id, sync_record_state(r) AS state, (row_number() OVER (ORDER BY r.id) - 1) / 1000 AS part
-          FROM sync_record r
-          WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
-            AND (r.change IN ('new', 'updated', 'deleted') OR sync_is_mirror(c) AND r.external_id IS NULL AND NOT sync_is_held(r))) x
-    GROUP BY x.part;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
-END
-$$;
-COMMENT ON FUNCTION sync_keep_preview(uuid, integration_connector, sync_entity, uuid, timestamptz) IS 'Notes what a preview was made of.';
-
-CREATE FUNCTION sync_check_preview(org uuid, c integration_connector, e sync_entity, preview uuid) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    moved text[];
-    n bigint;
-BEGIN
-    IF NOT EXISTS (SELECT FROM sync_preview_item i WHERE i.org_id = org AND i.preview_id = preview AND i.connector = c.number AND i.entity = e.number
-                   AND i.expires_at > now()) THEN
-        RAISE EXCEPTION 'there is no such preview of % of "%"', e.name, c.name USING ERRCODE = '40001',
-            DETAIL = 'It showed no changes, has expired, or is of something else.', HINT = 'Make a new preview, and pass its previewId.';
-    END IF;
-    SELECT count(*), (array_agg(coalesce(r.external_id, r.local_id, format('record %s, which is gone', x.id))))[1:10] INTO n, moved
-    FROM sync_preview_item i
-    CROSS JOIN LATERAL unnest(i.ids, i.states) AS x (id, state)
-    LEFT JOIN sync_record r ON r.org_id = org AND r.id = x.id
-    WHERE i.org_id = org AND i.preview_id = preview AND (r.id IS NULL OR sync_record_state(r) <> x.state);
-    IF n > 0 THEN
-        RAISE EXCEPTION 'the preview is no longer true: % of its records have changed', n USING ERRCODE = '40001',
-            DETAIL = format('Changed since: %s%s.', array_to_string(moved, ', '), CASE WHEN n > 10 THEN ', ...' ELSE '' END),
-            HINT = 'Nothing was written. Make a new preview.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION sync_check_preview(uuid, integration_connector, sync_entity, uuid) IS '40001 where either side has moved since a preview for a record in it.';
-
-CREATE FUNCTION sync_count_pending(org uuid, c integration_connector, e sync_entity, preview uuid) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-BEGIN
-    IF preview IS NOT NULL THEN
-        RETURN (SELECT jsonb_object_agg(class, (SELECT count(*) FROM sync_preview_item i CROSS JOIN LATERAL unnest(i.ids) AS t (id)
-                                                JOIN sync_record r ON r.org_id = org AND r.id = t.id
-                                                WHERE i.org_id = org AND i.preview_id = preview AND sync_pending_change(r, sync_is_mirror(c)) = class))
-                FROM unnest('{new,updated,deleted}'::text[]) class);
-    END IF;
-    RETURN (SELECT jsonb_object_agg(class, (SELECT count(*) FROM sync_record r
-                                            WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
-                                              AND (r.change = class
-                                                   OR class = 'deleted' AND sync_is_mirror(c) AND r.external_id IS NULL AND NOT sync_is_held(r))))
-            FROM unnest('{new,updated,deleted}'::text[]) class);
-END
-$$;
-COMMENT ON FUNCTION sync_count_pending(uuid, integration_connector, sync_entity, uuid) IS 'How many records of each class an apply would find, of all or of a preview: {new, updated, deleted}.';
-
--- What is going to be done, checked: {historyId, include, upto, new, updated, deleted}. What the ledger gets later is
--- beyond upto, and not what was checked.
+-- What is going to be done, checked: {historyId, include, new, updated, deleted, set, parts}. What the ledger gets later is
+-- in no part, and not what was checked.
 CREATE FUNCTION sync_apply_begin(org uuid, sync_type text, entity_type text, wanted jsonb, run_id text, user_id text) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -163,47 +67,64 @@ DECLARE
     e sync_entity := sync_entity_of(sync_apply_begin.entity_type);
     k sync_comparison;
     chosen jsonb;
+    classes text[];
     n jsonb;
-    linked bigint;
-    history uuid;
+    mass jsonb;
+    history uuid := gen_random_uuid();
+    preview uuid := wanted ->> 'previewId';
 BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'a connector of kind "%" has no %', c.kind, e.name USING ERRCODE = '22023';
     END IF;
     PERFORM sync_layout_usable(k.layout), sync_scan_local(org, c.number, e.number);
-    IF wanted ->> 'previewId' IS NOT NULL THEN
-        PERFORM sync_check_preview(org, c, e, (wanted ->> 'previewId')::uuid);
-    END IF;
     chosen := jsonb_build_object('new', true, 'updated', true, 'deleted', false)
         || coalesce((SELECT jsonb_strip_nulls(jsonb_build_object('new', s.config -> 'includeNew', 'updated', s.config -> 'includeUpdated',
                                                                  'deleted', s.config -> 'includeDeleted'))
                      FROM sync_selective_config s WHERE s.org_id = org AND s.entity_type = e.name), '{}')
         || jsonb_strip_nulls(jsonb_build_object('new', wanted -> 'new', 'updated', wanted -> 'updated', 'deleted', wanted -> 'deleted'));
-    SELECT jsonb_object_agg(p.key, CASE WHEN (chosen ->> p.key)::boolean THEN p.value::bigint ELSE 0 END) INTO n
-    FROM jsonb_each_text(sync_count_pending(org, c, e, (wanted ->> 'previewId')::uuid)) p;
-    IF (n ->> 'deleted')::bigint > 0 AND NOT coalesce((wanted ->> 'allowMassDelete')::boolean, false) THEN
-        SELECT count(*) INTO linked FROM sync_record r
-        WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.local_id IS NOT NULL
-          AND (r.external_id IS NOT NULL OR sync_is_mirror(c));
-        IF (n ->> 'deleted')::bigint * 100 > linked * current_setting('sync_ext.mass_delete_percent')::int THEN
-            RAISE EXCEPTION '% of % local % would be deleted', n ->> 'deleted', linked, e.name USING ERRCODE = '23514',
-                DETAIL = format('More than %s %% (sync_ext.mass_delete_percent). Nothing was written.', current_setting('sync_ext.mass_delete_percent')),
-                HINT = 'If that is right, call sync_apply with allow_mass_delete => true; include_deleted => false leaves deletions out.';
+    classes := ARRAY(SELECT class FROM unnest('{new,updated,deleted}'::text[]) class WHERE (chosen ->> class)::boolean);
+    IF preview IS NULL THEN
+        -- it goes when the apply ends; after a crash, with the expired previews
+        PERFORM sync_keep_changes(org, c, e, history, classes, false, now() + interval '1 day');
+    ELSE
+        PERFORM sync_check_preview(org, c, e, preview);
+        -- it may take longer than the preview is kept
+        UPDATE sync_preview_item i SET expires_at = greatest(i.expires_at, now() + interval '1 day')
+        WHERE i.org_id = org AND i.preview_id = preview;
+    END IF;
+    n := sync_count_kept(org, coalesce(preview, history), classes);
+    IF NOT coalesce((wanted ->> 'allowMassDelete')::boolean, false) AND sync_is_mass_delete(org, c, e, (n ->> 'deleted')::bigint) THEN
+        RAISE EXCEPTION '% of % local % would be deleted', n ->> 'deleted', sync_count_linked(org, c, e, NULL), e.name USING ERRCODE = '23514',
+            DETAIL = format('More than %s %% (sync_ext.mass_delete_percent). Nothing was written.', current_setting('sync_ext.mass_delete_percent')),
+            HINT = 'If that is right, call sync_apply with allow_mass_delete => true; include_deleted => false leaves deletions out.';
+    END IF;
+    IF (n ->> 'updated')::bigint > 0 AND NOT coalesce((wanted ->> 'allowMassUpdate')::boolean, false) THEN
+        mass := sync_mass_update(org, c, e, ARRAY(
+            SELECT t.id FROM sync_preview_item i, unnest(i.ids) t (id)
+            WHERE i.org_id = org AND i.preview_id = coalesce(preview, history) AND i.change = 'updated'), (n ->> 'updated')::bigint);
+        IF mass ? 'massUpdate' THEN
+            RAISE EXCEPTION '% of % local % would be updated', n ->> 'updated', sync_count_linked(org, c, e, NULL), e.name USING ERRCODE = '23514',
+                DETAIL = CASE WHEN mass ? 'emptied'
+                              THEN format('Fields that become empty, with the number of records: %s. Nothing was written.', mass ->> 'emptied')
+                              ELSE format('More than %s %% (sync_ext.mass_update_percent). Nothing was written.',
+                                          current_setting('sync_ext.mass_update_percent')) END,
+                HINT = 'If that is right, call sync_apply with allow_mass_update => true; include_updated => false leaves updates out.';
         END IF;
     END IF;
     -- partial until it is complete: so a crash needs no mending
-    INSERT INTO sync_history (org_id, user_id, sync_type, status, metadata)
-    VALUES (org, sync_apply_begin.user_id, 'manual', 'partial_success',
+    INSERT INTO sync_history (org_id, id, user_id, sync_type, status, metadata)
+    VALUES (org, history, sync_apply_begin.user_id, 'manual', 'partial_success',
             jsonb_build_object('operation', CASE WHEN (wanted ->> 'dryRun')::boolean THEN 'dry run' ELSE 'apply' END, 'syncId', run_id,
                                'syncType', c.name, 'entityType', e.name, 'relation', (SELECT l.relation::text FROM sync_layout l WHERE l.id = k.layout),
-                               'include', chosen, 'planned', n, 'previewId', wanted -> 'previewId'))
-    RETURNING id INTO history;
-    RETURN jsonb_build_object('historyId', history, 'include', chosen,
-                              'upto', (SELECT coalesce(max(r.id), 0) FROM sync_record r WHERE r.org_id = org)) || n;
+                               'include', chosen, 'planned', n, 'previewId', wanted -> 'previewId'));
+    RETURN jsonb_build_object('historyId', history, 'include', chosen, 'set', coalesce(preview, history),
+                              'parts', ARRAY(SELECT i.part FROM sync_preview_item i
+                                             WHERE i.org_id = org AND i.preview_id = coalesce(preview, history) AND i.change = ANY (classes)
+                                             ORDER BY i.part)) || n;
 END
 $$;
-COMMENT ON FUNCTION sync_apply_begin(uuid, text, text, jsonb, text, text) IS 'Checks what an apply is going to do (preview, mass deletion) and enters it into the history.';
+COMMENT ON FUNCTION sync_apply_begin(uuid, text, text, jsonb, text, text) IS 'Checks what an apply is going to do (preview, mass deletion, mass update) and enters it into the history.';
 
 -- What was left out by sync_map is the local side's own.
 CREATE FUNCTION sync_written_fields(k sync_comparison) RETURNS text[]
@@ -244,7 +165,8 @@ BEGIN
     SELECT array_agg(r.local_id ORDER BY r.id), array_agg(r.external_id ORDER BY r.id),
            array_agg(CASE WHEN came_from IS NULL THEN r.remote ELSE r.remote || came_from END ORDER BY r.id)
     INTO ids, external_ids, records
-    FROM sync_record r WHERE r.org_id = k.org_id AND r.id = ANY (chunk);
+    FROM unnest(chunk) c (id)
+    CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = c.id LIMIT 1) r;
     IF class = 'new' THEN
         SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
         UPDATE sync_record r SET local_id = x.local_id
@@ -299,6 +221,40 @@ CREATE FUNCTION sync_is_records_fault(state text) RETURNS boolean
     RETURN left(state, 2) NOT IN ('08', '25', '28', '40', '42', '53', '54', '55', '57', '58', '72', 'F0', 'XX');
 COMMENT ON FUNCTION sync_is_records_fault(text) IS 'Whether an error of that SQLSTATE is a record''s own.';
 
+-- A column may hold something else than what was sent (rounded, cut, changed by a trigger). It would differ for ever, and
+-- be written by every apply: so what the relation made of this record counts as equal to it, until either side changes.
+-- The first time it is a warning.
+CREATE FUNCTION sync_settle(k sync_comparison, written bigint[]) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    places tid[];
+    ids bigint[];
+    warnings jsonb;
+BEGIN
+    SELECT array_agg(r.place), array_agg(r.id ORDER BY r.id) INTO places, ids
+    FROM unnest(written) t (id)
+    CROSS JOIN LATERAL (SELECT x.ctid AS place, x.id FROM sync_record x
+                        WHERE x.org_id = k.org_id AND x.id = t.id AND x.change = 'updated' FOR UPDATE) r;
+    IF ids IS NULL THEN
+        RETURN '{"unequal": 0, "warnings": []}';
+    END IF;
+    WITH shown AS MATERIALIZED (
+        SELECT r.external_id, r.local_id, r.remote
+        FROM unnest(ids[1:100]) t (id)
+        CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id LIMIT 1) r)
+    SELECT jsonb_agg(jsonb_build_object('externalId', s.external_id, 'localId', s.local_id, 'fields', (
+               SELECT jsonb_object_agg(f.key, jsonb_build_object('sent', f.value -> 'new', 'held', f.value -> 'old'))
+               FROM jsonb_each(sync_diff(k.spec, l.record, s.remote)) f)))
+    INTO warnings
+    FROM shown s
+    JOIN sync_local_records(k.layout, k.org_id, ARRAY(SELECT x.local_id FROM shown x)) l ON l.local_id = s.local_id;
+    UPDATE sync_record r SET settled = sync_pair(r.remote_fingerprint, r.local_fingerprint) WHERE r.ctid = ANY (places);
+    RETURN jsonb_build_object('unequal', cardinality(ids), 'warnings', coalesce(warnings, '[]'));
+END
+$$;
+COMMENT ON FUNCTION sync_settle(sync_comparison, bigint[]) IS 'Lets what the local relation made of written records count as equal to them: {unequal, warnings: [{externalId, localId, fields: {field: {sent, held}}}]}, a hundred at most.';
+
 -- A batch in one go; where that fails, in halves, until the bad records stand alone.
 CREATE FUNCTION sync_apply_ids(k sync_comparison, class text, ids bigint[], history uuid) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -334,10 +290,25 @@ BEGIN
             END IF;
         END;
     END LOOP;
-    RETURN jsonb_build_object('done', done, 'failures', failures);
+    RETURN jsonb_build_object('done', done, 'failures', failures)
+        || sync_settle(k, CASE WHEN class = 'deleted' THEN '{}' WHEN failures = '[]' THEN ids
+                               ELSE ARRAY(SELECT unnest(ids) EXCEPT SELECT (f ->> 'id')::bigint FROM jsonb_array_elements(failures) f) END);
 END
 $$;
-COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid) IS 'Writes a batch of changes; the records that the local relation refuses come back with its reasons.';
+COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid) IS 'Writes a batch of changes: {done, failures, unequal, warnings}; the records that the local relation refuses come back with its reasons.';
+
+CREATE FUNCTION sync_note_failures(org uuid, history uuid, class text, failures jsonb) RETURNS jsonb
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH noted AS (
+        INSERT INTO sync_apply_failure (org_id, history_id, change, external_id, local_id, match_key, sqlstate, message, detail)
+        SELECT org, history, class, r.external_id, r.local_id, r.match_key, f.sqlstate, f.message, f.detail
+        FROM jsonb_to_recordset(failures) AS f (id bigint, sqlstate text, message text, detail text)
+        CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = f.id LIMIT 1) r
+        RETURNING change, external_id, local_id, match_key, sqlstate, message, detail)
+    SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(n))), '[]') FROM noted n
+$$;
+COMMENT ON FUNCTION sync_note_failures(uuid, uuid, text, jsonb) IS 'Enters records that the local relation refused ([{id, sqlstate, message, detail}]) into the history, and returns them as they are shown.';
 
 -- Rows of the app whose transaction had not ended when the pull matched are as yet unlinked: they would be inserted
 -- a second time.
@@ -346,102 +317,76 @@ CREATE FUNCTION sync_match_late(k sync_comparison, chosen bigint[]) RETURNS void
 AS $$
     SELECT sync_match_keys(k.org_id, k.connector, k.entity, x.keys)
     FROM (SELECT array_agg(DISTINCT r.match_key) AS keys
-          FROM sync_record r
+          FROM unnest(chosen) c (id)
+          CROSS JOIN LATERAL (SELECT n.match_key FROM sync_record n WHERE n.org_id = k.org_id AND n.id = c.id LIMIT 1) r
           CROSS JOIN LATERAL (SELECT FROM sync_record l
                               WHERE l.org_id = k.org_id AND l.connector = k.connector AND l.entity = k.entity
                                 AND l.local_match_key = r.match_key AND l.external_id IS NULL
-                              LIMIT 1) l
-          WHERE r.org_id = k.org_id AND r.id = ANY (chosen)) x
+                              LIMIT 1) l) x
     WHERE x.keys IS NOT NULL
 $$;
 COMMENT ON FUNCTION sync_match_late(sync_comparison, bigint[]) IS 'Links those of some new records that local rows have turned up for.';
 
--- The next batch of a class after a row of the ledger: {last, done, failures, unequal, kept}; last NULL when there is none.
-CREATE FUNCTION sync_apply_batch(org uuid, connector_no int, entity_no smallint, class text, after bigint, upto bigint, batch int,
-        preview uuid, history uuid) RETURNS jsonb
+-- One part of what was noted at the beginning, written: {change, done, failures, unequal, warnings, kept}. Its rows are looked up one by
+-- one, whatever the planner thinks of them (LATERAL leaves it no choice): with statistics of before, or none, it
+-- would read the whole ledger for each part.
+CREATE FUNCTION sync_apply_batch(org uuid, connector_no int, entity_no smallint, noted uuid, part_no int, history uuid) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
     k sync_comparison;
-    c integration_connector;
+    item sync_preview_item;
+    mirror boolean := (SELECT sync_is_mirror(i) FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no);
     ids bigint[];
-    states uuid[];
     kept bigint[] := '{}';
-    last bigint;
     outcome jsonb;
+    failures jsonb;
 BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no;
-    SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
-    IF preview IS NULL THEN
-        SELECT array_agg(x.id ORDER BY x.id) INTO ids
-        FROM (SELECT r.id FROM sync_record r
-              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-                AND r.id > after AND r.id <= upto AND r.change = class
-              UNION ALL
-              SELECT r.id FROM sync_record r
-              WHERE class = 'deleted' AND sync_is_mirror(c)
-                AND r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-                AND r.id > after AND r.id <= upto AND r.external_id IS NULL
-              ORDER BY 1 LIMIT batch) x;
-    ELSE
-        -- what has moved since the beginning is left for the next preview
-        SELECT array_agg(x.id ORDER BY x.id), array_agg(x.state ORDER BY x.id) INTO ids, states
-        FROM (SELECT r.id, t.state
-              FROM sync_preview_item i
-              CROSS JOIN LATERAL unnest(i.ids, i.states) AS t (id, state)
-              JOIN sync_record r ON r.org_id = org AND r.id = t.id
-              WHERE i.org_id = org AND i.preview_id = preview AND i.ids[cardinality(i.ids)] > after AND t.id > after
-                AND sync_record_state(r) = t.state AND sync_pending_change(r, sync_is_mirror(c)) = class
-              ORDER BY r.id LIMIT batch) x;
+    SELECT * INTO item FROM sync_preview_item i WHERE i.org_id = org AND i.preview_id = noted AND i.part = part_no;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'what this apply had noted is gone' USING ERRCODE = '40001', HINT = 'Apply again: what was written is not written twice.';
     END IF;
-    IF ids IS NULL THEN
-        RETURN '{"done": 0, "failures": []}';
+    IF item.change = 'new' THEN
+        PERFORM sync_match_late(k, item.ids);
     END IF;
-    last := ids[cardinality(ids)];
-    IF class = 'new' THEN
-        PERFORM sync_match_late(k, ids);
-    END IF;
-    -- Whoever changes one of them just now is waited for, and what it is then another class, or state, is left out.
+    -- Whoever changes one of them just now is waited for. What has moved since the beginning is left for the next preview;
+    -- without one, what is another class of change by now.
     SELECT array_agg(x.id ORDER BY x.id) INTO ids
-    FROM (SELECT r.id FROM sync_record r
-          WHERE r.org_id = org AND r.id = ANY (ids) AND sync_pending_change(r, sync_is_mirror(c)) = class
-            AND (states IS NULL OR sync_record_state(r) = states[array_position(ids, r.id)])
-          ORDER BY r.id FOR UPDATE) x;
-    IF class = 'deleted' THEN
+    FROM unnest(item.ids, item.states) AS t (id, state)
+    CROSS JOIN LATERAL (
+        SELECT r.id FROM sync_record r
+        WHERE r.org_id = org AND r.id = t.id AND sync_pending_change(r, mirror) = item.change
+          AND (t.state IS NULL OR sync_record_state(r) = t.state)
+        FOR UPDATE) x;
+    IF item.change = 'deleted' AND sync_is_shared(org, connector_no, entity_no) THEN
         kept := sync_let_go(org, ids);
         ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT unnest(kept) ORDER BY 1);
     END IF;
     IF coalesce(cardinality(ids), 0) = 0 THEN
-        RETURN jsonb_build_object('last', last, 'done', 0, 'failures', '[]'::jsonb, 'kept', cardinality(kept));
+        RETURN jsonb_build_object('change', item.change, 'done', 0, 'failures', '[]'::jsonb, 'kept', cardinality(kept));
     END IF;
-    outcome := sync_apply_ids(k, class, ids, history);
-    INSERT INTO sync_apply_failure (org_id, history_id, change, external_id, local_id, match_key, sqlstate, message, detail)
-    SELECT org, history, class, r.external_id, r.local_id, r.match_key, f.sqlstate, f.message, f.detail
-    FROM jsonb_to_recordset(outcome -> 'failures') AS f (id bigint, sqlstate text, message text, detail text)
-    JOIN sync_record r ON r.org_id = org AND r.id = f.id;
+    outcome := sync_apply_ids(k, item.change, ids, history);
+    failures := sync_note_failures(org, history, item.change, outcome -> 'failures');
     UPDATE sync_history h
     SET items_processed = sync_count(items_processed::bigint + cardinality(ids)),
-        items_created = sync_count(items_created + CASE class WHEN 'new' THEN (outcome ->> 'done')::bigint ELSE 0 END),
-        items_updated = sync_count(items_updated + CASE class WHEN 'updated' THEN (outcome ->> 'done')::bigint ELSE 0 END),
-        items_deleted = sync_count(items_deleted + CASE class WHEN 'deleted' THEN (outcome ->> 'done')::bigint ELSE 0 END),
-        items_failed = sync_count(items_failed::bigint + jsonb_array_length(outcome -> 'failures'))
+        items_created = sync_count(items_created + CASE item.change WHEN 'new' THEN (outcome ->> 'done')::bigint ELSE 0 END),
+        items_updated = sync_count(items_updated + CASE item.change WHEN 'updated' THEN (outcome ->> 'done')::bigint ELSE 0 END),
+        items_deleted = sync_count(items_deleted + CASE item.change WHEN 'deleted' THEN (outcome ->> 'done')::bigint ELSE 0 END),
+        items_failed = sync_count(items_failed::bigint + jsonb_array_length(failures))
     WHERE h.org_id = org AND h.id = history;
     RETURN jsonb_build_object(
-        'last', last, 'done', outcome -> 'done', 'kept', cardinality(kept),
-        'failures', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(f) - 'org_id' - 'id' - 'history_id' - 'created_at')), '[]')
-                     FROM (SELECT * FROM sync_apply_failure x WHERE x.org_id = org AND x.history_id = history AND x.change = class
-                           ORDER BY x.id DESC LIMIT jsonb_array_length(outcome -> 'failures')) f),
-        -- written, and yet not equal: a column that can't hold the value as it is
-        'unequal', (SELECT count(*) FROM sync_record r WHERE r.org_id = org AND r.id = ANY (ids) AND r.change = 'updated')
-                   - CASE class WHEN 'updated' THEN jsonb_array_length(outcome -> 'failures') ELSE 0 END);
+        'change', item.change, 'done', outcome -> 'done', 'failures', failures, 'kept', cardinality(kept),
+        'unequal', outcome -> 'unequal', 'warnings', outcome -> 'warnings');
 END
 $$;
-COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, text, bigint, bigint, int, uuid, uuid) IS 'Writes the next batch of one class of changes, and notes the failures in the history.';
+COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, uuid, int, uuid) IS 'Writes one part of the changes that were noted for an apply, and notes the failures in the history.';
 
 CREATE FUNCTION sync_apply_end(org uuid, history uuid, status text, duration bigint, facts jsonb) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+    DELETE FROM sync_preview_item i WHERE i.org_id = org AND i.preview_id = history;
     UPDATE sync_history h SET status = sync_apply_end.status, duration_ms = sync_count(duration), metadata = h.metadata || facts
     WHERE h.org_id = org AND h.id = history;
 $$;

@@ -18,7 +18,8 @@ SELECT c.org_id, c.name AS sync_type, t.entity_type, c.kind, c.is_active,
        run.pid,
        (SELECT sync_count(count(*)) FROM sync_webhook_delivery w
         WHERE w.org_id = c.org_id AND w.connector = c.number AND w.entity = e.number AND w.status = 'noted') AS hints,
-       (SELECT sync_count(count(*)) FROM jsonb_object_keys(m.unreadable)) AS unreadable
+       (SELECT sync_count(count(*)) FROM jsonb_object_keys(m.unreadable)) AS unreadable,
+       open.is_estimate AS estimated
 FROM integration_connector c
 CROSS JOIN LATERAL unnest(sync_connector_entities(c.kind, c.settings)) WITH ORDINALITY AS t (entity_type, place)
 JOIN sync_entity e ON e.name = t.entity_type
@@ -29,12 +30,13 @@ LEFT JOIN LATERAL (
       AND r.kind IN ('pull', 'preview') AND r.status = 'running' AND sync_worker_alive(r.pid)
     LIMIT 1) run ON true
 CROSS JOIN LATERAL (
-    SELECT sync_count(count(*) FILTER (WHERE r.change = 'new')) AS new,
-           sync_count(count(*) FILTER (WHERE r.change = 'updated')) AS updated,
-           sync_count(count(*) FILTER (WHERE r.change = 'deleted')) AS deleted,
-           sync_count(count(*) FILTER (WHERE r.change = 'ambiguous')) AS ambiguous
-    FROM sync_record r
-    WHERE r.org_id = c.org_id AND r.connector = c.number AND r.entity = e.number AND r.change IS NOT NULL) open
+    SELECT max(o.n) FILTER (WHERE t.class = 'new') AS new,
+           max(o.n) FILTER (WHERE t.class = 'updated') AS updated,
+           max(o.n) FILTER (WHERE t.class = 'deleted') AS deleted,
+           max(o.n) FILTER (WHERE t.class = 'ambiguous') AS ambiguous,
+           bool_or(o.is_estimate) AS is_estimate
+    FROM unnest('{new,updated,deleted,ambiguous}'::text[]) t (class)
+    CROSS JOIN LATERAL sync_count_open(c.org_id, c.number, e.number, t.class) o) open
 WHERE c.org_id = (SELECT sync_current_org())
 ORDER BY c.name, t.place;
 COMMENT ON VIEW sync_state IS 'Every entity type that a connector is for, of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
@@ -43,6 +45,7 @@ COMMENT ON COLUMN sync_state.last_sync_at IS 'The remote''s clock when the last 
 COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';
 COMMENT ON COLUMN sync_state.records IS 'Records that the last complete pull left in the ledger.';
 COMMENT ON COLUMN sync_state.new IS 'Open changes, as compute_delta lists them.';
+COMMENT ON COLUMN sync_state.estimated IS 'At least one of the four numbers is above 20,000, and an estimate.';
 COMMENT ON COLUMN sync_state.resumable IS 'The next pull goes on from a checkpoint.';
 COMMENT ON COLUMN sync_state.hints IS 'Records that webhooks have named and no pull has read yet.';
 COMMENT ON COLUMN sync_state.unreadable IS 'Records that the last pull met and could not read: they are kept as they were. sync_health names them.';
@@ -153,7 +156,8 @@ BEGIN
                    SELECT coalesce(jsonb_agg(jsonb_build_object('id', u.key, 'reason', u.value -> 'reason')), '[]')
                    FROM (SELECT * FROM jsonb_each(m.unreadable) LIMIT 20) u)),
                'changes', jsonb_build_object('new', s.new, 'updated', s.updated, 'deleted', s.deleted,
-                                             'ambiguous', s.ambiguous))), '[]'),
+                                             'ambiguous', s.ambiguous)
+                          || CASE WHEN s.estimated THEN '{"estimated": true}' ELSE '{}' END::jsonb)), '[]'),
            count(*) FILTER (WHERE s.status IN ('failed', 'interrupted', 'partial'))
     INTO types, ill
     FROM sync_state s

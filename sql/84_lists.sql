@@ -37,6 +37,9 @@ CREATE TABLE sync_list (
 CREATE UNIQUE INDEX sync_list_item ON sync_list
     (org_id, item_type, source_platform, source_id, target_platform, coalesce(user_id, ''));
 CREATE INDEX sync_list_due ON sync_list (org_id, next_due_at) WHERE is_active AND next_due_at IS NOT NULL;
+-- the order in which a run carries items out, page by page: each page would else sort all that are left
+CREATE INDEX sync_list_in_order ON sync_list (org_id, (-priority), created_at, id) WHERE is_active;
+CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_at, id) WHERE is_active AND next_due_at IS NOT NULL;
 -- what sync_scheduled() looks for, over all organisations
 CREATE INDEX sync_list_due_anywhere ON sync_list (next_due_at) WHERE is_active;
 COMMENT ON TABLE sync_list IS 'Items that are kept in sync between a source and a target. Apps insert and update rows; sync_delta, sync_full and sync_scheduled carry them out.';

@@ -116,7 +116,13 @@ DECLARE
     layout_id int := sync_layout_of(org, entity_no);
 BEGIN
     PERFORM sync_layout_usable(layout_id);
-    RETURN QUERY SELECT l.local_id, l.record FROM sync_local_records(layout_id, org, ids) l;
+    FOR local_id, record IN SELECT l.local_id, l.record FROM sync_local_records(layout_id, org, ids) l LOOP
+        IF sync_depth(record) > 64 THEN
+            RAISE EXCEPTION 'the local row % is nested deeper than 64 levels', local_id USING ERRCODE = '22023',
+                HINT = 'What a sync list carries has JSON of at most 64 levels.';
+        END IF;
+        RETURN NEXT;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION sync_list_local_records(uuid, smallint, text[]) IS 'Local records that items come from, by their ids.';
@@ -222,10 +228,7 @@ BEGIN
         outcome := sync_apply_ids(k, part.class, part.rows, history);
         written := written || (SELECT jsonb_object_agg(i, CASE part.class WHEN 'new' THEN 'created' ELSE 'updated' END) FROM unnest(part.rows) i);
         failures := failures || (outcome -> 'failures');
-        INSERT INTO sync_apply_failure (org_id, history_id, change, external_id, local_id, match_key, sqlstate, message, detail)
-        SELECT org, history, part.class, r.external_id, r.local_id, r.match_key, f.sqlstate, f.message, f.detail
-        FROM jsonb_to_recordset(outcome -> 'failures') AS f (id bigint, sqlstate text, message text, detail text)
-        JOIN sync_record r ON r.org_id = org AND r.id = f.id;
+        PERFORM sync_note_failures(org, history, part.class, outcome -> 'failures');
     END LOOP;
     RETURN QUERY
     SELECT r.external_id::text,

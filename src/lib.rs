@@ -33,7 +33,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/30_ledger.sql",
     name = "ledger",
-    requires = ["connectors", api::record::sync_change]
+    requires = ["connectors", api::record::sync_change, api::record::sync_pair]
 );
 extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
 extension_sql_file!(
@@ -67,7 +67,12 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/45_match.sql",
     name = "match",
-    requires = ["map", api::record::sync_fingerprint, api::record::sync_match_key]
+    requires = [
+        "map",
+        api::record::sync_fingerprint,
+        api::record::sync_depth,
+        api::record::sync_match_key
+    ]
 );
 extension_sql_file!(
     "../sql/46_track.sql",
@@ -92,10 +97,11 @@ extension_sql_file!(
     requires = ["ddl", api::record::sync_diff]
 );
 extension_sql_file!("../sql/51_history.sql", name = "history", requires = ["delta"]);
+extension_sql_file!("../sql/52_noted.sql", name = "noted", requires = ["history"]);
 extension_sql_file!(
     "../sql/52_write.sql",
     name = "write",
-    requires = ["history", api::local::sync_write_as]
+    requires = ["noted", api::local::sync_write_as]
 );
 extension_sql_file!(
     "../sql/53_apply.sql",
@@ -103,7 +109,16 @@ extension_sql_file!(
     requires = ["write", api::record::sync_kind_carried]
 );
 extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["apply"]);
-extension_sql_file!("../sql/60_activity.sql", name = "activity", requires = ["undo"]);
+extension_sql_file!(
+    "../sql/56_preview.sql",
+    name = "preview",
+    requires = ["undo", api::record::sync_emptied]
+);
+extension_sql_file!(
+    "../sql/60_activity.sql",
+    name = "activity",
+    requires = ["preview"]
+);
 extension_sql_file!(
     "../sql/70_progress.sql",
     name = "progress",

@@ -18,6 +18,7 @@ static MAX_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(3);
 static RETRY_BACKOFF: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static RETRY_BACKOFF_MAX: GucSetting<i32> = GucSetting::<i32>::new(16_000);
 static MASS_DELETE_PERCENT: GucSetting<i32> = GucSetting::<i32>::new(20);
+static MASS_UPDATE_PERCENT: GucSetting<i32> = GucSetting::<i32>::new(50);
 static PULL_OVERLAP: GucSetting<i32> = GucSetting::<i32>::new(120);
 static SCHEDULE_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(55);
 static FULL_PASS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(86_400);
@@ -41,7 +42,7 @@ type IntSetting = (
     GucFlags,
 );
 
-const INTS: [IntSetting; 14] = [
+const INTS: [IntSetting; 15] = [
     (
         c"sync_ext.http_timeout",
         c"Time after which an HTTP request to a remote is given up.",
@@ -136,6 +137,15 @@ const INTS: [IntSetting; 14] = [
         c"sync_ext.mass_delete_percent",
         c"Share of the linked records above which deletions are marked as massive.",
         &MASS_DELETE_PERCENT,
+        0,
+        100,
+        GucContext::Suset,
+        GucFlags::empty(),
+    ),
+    (
+        c"sync_ext.mass_update_percent",
+        c"Share of the linked records above which updates are marked as massive, where there are 100 or more.",
+        &MASS_UPDATE_PERCENT,
         0,
         100,
         GucContext::Suset,

@@ -10,7 +10,7 @@ use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
 
 /// `sync_apply(sync_type, entity_type, include_new, include_updated, include_deleted default from sync_select,
-/// preview_id default null, allow_mass_delete default false, dry_run default false) → jsonb`
+/// preview_id default null, allow_mass_delete default false, dry_run default false, allow_mass_update default false) → jsonb`
 #[pg_extern(volatile)]
 #[allow(clippy::too_many_arguments)] // they are SQL's, and named there
 fn sync_apply(
@@ -22,6 +22,7 @@ fn sync_apply(
     preview_id: default!(Option<pgrx::Uuid>, "NULL"),
     allow_mass_delete: default!(Option<bool>, "false"),
     dry_run: default!(Option<bool>, "false"),
+    allow_mass_update: default!(Option<bool>, "false"),
 ) -> JsonB {
     let asked = || {
         let options = ApplyOptions {
@@ -30,6 +31,7 @@ fn sync_apply(
             deleted: include_deleted,
             preview_id: preview_id.map(|id| id.to_string()),
             allow_mass_delete: needed("allow_mass_delete", allow_mass_delete)?,
+            allow_mass_update: needed("allow_mass_update", allow_mass_update)?,
             // whoever leaves it open whether this is a trial doesn't get the real thing
             dry_run: needed("dry_run", dry_run)?,
         };

@@ -1,5 +1,6 @@
 //! Connectors: make one, test one.
 
+use super::json::Json;
 use super::needed;
 use crate::job;
 use crate::report::raise;
@@ -24,21 +25,20 @@ const LONGEST_JSON: usize = 64 * 1024;
 fn sync_connect(
     kind: Option<&str>,
     base_url: Option<&str>,
-    credentials: Option<JsonB>,
+    credentials: Option<Json>,
     name: default!(Option<&str>, "NULL"),
-    settings: default!(Option<JsonB>, "NULL"),
+    settings: default!(Option<Json>, "NULL"),
     same_system: default!(Option<bool>, "false"),
 ) -> pgrx::Uuid {
     // the statement may hold credentials, and stays visible until the session's next one
     worker::identity::show_as(c"SELECT sync_connect(...)");
-    let settings = settings.map_or_else(|| json!({}), |s| s.0);
     let asked = || {
         connect(
             needed("kind", kind)?,
             needed("base_url", base_url)?,
-            &needed("credentials", credentials)?.0,
+            &needed("credentials", credentials)?.value("the credentials")?,
             name,
-            &settings,
+            &settings.map_or_else(|| Ok(json!({})), |s| s.value("the settings"))?,
             needed("same_system", same_system)?,
         )
     };

@@ -4,6 +4,7 @@ pub mod access;
 pub mod all;
 pub mod apply;
 pub mod connector;
+mod json;
 pub mod list;
 pub mod local;
 pub mod pull;

@@ -1,5 +1,6 @@
 //! Records: fingerprint, match key, difference. The same code serves both sides.
 
+use super::json::Json;
 use super::needed;
 use crate::report::raise;
 use pgrx::prelude::*;
@@ -10,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use sync_engine::core as engine;
 use sync_engine::core::{Comparison, EntityType, Layout, Mapping};
-use sync_engine::error::{Code, Error, Result};
+use sync_engine::error::{Error, Result};
 use sync_engine::source::ConnectorKind;
 
 /// How many comparisons and layouts a session remembers: those of one statement are a handful.
@@ -18,9 +19,16 @@ const REMEMBERED: usize = 16;
 
 /// `sync_fingerprint(entity_type, record jsonb) → uuid`; the entity type may name fields: `customers:email,name`.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn sync_fingerprint(entity_type: &str, record: JsonB) -> pgrx::Uuid {
-    let made = comparison(entity_type).and_then(|c| Ok(engine::fingerprint(&c, object(&record)?)));
+fn sync_fingerprint(entity_type: &str, record: Json) -> pgrx::Uuid {
+    let made =
+        comparison(entity_type).and_then(|c| Ok(engine::fingerprint(&c, &read(entity_type, &record)?)));
     pgrx::Uuid::from_bytes(made.unwrap_or_else(|e| raise(e)).0)
+}
+
+/// `sync_depth(value jsonb) → int`: how deep it is nested.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_depth(value: Json) -> i32 {
+    i32::try_from(value.depth()).unwrap_or(i32::MAX)
 }
 
 /// `sync_row_fingerprint(comparison, layout, texts) → uuid`: the same for a table's row, given as the texts of its
@@ -34,9 +42,9 @@ fn sync_row_fingerprint<'a>(comparison: &str, layout: &str, texts: Array<'a, &'a
 /// `sync_match_key(entity_type, record jsonb) → text`; NULL where the record has none, or is a document that came from
 /// another connector than that of the comparison, which may stand for the entity type.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn sync_match_key(entity_type: &str, record: JsonB) -> Option<String> {
+fn sync_match_key(entity_type: &str, record: Json) -> Option<String> {
     comparison(entity_type)
-        .and_then(|c| Ok(engine::match_key_by(&c, object(&record)?)))
+        .and_then(|c| Ok(engine::match_key_by(&c, &read(entity_type, &record)?)))
         .unwrap_or_else(|e| raise(e))
 }
 
@@ -55,34 +63,59 @@ fn sync_match_fields(entity_type: &str) -> Vec<&'static str> {
     engine::match_fields(entity).to_vec()
 }
 
-/// `sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint) → text`: what the two sides of a record come
-/// to, NULL where they agree. The ledger's generated column, and no expression of SQL: Postgres reads the text of a generated
-/// column's expression anew for each statement, which took a tenth of an update of one row.
+/// `sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled) → text`: what the two sides of a
+/// record come to, NULL where they agree, or are the pair that was settled. The ledger's generated column, and no expression of
+/// SQL: Postgres reads the text of a generated column's expression anew for each statement, which took a tenth of an update
+/// of one row.
 #[pg_extern(immutable, parallel_safe)]
 fn sync_change(
     ambiguous: bool,
     external_id: Option<&str>,
     remote_fingerprint: Option<pgrx::Uuid>,
     local_fingerprint: Option<pgrx::Uuid>,
+    settled: Option<pgrx::Uuid>,
 ) -> Option<&'static str> {
     match (remote_fingerprint, local_fingerprint) {
         (None, Some(_)) if external_id.is_some() => Some("deleted"),
         (Some(_), None) if ambiguous => Some("ambiguous"),
         (Some(_), None) => Some("new"),
-        (Some(remote), Some(local)) if remote != local => Some("updated"),
+        (Some(remote), Some(local)) if remote != local => match settled {
+            Some(settled) if settled == sync_pair(remote, local) => None,
+            _ => Some("updated"),
+        },
         _ => None,
     }
 }
 
+/// `sync_pair(remote_fingerprint, local_fingerprint) → uuid`: this remote record beside this local row.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_pair(remote_fingerprint: pgrx::Uuid, local_fingerprint: pgrx::Uuid) -> pgrx::Uuid {
+    let print = |uuid: pgrx::Uuid| engine::Fingerprint(*uuid.as_bytes());
+    let pair = engine::pair(print(remote_fingerprint), print(local_fingerprint));
+    pgrx::Uuid::from_bytes(pair.0)
+}
+
 /// `sync_diff(entity_type, old jsonb, new jsonb) → jsonb`: {field: {old, new}} of the compared fields.
 #[pg_extern(immutable, parallel_safe)]
-fn sync_diff(entity_type: Option<&str>, old: Option<JsonB>, new: Option<JsonB>) -> JsonB {
-    let empty = || JsonB(Value::Object(Map::new()));
-    let (old, new) = (old.unwrap_or_else(empty), new.unwrap_or_else(empty));
-    let diff = needed("entity_type", entity_type)
-        .and_then(comparison)
-        .and_then(|c| Ok(engine::diff(&c, object(&old)?, object(&new)?)));
+fn sync_diff(entity_type: Option<&str>, old: Option<Json>, new: Option<Json>) -> JsonB {
+    let diff = needed("entity_type", entity_type).and_then(|entity_type| {
+        let record =
+            |json: Option<Json>| json.map_or_else(|| Ok(Map::new()), |json| read(entity_type, &json));
+        let comparison = comparison(entity_type)?;
+        Ok(engine::diff(&comparison, &record(old)?, &record(new)?))
+    });
     JsonB(Value::Object(diff.unwrap_or_else(|e| raise(e))))
+}
+
+/// `sync_emptied(entity_type, old jsonb, new jsonb) → text[]`: the compared fields that hold nothing any more.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn sync_emptied(entity_type: &str, old: Json, new: Json) -> Vec<String> {
+    let emptied = comparison(entity_type).and_then(|c| {
+        let (old, new) = (old.record()?, new.record()?);
+        let names = engine::emptied(&c, &old, &new);
+        Ok(names.into_iter().map(str::to_owned).collect())
+    });
+    emptied.unwrap_or_else(|e| raise(e))
 }
 
 /// `sync_plain(text) → text`: as records are compared, and in lower case; what searches look through.
@@ -145,38 +178,23 @@ fn sync_spec(comparison: &str) -> String {
 
 /// `sync_mapped(entity_type, record jsonb, mappings jsonb) → jsonb`: a remote record with its mapped fields.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn sync_mapped(entity_type: &str, record: JsonB, mappings: JsonB) -> JsonB {
+fn sync_mapped(entity_type: &str, record: Json, mappings: Json) -> JsonB {
     let mapped = entity_type.parse().and_then(|entity: EntityType| {
-        let mappings = Mapping::list(entity, &mappings.0)?;
-        let mut record = object(&record)?.clone();
+        let mappings = Mapping::list(entity, &mappings.value("the mapping")?)?;
+        let mut record = record.record()?;
         engine::apply_mappings(entity, &mappings, &mut record);
         Ok(record)
     });
     JsonB(Value::Object(mapped.unwrap_or_else(|e| raise(e))))
 }
 
-/// Values in a record, those within others counted too: what is computed of each takes a hundred times its place.
-const MOST_VALUES: usize = 100_000;
-
-fn object(record: &JsonB) -> Result<&Map<String, Value>> {
-    let mut left = vec![&record.0];
-    let mut met = 0;
-    while let Some(value) = left.pop() {
-        met += 1;
-        match value {
-            Value::Array(items) => left.extend(items),
-            Value::Object(map) => left.extend(map.values()),
-            _ => {}
-        }
-        if met + left.len() > MOST_VALUES {
-            return Err(Error::new(Code::TooLarge, "the record is too large")
-                .detail(format!("It has more than {MOST_VALUES} values.")));
-        }
+/// A call that names the fields that are compared is about records of the ledger or of a local relation: one of these
+/// that is too deep or too large must not fail the statement over all of them. Any other record was given, and is told.
+fn read(entity_type: &str, record: &Json) -> Result<Map<String, Value>> {
+    match entity_type.contains(':') {
+        true => record.record(),
+        false => record.given_record(),
     }
-    record.0.as_object().ok_or_else(|| {
-        Error::new(Code::Invalid, "a record must be a JSON object")
-            .hint("to_jsonb(row) makes one of a table's row.")
-    })
 }
 
 pub(super) fn row<'a, 'b>(texts: &'a Array<'b, &'b str>) -> Vec<Option<Cow<'a, str>>> {

@@ -1,5 +1,6 @@
 //! `sync_ingest_webhook`: what a remote sends of its own accord.
 
+use super::json::Json;
 use super::needed;
 use crate::report::raise;
 use crate::worker::{self, Job};
@@ -18,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `sync_ingest_webhook(sync_type, headers jsonb, body bytea) → jsonb`
 #[pg_extern(volatile)]
-fn sync_ingest_webhook(sync_type: Option<&str>, headers: Option<JsonB>, body: Option<&[u8]>) -> JsonB {
+fn sync_ingest_webhook(sync_type: Option<&str>, headers: Option<Json>, body: Option<&[u8]>) -> JsonB {
     let asked = || {
         ingest(
             needed("sync_type", sync_type)?,
-            needed("headers", headers)?.0,
+            needed("headers", headers)?.value("the webhook's headers")?,
             needed("body", body)?,
         )
     };

@@ -1,7 +1,8 @@
 //! What differs between two records, field by field.
 
 use super::canon;
-use super::comparison::Comparison;
+use super::comparison::{Compared, Comparison};
+use super::schema::Kind;
 use serde_json::{json, Map, Value};
 
 /// The compared fields in which two records differ: `{field: {"old": …, "new": …}}`, values in their
@@ -21,6 +22,23 @@ pub fn diff(
         }
     }
     changed
+}
+
+/// The compared fields that hold something in `old` and nothing in `new`. A flag that is false holds something.
+pub fn emptied<'c>(
+    comparison: &'c Comparison,
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+) -> Vec<&'c str> {
+    let holds = |field: &Compared, record: &Map<String, Value>| {
+        let value = field.value(record);
+        value.and_then(|value| canon::canon(field.kind, value)).is_some()
+    };
+    let fields = comparison.fields().iter();
+    fields
+        .filter(|field| field.kind != Kind::Bool && holds(field, old) && !holds(field, new))
+        .map(|field| field.name.as_str())
+        .collect()
 }
 
 #[cfg(test)]
@@ -47,6 +65,14 @@ mod tests {
         let old = map(r#"{"total":"5.0","lines":[{"id":2,"sku":"b"},{"id":1}],"paid_at":null}"#);
         let new = map(r#"{"total":5,"lines":[{"id":"1"},{"sku":"b","id":"2"}],"number":false}"#);
         assert_eq!(diff(Comparison::all(EntityType::Orders), &old, &new), Map::new());
+    }
+
+    #[test]
+    fn emptied_is_what_holds_nothing_any_more() {
+        let old = map(r#"{"sku":"A","price":"0","name":"Mug","status":" ","is_active":true,"tags":["a"]}"#);
+        let new = map(r#"{"sku":"","price":"0.00","status":"x","tags":[]}"#);
+        let all = Comparison::all(EntityType::Products);
+        assert_eq!(emptied(all, &old, &new), ["name", "sku", "tags"]);
     }
 
     #[test]

@@ -116,6 +116,13 @@ pub(super) fn of_fields(
     })
 }
 
+/// What stands for "this remote record, and this local row": 16 bytes that are others where either is.
+pub fn pair(remote: Fingerprint, local: Fingerprint) -> Fingerprint {
+    let mut digest: [u8; 16] = Md5::digest([remote.0, local.0].concat()).into();
+    digest[0] = VERSION;
+    Fingerprint(digest)
+}
+
 /// Which fields are compared and how, in short: where it differs from what was stored with the
 /// fingerprints, they were made of something else and are to be made anew.
 pub fn spec(comparison: &Comparison) -> String {

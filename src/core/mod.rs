@@ -9,6 +9,7 @@ pub mod diff;
 pub mod entity;
 pub mod fingerprint;
 pub mod mapping;
+pub mod nesting;
 pub mod normalise;
 mod number;
 #[cfg(test)]
@@ -23,9 +24,9 @@ pub mod tree;
 
 pub use backoff::Backoff;
 pub use comparison::{Compared, Comparison};
-pub use diff::diff;
+pub use diff::{diff, emptied};
 pub use entity::EntityType;
-pub use fingerprint::{fingerprint, spec, Fingerprint};
+pub use fingerprint::{fingerprint, pair, spec, Fingerprint};
 pub use mapping::{apply as apply_mappings, Mapping};
 pub use normalise::{match_fields, match_key, match_key_by, normalise, normalise_value, strip_nul};
 pub use record::{Record, Stub};

@@ -4,9 +4,9 @@
 use super::canon::{self, Canon};
 use super::comparison::{Comparison, SYNC_TYPE};
 use super::fingerprint::{of_fields, Fingerprint};
+use super::nesting;
 use super::normalise;
 use super::schema::Kind;
-use serde_json::Value;
 use std::borrow::Cow;
 
 /// Where a row holds the compared fields: names of fields in the order of its texts, for instance `email,name,custom`.
@@ -90,7 +90,7 @@ fn in_column(kind: Kind, text: Option<&str>, put: &mut dyn FnMut(&Canon<'_>)) {
     let Some(text) = text else { return };
     match kind {
         Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => {
-            canon::canon(kind, &json(text)).iter().for_each(put)
+            canon::canon(kind, &nesting::value(text)).iter().for_each(put)
         }
         _ => canon::of_text(kind, text).iter().for_each(put),
     }
@@ -100,7 +100,8 @@ fn in_custom(field: &super::Compared, text: Option<&str>, put: &mut dyn FnMut(&C
     let (Some(text), Some(name)) = (text, field.custom()) else {
         return;
     };
-    let custom = json(text);
+    // Postgres takes what we can't read (half of a surrogate pair, nesting of any depth): that stands for itself, as text
+    let custom = nesting::value(text);
     custom
         .get(name)
         .and_then(|v| canon::canon(field.kind, v))
@@ -108,18 +109,12 @@ fn in_custom(field: &super::Compared, text: Option<&str>, put: &mut dyn FnMut(&C
         .for_each(put);
 }
 
-/// What a column of JSON holds. Postgres takes what we can't read (half of a surrogate pair, nesting of any depth): that
-/// stands for itself, as text.
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::core::fingerprint;
-    use serde_json::Map;
+    use serde_json::{Map, Value};
 
     fn row<'a>(texts: &[Option<&'a str>]) -> Vec<Option<Cow<'a, str>>> {
         texts.iter().map(|t| t.map(Cow::Borrowed)).collect()

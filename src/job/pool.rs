@@ -17,6 +17,7 @@ pub struct Fetched {
 
 impl Fetched {
     pub fn new(shape: &Shape, mut batch: Batch) -> Result<Self> {
+        batch.set_deep_aside();
         let records = std::mem::take(&mut batch.records);
         let rows = records
             .into_iter()

@@ -1,16 +1,29 @@
-//! Reading JSON whose texts are not all text: what one record holds must not fail the page that it comes on, and with it every
-//! pull of all the others.
+//! Reading JSON whose texts are not all text, or that is nested deeper than anybody reads: what one record holds must not fail
+//! the page that it comes on, and with it every pull of all the others.
 
+use crate::core::nesting;
 use serde_json::Value;
 use std::borrow::Cow;
 
+/// Where a page that is nested too deep is cut: no record can be read from there on, and the page around it has levels of
+/// its own.
+const CUT: usize = 100;
+
 /// Reads a body. Where that isn't JSON, bytes that aren't UTF-8 and halves of surrogate pairs are read as U+FFFD, as browsers
-/// do. The error is that of the body with these mended: one that ends too early is told as that.
+/// do, and what is nested too deep to be read is read as text: the record that it belongs to is still deeper than a record
+/// may be ([`nesting::DEEPEST`]). The error is that of the body with these mended: one that ends too early is told as that.
 pub fn parse(body: &[u8]) -> serde_json::Result<Value> {
     let body = without_marks(body);
-    serde_json::from_slice(body).or_else(|error| match mended(body) {
-        Some(text) => serde_json::from_str(&text),
-        None => Err(error),
+    serde_json::from_slice(body).or_else(|error| {
+        let text = mended(body);
+        let parsed = match &text {
+            Some(text) => serde_json::from_str(text),
+            None => Err(error),
+        };
+        parsed.or_else(|error| {
+            let text = text.map_or_else(|| String::from_utf8_lossy(body), Cow::Owned);
+            nesting::shallow(&text, CUT).map_or(Err(error), |text| serde_json::from_str(&text))
+        })
     })
 }
 
@@ -114,6 +127,19 @@ mod tests {
         reads("\r\n\u{feff}\u{feff}\n{\"name\":\"a\"}", "a");
         assert!(parse("\u{feff}".as_bytes()).is_err());
         assert!(parse("\u{feff}{\"na".as_bytes()).unwrap_err().is_eof());
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_cut_and_stays_deep() {
+        let deep = "[".repeat(5000) + &"]".repeat(5000);
+        let read =
+            parse(format!(r#"[{{"id": 1, "a": {deep}}}, {{"id": 2, "b": "\ud800"}}]"#).as_bytes()).unwrap();
+        assert_eq!(
+            (&read[0]["id"], &read[1]),
+            (&json!(1), &json!({"id": 2, "b": "\u{fffd}"}))
+        );
+        assert!(nesting::depth(&read[0]) > nesting::DEEPEST);
+        assert!(parse(&deep.as_bytes()[..9000]).is_err());
     }
 
     #[test]

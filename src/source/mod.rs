@@ -17,7 +17,7 @@ pub mod woocommerce;
 pub use http::{HttpSettings, Meter};
 pub use kind::{open, validate, ConnectorKind};
 
-use crate::core::{EntityType, Record, Stub};
+use crate::core::{nesting, EntityType, Record, Stub};
 use crate::error::{Code, Error, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,22 @@ pub struct Batch {
     pub requests: u32,
     /// The remote gave up, or was overloaded, on the way: less should be asked of it at once.
     pub is_strained: bool,
+}
+
+impl Batch {
+    /// Takes out the records that are nested deeper than others can read: they are unreadable.
+    pub fn set_deep_aside(&mut self) {
+        let is_fine = |record: &Record| nesting::depth_of(&record.data) <= nesting::DEEPEST;
+        if self.records.iter().all(is_fine) {
+            return;
+        }
+        let (fine, deep): (Vec<_>, Vec<_>) = std::mem::take(&mut self.records).into_iter().partition(is_fine);
+        self.records = fine;
+        self.unreadable.extend(deep.into_iter().map(|record| Unreadable {
+            id: record.external_id,
+            reason: format!("it is nested deeper than {} levels", nesting::DEEPEST),
+        }));
+    }
 }
 
 /// What kind of pass to plan.

@@ -17,22 +17,43 @@ pub struct Planned {
     pub new: u64,
     pub updated: u64,
     pub deleted: u64,
-    /// The last row that the ledger had.
-    pub upto: i64,
+    /// Under which name the records were noted, and the numbers of the parts.
+    pub set: String,
+    pub parts: Vec<i32>,
     pub include: Value,
 }
 
-/// What one batch came to.
+/// A class of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    New,
+    Updated,
+    Deleted,
+}
+
+impl Class {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::New => "new",
+            Class::Updated => "updated",
+            Class::Deleted => "deleted",
+        }
+    }
+}
+
+/// What one part came to.
 #[derive(Debug, Deserialize)]
 pub struct Batch {
-    /// The last row of the ledger in it; None when there was none left.
-    pub last: Option<i64>,
+    pub change: Class,
     pub done: u64,
     /// Records that the local relation refused, with its reasons.
     pub failures: Vec<Value>,
-    /// Written, and still not equal to the remote record.
+    /// Written, and yet not what was sent: how many, and what became of some of them.
     #[serde(default)]
     pub unequal: u64,
+    #[serde(default)]
+    pub warnings: Vec<Value>,
     /// Gone in the remote, but another connector has them: the link ended, the row stayed.
     #[serde(default)]
     pub kept: u64,
@@ -42,7 +63,8 @@ pub struct Batch {
 pub fn begin(key: &RunKey, entity: EntityType, options: &ApplyOptions) -> Result<Planned> {
     let wanted = json!({
         "new": options.new, "updated": options.updated, "deleted": options.deleted,
-        "previewId": options.preview_id, "allowMassDelete": options.allow_mass_delete, "dryRun": options.dry_run,
+        "previewId": options.preview_id, "allowMassDelete": options.allow_mass_delete,
+        "allowMassUpdate": options.allow_mass_update, "dryRun": options.dry_run,
     });
     row(
         "SELECT sync_apply_begin($1::uuid, $2, $3, $4::jsonb, $5, $6)::text",
@@ -57,27 +79,16 @@ pub fn begin(key: &RunKey, entity: EntityType, options: &ApplyOptions) -> Result
     )
 }
 
-/// Writes the next batch of one class, of what was planned.
-pub fn batch(
-    key: &RunKey,
-    entity: EntityType,
-    planned: &Planned,
-    class: &str,
-    after: i64,
-    size: i32,
-    preview: Option<&str>,
-) -> Result<Batch> {
+/// Writes one part of what was planned.
+pub fn batch(key: &RunKey, entity: EntityType, planned: &Planned, part: i32) -> Result<Batch> {
     row(
-        "SELECT sync_apply_batch($1::uuid, $2, $3, $4, $5, $6, $7, $8::uuid, $9::uuid)::text",
+        "SELECT sync_apply_batch($1::uuid, $2, $3, $4::uuid, $5, $6::uuid)::text",
         &[
             key.org.as_str().into(),
             key.connector.into(),
             (entity as i16).into(),
-            class.into(),
-            after.into(),
-            planned.upto.into(),
-            size.into(),
-            preview.into(),
+            planned.set.as_str().into(),
+            part.into(),
             planned.history_id.as_str().into(),
         ],
     )

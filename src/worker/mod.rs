@@ -1,6 +1,6 @@
 //! Background workers: how a call starts one, hands it a job, and waits for it.
 //!
-//! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`): shared memory in
+//! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`, and how jsonb arguments are read, in `api::json`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
 //! who is calling and another role's rights in `identity`, what errors lose on their way in `raised`,
 //! what keeps credentials out of the log in `discreet`, locks in `lock`, how a worker is told to end in `ending`.
@@ -103,6 +103,7 @@ pub struct ApplyOptions {
     pub deleted: Option<bool>,
     pub preview_id: Option<String>,
     pub allow_mass_delete: bool,
+    pub allow_mass_update: bool,
     pub dry_run: bool,
 }
 

@@ -206,8 +206,9 @@ fn rows_that_come_while_a_mirror_deletes_stay() {
         .batch_execute("INSERT INTO sync_customers (email) VALUES ('after@example.com')")
         .unwrap();
     let batch = format!(
-        "SELECT sync_apply_batch($1, number, 1::smallint, 'deleted', 0, {}, 1000, NULL, '{}') FROM integration_connector",
-        begun["upto"],
+        "SELECT sync_apply_batch($1, number, 1::smallint, '{}', {}, '{}') FROM integration_connector",
+        begun["set"].as_str().unwrap(),
+        begun["parts"][0],
         begun["historyId"].as_str().unwrap()
     );
     assert_eq!(step(&mut shop, &batch)["done"], 1);

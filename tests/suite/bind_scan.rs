@@ -197,7 +197,9 @@ fn a_preview_and_an_apply_scan_first() {
     shop.sql
         .batch_execute("UPDATE app_contacts SET label = 'Somebody else'")
         .unwrap();
-    let applied = shop.number("SELECT (sync_apply('woocommerce', 'customers') ->> 'updated')::bigint");
+    let applied = shop.number(
+        "SELECT (sync_apply('woocommerce', 'customers', allow_mass_update => true) ->> 'updated')::bigint",
+    );
     assert_eq!(applied, all);
     assert_eq!(
         shop.number("SELECT count(*) FROM app_contacts WHERE label = 'Somebody else'"),

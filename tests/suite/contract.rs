@@ -61,7 +61,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_unbind", "entity_type"),
     (
         "sync_apply",
-        "sync_type,entity_type,include_new,include_updated,include_deleted,preview_id,allow_mass_delete,dry_run",
+        "sync_type,entity_type,include_new,include_updated,include_deleted,preview_id,allow_mass_delete,dry_run,allow_mass_update",
     ),
     ("sync_undo", "history_id"),
     ("sync_map", "sync_type,entity_type,field,path,type,compared"),

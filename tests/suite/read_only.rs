@@ -8,7 +8,7 @@ use sync_ext_tests::{Server, TestDb};
 use crate::worker_shop::*;
 
 /// A call of every function that reads, and of nothing else.
-const READS: [(&str, &str); 23] = [
+const READS: [(&str, &str); 25] = [
     ("sync_current_org", ""),
     ("sync_writable_org", ""),
     ("sync_worker_alive", "1"),
@@ -27,6 +27,8 @@ const READS: [(&str, &str); 23] = [
     ("sync_plain", "'A'"),
     ("sync_preview", "'woocommerce', 'customers'"),
     ("compute_delta", "'woocommerce', 'customers'"),
+    ("sync_delta_stream", "'woocommerce', 'customers'"),
+    ("sync_count_open", "'$org', 1, 1::smallint, 'new'"),
     ("detect_customer_delta", "'woocommerce'"),
     ("detect_product_delta", "'woocommerce'"),
     ("detect_order_delta", "'woocommerce'"),

@@ -1,0 +1,177 @@
+//! What an apply costs for each record does not depend on how many there are, whatever the statistics say: told by the
+//! blocks that are read, as time would also tell how busy the machine is.
+
+use std::time::Duration;
+
+use postgres::Client;
+use serde_json::Value;
+use sync_ext_tests::{wait_until, TestDb};
+use uuid::Uuid;
+
+const SMALL: i64 = 3_000;
+const LARGE: i64 = 15_000;
+/// An index is a level higher here and there; a ledger that is read anew for each thousand would make it five.
+const AT_MOST: f64 = 1.5;
+
+struct Ledger<'s> {
+    db: TestDb<'s>,
+    org: Uuid,
+    root: Client,
+    app: Client,
+    size: i64,
+}
+
+impl Ledger<'_> {
+    /// A ledger of new customers that no ANALYZE has met, as a first pull leaves it.
+    fn new(size: i64) -> Self {
+        let db = TestDb::new();
+        let (org, mut root) = (db.org(), db.client());
+        root.batch_execute(
+            "ALTER TABLE sync_record SET (autovacuum_enabled = off);
+             ALTER TABLE sync_customers SET (autovacuum_enabled = off)",
+        )
+        .unwrap();
+        root.execute(
+            "INSERT INTO integration_connector (org_id, name, kind, base_url, system, credentials)
+             VALUES ($1, 'woocommerce', 'woocommerce', 'https://shop.example', 'shop.example', '\\x00')",
+            &[&org],
+        )
+        .unwrap();
+        for statement in [
+            "SELECT sync_join_connector(i.org_id, i.number) FROM integration_connector i WHERE i.org_id = $1",
+            "INSERT INTO sync_record (org_id, connector, entity, external_id, match_key, remote, remote_fingerprint)
+             SELECT $1, k.connector, 1, n::text, c ->> 'email', c, sync_fingerprint(k.spec, c)
+             FROM sync_comparison k CROSS JOIN generate_series(1, current_setting('test.size')::int) n
+             CROSS JOIN LATERAL jsonb_build_object('email', 'c' || n || '@example.org', 'first_name', 'F' || n) c
+             WHERE k.org_id = $1 AND k.entity = 1",
+        ] {
+            root.batch_execute(&format!("SET test.size = {size}")).unwrap();
+            root.execute(statement, &[&org]).unwrap();
+        }
+        let app = db.connect_as(&db.role("operate", org), org);
+        Ledger {
+            db,
+            org,
+            root,
+            app,
+            size,
+        }
+    }
+
+    /// Blocks that a call touches of the tables that it reads and writes, for each record.
+    fn cost(&mut self, call: &str, expected: &str) -> f64 {
+        let before = self.touched();
+        let done: Value = self.app.query_one(call, &[]).unwrap().get(0);
+        assert_eq!(done[expected].as_i64(), Some(self.size), "{call}: {done}");
+        (self.touched() - before) / self.size as f64
+    }
+
+    /// What a session has counted is told when it ends: so both begin anew.
+    fn tell(&mut self) {
+        let role: String = self
+            .app
+            .query_one("SELECT current_user::text", &[])
+            .unwrap()
+            .get(0);
+        let ended = [&mut self.root, &mut self.app]
+            .map(|client| -> i32 { client.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0) });
+        self.root = self.db.client();
+        self.app = self.db.connect_as(&role, self.org);
+        let root = &mut self.root;
+        wait_until(Duration::from_secs(10), || {
+            let left = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)";
+            root.query_one(left, &[&ended.as_slice()])
+                .unwrap()
+                .get::<_, i64>(0)
+                == 0
+        });
+    }
+
+    fn touched(&mut self) -> f64 {
+        self.tell();
+        let sql = "SELECT sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read)::float8
+                   FROM pg_statio_user_tables WHERE relname IN ('sync_record', 'sync_customers', 'sync_preview_item', 'sync_list')";
+        self.root.query_one(sql, &[]).unwrap().get(0)
+    }
+}
+
+/// The costs of everything that an apply can do, by name.
+fn costs(size: i64) -> Vec<(&'static str, f64)> {
+    let mut ledger = Ledger::new(size);
+    let undo = "SELECT sync_undo(id) FROM sync_history
+                WHERE metadata ->> 'operation' = 'apply' AND NOT metadata ? 'undoneBy' ORDER BY created_at DESC LIMIT 1";
+    let mut all = vec![(
+        "new",
+        ledger.cost("SELECT sync_apply('woocommerce', 'customers')", "created"),
+    )];
+    ledger
+        .root
+        .execute(
+            "UPDATE sync_record r SET remote = c.record, remote_fingerprint = sync_fingerprint(k.spec, c.record)
+             FROM sync_comparison k, sync_record o, LATERAL (SELECT o.remote || '{\"billing_city\": \"Elsewhere\"}' AS record) c
+             WHERE k.org_id = $1 AND k.entity = 1 AND r.org_id = $1 AND o.org_id = $1 AND r.id = o.id",
+            &[&ledger.org],
+        )
+        .unwrap();
+    all.push((
+        "updated",
+        ledger.cost(
+            "SELECT sync_apply('woocommerce', 'customers', allow_mass_update => true)",
+            "updated",
+        ),
+    ));
+    all.push(("undo of updates", ledger.cost(undo, "restored")));
+    ledger
+        .root
+        .execute(
+            "UPDATE sync_record SET remote_fingerprint = NULL WHERE org_id = $1",
+            &[&ledger.org],
+        )
+        .unwrap();
+    let delete =
+        "SELECT sync_apply('woocommerce', 'customers', include_deleted => true, allow_mass_delete => true)";
+    all.push(("deleted", ledger.cost(delete, "deleted")));
+    all.push(("undo of deletions", ledger.cost(undo, "restored")));
+    all
+}
+
+#[test]
+fn what_a_record_costs_does_not_depend_on_how_many_there_are() {
+    let (small, large) = (costs(SMALL), costs(LARGE));
+    for ((what, small), (_, large)) in small.iter().zip(&large) {
+        assert!(
+            large / small < AT_MOST,
+            "{what}: {large:.0} blocks for each of {LARGE} records, {small:.0} for each of {SMALL}; {small:?}"
+        );
+    }
+}
+
+/// Items of a sync list, in a run over all of them and in one that names them; the shop can't be asked, so they fail.
+fn listed(size: i64) -> Vec<(&'static str, f64)> {
+    let mut ledger = Ledger::new(size);
+    ledger
+        .root
+        .execute(
+            "INSERT INTO sync_list (org_id, item_type, source_platform, source_id)
+             SELECT org_id, 'customer', 'woocommerce', external_id FROM sync_record WHERE org_id = $1",
+            &[&ledger.org],
+        )
+        .unwrap();
+    [
+        "SELECT sync_delta()",
+        "SELECT sync_delta(ARRAY(SELECT id FROM sync_list))",
+    ]
+    .map(|call| (call, ledger.cost(call, "itemsFailed")))
+    .to_vec()
+}
+
+#[test]
+fn what_an_item_of_a_list_costs_does_not_depend_on_how_many_there_are() {
+    let (small, large) = (listed(SMALL), listed(LARGE));
+    for ((what, small), (_, large)) in small.iter().zip(&large) {
+        assert!(
+            large / small < AT_MOST,
+            "{what}: {large:.0} blocks for each of {LARGE} items, {small:.0} for each of {SMALL}"
+        );
+    }
+}
