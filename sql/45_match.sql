@@ -7,16 +7,34 @@ CREATE FUNCTION sync_is_held(r sync_record) RETURNS boolean
                      AND o.external_id IS NOT NULL AND o.remote_fingerprint IS NOT NULL);
 COMMENT ON FUNCTION sync_is_held(sync_record) IS 'Whether another connector has a record that is linked to the same local row: such a row is never deleted.';
 
--- A record that is gone from one system takes its link along, and not the row: another system still has it.
-CREATE FUNCTION sync_let_go(org uuid, ids bigint[]) RETURNS bigint[]
+-- Many rows of the ledger are looked up one by one (LATERAL, FOR UPDATE: the planner has no choice), and then written where
+-- they are. "= ANY (ids)" is no such look-up: where statistics lag behind, all rows of an organisation seem fewer than the ids, and
+-- are read for each thousand. What writes by places has enable_seqscan off, which leaves nothing but going there.
+CREATE FUNCTION sync_places(org uuid, ids bigint[]) RETURNS tid[]
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    WITH released AS (
-        UPDATE sync_record r
-        SET external_id = NULL, parent_id = NULL, match_key = NULL, remote = NULL, remote_modified_at = NULL, agreed_fingerprint = NULL
-        WHERE r.org_id = org AND r.id = ANY (ids) AND r.change = 'deleted' AND sync_is_held(r)
-        RETURNING r.id)
-    SELECT coalesce(array_agg(id), '{}') FROM released
+    SELECT coalesce(array_agg(x.place), '{}')
+    FROM unnest(ARRAY(SELECT i FROM unnest(ids) i ORDER BY i)) t (id)
+    CROSS JOIN LATERAL (SELECT r.ctid AS place FROM sync_record r WHERE r.org_id = org AND r.id = t.id FOR UPDATE) x
+$$;
+COMMENT ON FUNCTION sync_places(uuid, bigint[]) IS 'Locks rows of the ledger, and tells where they are: true until the transaction ends, or writes them.';
+
+-- A record that is gone from one system takes its link along, and not the row: another system still has it.
+CREATE FUNCTION sync_let_go(org uuid, ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+    held bigint[] := ARRAY(
+        SELECT t.id FROM unnest(ids) t (id)
+        CROSS JOIN LATERAL (SELECT x AS found FROM sync_record x WHERE x.org_id = org AND x.id = t.id AND x.change = 'deleted' OFFSET 0) r
+        WHERE sync_is_held(r.found));
+    places tid[] := sync_places(org, held);
+BEGIN
+    UPDATE sync_record r
+    SET external_id = NULL, parent_id = NULL, match_key = NULL, remote = NULL, remote_modified_at = NULL, agreed_fingerprint = NULL
+    WHERE r.ctid = ANY (places);
+    RETURN held;
+END
 $$;
 COMMENT ON FUNCTION sync_let_go(uuid, bigint[]) IS 'Ends the links of deleted records whose local rows another connector has as well; returns their rows of the ledger.';
 
@@ -75,7 +93,7 @@ COMMENT ON FUNCTION sync_rename_documents(uuid, sync_entity, text, text) IS 'Say
 -- Each key is looked up by itself, whatever the planner thinks of the ledger's size (LATERAL leaves it no choice): where
 -- statistics lag behind, it would rather read the whole ledger and compare each record with all keys. For the same reason
 -- what was found is never joined by key: both sides would look like one row, and be compared each with each. The planner
--- settings are for the last two statements (the tracking triggers, which call this, have others).
+-- settings are for the last statements (the tracking triggers, which call this, have others).
 CREATE FUNCTION sync_match_keys(org uuid, connector_no int, entity_no smallint, keys text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
     SET enable_hashjoin = on SET enable_mergejoin = on SET enable_nestloop = off SET enable_seqscan = off SET jit = off
@@ -84,6 +102,8 @@ DECLARE
     remote_rows bigint[];
     local_rows bigint[];
     turned bigint[];
+    places tid[];
+    local_places tid[];
     is_exclusive boolean := (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no) AND sync_is_shared(org, connector_no, entity_no);
     candidates text[];
     linked bigint := 0;
@@ -106,7 +126,9 @@ BEGIN
                                 WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
                                   AND r.local_match_key = k.key AND r.external_id IS NULL
                                 OFFSET 0) x);
-        PERFORM FROM sync_record r WHERE r.local_id = ANY (candidates) AND r.org_id = org AND r.entity = entity_no ORDER BY r.id FOR NO KEY UPDATE;
+        PERFORM sync_places(org, ARRAY(
+            SELECT x.id FROM unnest(candidates) t (local_id)
+            CROSS JOIN LATERAL (SELECT r.id FROM sync_record r WHERE r.local_id = t.local_id AND r.org_id = org AND r.entity = entity_no OFFSET 0) x));
     END IF;
 
     -- of each key: what is open, how many there are in all, and which are marked as ambiguous
@@ -142,24 +164,28 @@ BEGIN
     INTO remote_rows, local_rows, turned
     FROM found f;
 
-    -- "= ANY" beside the joins: the rows are then found by index even where statistics are stale
-    WITH local_side AS (
-        DELETE FROM sync_record r
-        WHERE r.org_id = org AND r.id = ANY (local_rows)
-        RETURNING r.id, r.local_id, r.local_match_key, r.local_fingerprint)
-    UPDATE sync_record r
-    SET local_id = l.local_id,
-        local_match_key = l.local_match_key,
-        local_fingerprint = l.local_fingerprint,
-        ambiguous = false,
-        agreed_fingerprint = CASE WHEN r.remote_fingerprint = l.local_fingerprint THEN r.remote_fingerprint END
-    FROM unnest(remote_rows, local_rows) AS p (remote_row, local_row)
-    JOIN local_side l ON l.id = p.local_row
-    WHERE r.org_id = org AND r.id = ANY (remote_rows) AND r.id = p.remote_row;
-    GET DIAGNOSTICS linked = ROW_COUNT;
+    IF remote_rows IS NOT NULL THEN
+        places := sync_places(org, remote_rows);
+        local_places := sync_places(org, local_rows);
+        WITH local_side AS (
+            DELETE FROM sync_record r WHERE r.ctid = ANY (local_places)
+            RETURNING r.id, r.local_id, r.local_match_key, r.local_fingerprint)
+        UPDATE sync_record r
+        SET local_id = l.local_id,
+            local_match_key = l.local_match_key,
+            local_fingerprint = l.local_fingerprint,
+            ambiguous = false,
+            agreed_fingerprint = CASE WHEN r.remote_fingerprint = l.local_fingerprint THEN r.remote_fingerprint END
+        FROM unnest(remote_rows, local_rows) AS p (remote_row, local_row)
+        JOIN local_side l ON l.id = p.local_row
+        WHERE r.ctid = ANY (places) AND r.id = p.remote_row;
+        GET DIAGNOSTICS linked = ROW_COUNT;
+    END IF;
 
-    UPDATE sync_record r SET ambiguous = NOT r.ambiguous
-    WHERE r.org_id = org AND r.id = ANY (turned) AND r.local_id IS NULL;
+    IF turned IS NOT NULL THEN
+        places := sync_places(org, turned);
+        UPDATE sync_record r SET ambiguous = NOT r.ambiguous WHERE r.ctid = ANY (places) AND r.local_id IS NULL;
+    END IF;
     RETURN linked;
 END
 $$;

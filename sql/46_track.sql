@@ -1,29 +1,29 @@
 -- Tracking: the local side of the ledger follows the local relation, statement by statement.
 
 CREATE FUNCTION sync_drop_local(layout_id int, org uuid, local_ids text[]) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off
 AS $$
 DECLARE
     k sync_comparison;
+    lone tid[];
+    linked tid[];
     keys text[];
 BEGIN
     FOR k IN SELECT * FROM sync_comparison x WHERE x.layout = layout_id AND x.org_id = org LOOP
+        SELECT array_agg(x.place) FILTER (WHERE x.is_lone), array_agg(x.place) FILTER (WHERE NOT x.is_lone), array_agg(DISTINCT x.key)
+        INTO lone, linked, keys
+        FROM unnest(local_ids) t (local_id)
+        CROSS JOIN LATERAL (
+            SELECT r.ctid AS place, r.remote_fingerprint IS NULL AS is_lone,
+                   CASE WHEN r.remote_fingerprint IS NULL THEN r.local_match_key ELSE r.match_key END AS key
+            FROM sync_record r
+            WHERE r.org_id = org AND r.connector = k.connector AND r.entity = k.entity AND r.local_id = t.local_id
+            FOR UPDATE) x;
         -- a row that both sides have lost, or only the local one ever had, leaves no trace
-        WITH removed AS (
-            DELETE FROM sync_record r
-            WHERE r.org_id = org AND r.connector = k.connector AND r.entity = k.entity
-              AND r.local_id = ANY (local_ids) AND r.remote_fingerprint IS NULL
-            RETURNING r.local_match_key AS key),
-        released AS (
-            UPDATE sync_record r SET local_id = NULL, local_match_key = NULL, local_fingerprint = NULL
-            WHERE r.org_id = org AND r.connector = k.connector AND r.entity = k.entity
-              AND r.local_id = ANY (local_ids) AND r.remote_fingerprint IS NOT NULL
-            RETURNING r.match_key AS key)
-        SELECT array_agg(DISTINCT t.key) INTO keys
-        FROM (SELECT key FROM removed UNION ALL SELECT key FROM released) t
-        WHERE t.key IS NOT NULL;
+        DELETE FROM sync_record r WHERE r.ctid = ANY (lone);
+        UPDATE sync_record r SET local_id = NULL, local_match_key = NULL, local_fingerprint = NULL WHERE r.ctid = ANY (linked);
         -- one candidate less: what was ambiguous may be unique now
-        PERFORM sync_match_keys(org, k.connector, k.entity, keys);
+        PERFORM sync_match_keys(org, k.connector, k.entity, array_remove(keys, NULL));
     END LOOP;
 END
 $$;

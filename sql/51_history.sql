@@ -40,3 +40,59 @@ COMMENT ON COLUMN sync_history.sync_type IS 'manual: called for by somebody; del
 COMMENT ON COLUMN sync_history.status IS 'completed; partial_success: some items failed; failed: all did, or the run itself.';
 COMMENT ON COLUMN sync_history.user_id IS 'Whose items, or who called; NULL for the run of sync_scheduled() as a whole, and where nobody is known.';
 COMMENT ON COLUMN sync_history.metadata IS 'What explains the run: connector, entity type, arguments, errors by item.';
+
+CREATE TABLE sync_apply_image (
+    org_id uuid NOT NULL,
+    history_id uuid NOT NULL,
+    part bigint GENERATED ALWAYS AS IDENTITY,
+    connector int NOT NULL,
+    entity smallint NOT NULL,
+    layout int NOT NULL,
+    operation text NOT NULL CHECK (operation IN ('insert', 'update', 'delete')),
+    local_ids text[] NOT NULL,
+    external_ids text[] NOT NULL,
+    images text[],
+    prints bigint[],
+    undone boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (org_id, history_id, part)
+);
+COMMENT ON TABLE sync_apply_image IS 'What rows were before an apply wrote them, chunk by chunk, so that sync_undo can restore them.';
+COMMENT ON COLUMN sync_apply_image.prints IS 'Hash of each row as the apply left it: a row that is another one since is not undone.';
+
+CREATE TABLE sync_apply_failure (
+    org_id uuid NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    history_id uuid NOT NULL,
+    change text NOT NULL,
+    external_id text,
+    local_id text,
+    match_key text,
+    sqlstate text NOT NULL,
+    message text NOT NULL,
+    detail text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id)
+);
+CREATE INDEX sync_apply_failure_history ON sync_apply_failure (org_id, history_id);
+COMMENT ON TABLE sync_apply_failure IS 'Records that an apply could not write, with the local table''s reason. The next apply tries them again.';
+
+-- No foreign keys between tables that a dump takes along: a parallel restore loads them in any order. Deletions are followed by
+-- triggers, which a restore doesn't fire.
+CREATE FUNCTION sync_history_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM sync_apply_image;
+        DELETE FROM sync_apply_failure;
+    ELSE
+        DELETE FROM sync_apply_image i USING gone g WHERE i.org_id = g.org_id AND i.history_id = g.id;
+        DELETE FROM sync_apply_failure f USING gone g WHERE f.org_id = g.org_id AND f.history_id = g.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sync_history_deleted() IS 'Trigger: images and failures of an apply go with its history.';
+CREATE TRIGGER sync_history_deleted AFTER DELETE ON sync_history REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION sync_history_deleted();
+CREATE TRIGGER sync_history_truncated AFTER TRUNCATE ON sync_history FOR EACH STATEMENT EXECUTE FUNCTION sync_history_deleted();

@@ -3,11 +3,12 @@
 -- The link of a deleted row is restored first, so that what tracks the relation finds it: the preview then shows the
 -- deletion again.
 CREATE FUNCTION sync_undo_part(p sync_apply_image) RETURNS text[]
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
     k sync_comparison;
+    places tid[];
     operation text := CASE WHEN p.operation = 'delete' AND p.prints[1] IS NOT NULL THEN 'undo update' ELSE 'undo ' || p.operation END;
     undone text[];
 BEGIN
@@ -24,10 +25,17 @@ BEGIN
     IF k.layout = p.layout AND (SELECT l.tracking = 'scan' FROM sync_layout l WHERE l.id = p.layout) THEN
         PERFORM sync_note_written(k, CASE p.operation WHEN 'insert' THEN 'delete' ELSE 'update' END, undone);
     END IF;
-    -- rows of the ledger that found no local row
-    DELETE FROM sync_record r
-    WHERE r.org_id = p.org_id AND r.connector = p.connector AND r.entity = p.entity
-      AND r.local_id = ANY (p.local_ids) AND r.local_fingerprint IS NULL AND r.remote_fingerprint IS NULL;
+    IF p.operation = 'delete' THEN
+        -- rows of the ledger that found no local row
+        places := ARRAY(
+            SELECT x.place FROM unnest(p.local_ids) t (local_id)
+            CROSS JOIN LATERAL (
+                SELECT r.ctid AS place FROM sync_record r
+                WHERE r.org_id = p.org_id AND r.connector = p.connector AND r.entity = p.entity
+                  AND r.local_id = t.local_id AND r.local_fingerprint IS NULL AND r.remote_fingerprint IS NULL
+                FOR UPDATE) x);
+        DELETE FROM sync_record r WHERE r.ctid = ANY (places);
+    END IF;
     UPDATE sync_apply_image i SET undone = true WHERE i.org_id = p.org_id AND i.history_id = p.history_id AND i.part = p.part;
     RETURN undone;
 END

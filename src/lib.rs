@@ -103,12 +103,13 @@ extension_sql_file!(
     name = "write",
     requires = ["noted", api::local::sync_write_as]
 );
+extension_sql_file!("../sql/53_apply.sql", name = "apply", requires = ["write"]);
 extension_sql_file!(
-    "../sql/53_apply.sql",
-    name = "apply",
-    requires = ["write", api::record::sync_kind_carried]
+    "../sql/53_chunk.sql",
+    name = "chunk",
+    requires = ["apply", api::record::sync_kind_carried, api::record::sync_pair]
 );
-extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["apply"]);
+extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["chunk"]);
 extension_sql_file!(
     "../sql/56_preview.sql",
     name = "preview",
