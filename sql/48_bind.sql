@@ -150,18 +150,23 @@ END
 $$;
 COMMENT ON FUNCTION sync_check_relation(regclass, text[], text, uuid, text) IS 'Whether a relation can be bound, by this role, in this way.';
 
+CREATE FUNCTION sync_is_key(relation regclass, key_columns text[]) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_index i
+        WHERE i.indrelid = relation AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          AND (i.indkey::int2[])[0:i.indnkeyatts - 1]
+              <@ ARRAY(SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns)))
+$$;
+COMMENT ON FUNCTION sync_is_key(regclass, text[]) IS 'Whether a unique index says that these columns tell the rows of a relation apart.';
+
 -- Triggers write row by row what the key tells apart. What is scanned has its keys compared as they come.
 CREATE FUNCTION sync_check_key(relation regclass, key_columns text[]) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-DECLARE
-    keys smallint[];
 BEGIN
-    SELECT array_agg(a.attnum ORDER BY a.attnum) INTO keys FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (key_columns);
-    IF NOT EXISTS (
-        SELECT FROM pg_index i
-        WHERE i.indrelid = relation AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-          AND (SELECT array_agg(k ORDER BY k) FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k) <@ keys) THEN
+    IF NOT sync_is_key(relation, key_columns) THEN
         RAISE EXCEPTION '% has no unique index over its key columns', relation USING ERRCODE = '42830',
             DETAIL = format('Key columns: %s.', array_to_string(key_columns, ', ')), HINT = 'Name the columns of the primary key.';
     END IF;

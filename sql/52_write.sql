@@ -163,8 +163,9 @@ EXCEPTION WHEN OTHERS THEN
 END
 $sql$, key, s.relation, w.insert_columns, w.insert_values, s.key_text, found, assignments, row_match, deletion, w.restore_assignments,
         w.restore_columns, w.restore_values,
-        -- of a table of the app, a row of another organisation may have the key by now
-        CASE WHEN l.bound_by IS NULL THEN row_match ELSE s.key_match END);
+        -- a row of another organisation may have the key by now, where one key is one row's in all of the relation
+        CASE WHEN sync_is_key(l.relation, (SELECT array_agg(c.column_name::text) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'))
+             THEN s.key_match ELSE row_match END);
 END
 $$;
 COMMENT ON FUNCTION sync_write_body(int) IS 'The body of the function that writes a layout''s relation.';

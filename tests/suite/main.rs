@@ -20,6 +20,7 @@ mod bind_races;
 mod bind_rights;
 mod bind_scan;
 mod bind_shapes;
+mod bind_shared;
 mod bind_update;
 mod bind_writes;
 mod bound;
