@@ -33,6 +33,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_column_default(regclass, smallint) IS 'SQL for a column''s default or next identity value; NULL where it has none.';
 
+-- Only casts that are always the same may stand around a constant.
+CREATE FUNCTION sync_has_constant_default(relation regclass, num smallint) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_attrdef d
+        WHERE d.adrelid = relation AND d.adnum = num AND d.adbin::text !~ '[{](?!CONST|RELABELTYPE|COERCETODOMAIN|FUNCEXPR)'
+          AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':funcid ([0-9]+)', 'g') m
+                          JOIN pg_proc p ON p.oid = m[1]::oid WHERE p.provolatile <> 'i'))
+$$;
+COMMENT ON FUNCTION sync_has_constant_default(regclass, smallint) IS 'Whether a column''s default is the same whenever it is asked for.';
+
 CREATE TYPE sync_writer_sql AS (insert_columns text, insert_values text, key_values text, assignments text, restore_columns text, restore_values text,
                                 restore_assignments text, mark text);
 COMMENT ON TYPE sync_writer_sql IS 'Pieces of SQL that the writing function of a layout is made of; n is a row of its relation, u what is written, o an earlier image.';
@@ -63,7 +75,14 @@ BEGIN
                                                      ELSE format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value) END
                     WHEN c.purpose = 'org' OR c.column_name = (SELECT o.column_name FROM sync_layout_column o WHERE o.layout = layout_id AND o.purpose = 'org')
                          THEN format('$2::%s', format_type(c.type, -1))
-                    ELSE c.default_value END AS fresh
+                    ELSE c.default_value END AS fresh,
+               -- where the remote has nothing (any more), the table has the last word here too: what it would put there, or, as
+               -- that may be another thing each time, what it has put there
+               CASE WHEN c.purpose = 'field' THEN
+                    CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
+                         WHEN sync_has_constant_default(l.relation, c.attnum)
+                             THEN format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value)
+                         ELSE format('coalesce(%s, n.%I)', sync_field_value(c.field, c.kind, c.type), c.column_name) END END AS renewed
         FROM columns c LEFT JOIN keys k ON k.column_name = c.column_name)
     SELECT string_agg(quote_ident(v.column_name), ', ' ORDER BY v.position),
            string_agg(CASE WHEN v.number IS NULL THEN v.fresh
@@ -72,7 +91,7 @@ BEGIN
            CASE WHEN bool_or(v.number IS NOT NULL AND v.fresh IS NULL) THEN NULL
                 WHEN max(v.n) = 1 THEN string_agg(format('(%s)::text', v.fresh), '') FILTER (WHERE v.number IS NOT NULL)
                 ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number) FILTER (WHERE v.number IS NOT NULL)) END,
-           string_agg(format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, sync_field_value(v.field, v.kind, v.type)), ', ' ORDER BY v.position)
+           string_agg(format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, v.renewed), ', ' ORDER BY v.position)
                FILTER (WHERE v.purpose = 'field' AND v.number IS NULL)
     INTO w.insert_columns, w.insert_values, w.key_values, w.assignments
     FROM valued v;

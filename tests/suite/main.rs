@@ -6,6 +6,7 @@ mod all;
 mod apply;
 mod apply_bound;
 mod apply_crash;
+mod apply_defaults;
 mod apply_held;
 mod apply_races;
 mod apply_shapes;
