@@ -50,10 +50,10 @@ DECLARE
 BEGIN
     FOR part IN
         SELECT e, c.number AS connector, l.filter_config, array_agg(l.source_id) AS ids, array_agg(l.id) AS items
-        FROM sync_list l
+        FROM unnest(sync_list_meeting_filters.items) t (id)
+        CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = t.id LIMIT 1) l
         JOIN sync_entity e ON e.name = l.item_type
         JOIN integration_connector c ON c.org_id = l.org_id AND c.name = l.source_platform
-        WHERE l.org_id = org AND l.id = ANY (sync_list_meeting_filters.items)
         GROUP BY 1, 2, 3
     LOOP
         f := sync_parse_filter(part.filter_config);
@@ -61,9 +61,9 @@ BEGIN
         f.ids := CASE WHEN f.ids IS NULL THEN part.ids ELSE ARRAY(SELECT unnest(f.ids) INTERSECT SELECT unnest(part.ids)) END;
         RETURN QUERY
         SELECT i.item
-        FROM unnest(part.items, part.ids) AS i (item, source_id)
-        WHERE EXISTS (SELECT FROM sync_filter_rows(org, part.connector, part.e, f) m
-                      JOIN sync_record r ON r.org_id = org AND r.id = m.id WHERE r.external_id = i.source_id);
+        FROM sync_filter_rows(org, part.connector, part.e, f) m
+        CROSS JOIN LATERAL (SELECT x.external_id FROM sync_record x WHERE x.org_id = org AND x.id = m.id LIMIT 1) r
+        JOIN unnest(part.items, part.ids) AS i (item, source_id) ON i.source_id = r.external_id;
     END LOOP;
 END
 $$;
@@ -78,7 +78,8 @@ CREATE FUNCTION sync_list_targets(org uuid, items uuid[])
 AS $$
     SELECT l.id, coalesce(l.target_id, sibling.target_id, log.result ->> 'externalId', linked.external_id),
            l.target_id IS NOT NULL, k.key, coalesce(log.state = 'intended', false)
-    FROM sync_list l
+    FROM unnest(items) i (id)
+    CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = i.id LIMIT 1) l
     JOIN sync_entity e ON e.name = l.item_type
     JOIN integration_connector t ON t.org_id = org AND t.name = l.target_platform
     CROSS JOIN LATERAL (SELECT sync_creation_key(l.target_platform, l.item_type, l.source_platform, l.source_id) AS key) k
@@ -97,15 +98,19 @@ AS $$
         WHERE r.org_id = org AND r.connector = t.number AND r.entity = e.number
           AND r.local_id = here.id AND r.remote_fingerprint IS NOT NULL
         LIMIT 1) linked ON true
-    WHERE l.org_id = org AND l.id = ANY (items)
 $$;
 COMMENT ON FUNCTION sync_list_targets(uuid, uuid[]) IS 'What is known of the targets of these items, and whether a creation may have happened that nobody saw end.';
 
 CREATE FUNCTION sync_list_parents(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS TABLE (id text, parent_id text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT r.external_id, r.parent_id FROM sync_record r
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id = ANY (ids) AND r.parent_id IS NOT NULL
+    SELECT r.external_id, r.parent_id
+    FROM unnest(ids) t (external_id)
+    CROSS JOIN LATERAL (
+        SELECT x.external_id, x.parent_id FROM sync_record x
+        WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no AND x.external_id = t.external_id
+        LIMIT 1) r
+    WHERE r.parent_id IS NOT NULL
 $$;
 COMMENT ON FUNCTION sync_list_parents(uuid, int, smallint, text[]) IS 'Of these remote records, those that belong to another one (variations).';
 
@@ -199,6 +204,7 @@ DECLARE
     c integration_connector;
     e sync_entity;
     k sync_comparison;
+    listed bigint[];
     part record;
     outcome jsonb;
     written jsonb := '{}';
@@ -211,17 +217,22 @@ BEGIN
     IF rescan THEN
         PERFORM sync_scan_local(org, connector_no, entity_no);
     END IF;
+    listed := ARRAY(
+        SELECT DISTINCT r.id FROM unnest(ids) t (external_id)
+        CROSS JOIN LATERAL (SELECT x.id FROM sync_record x
+                            WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no AND x.external_id = t.external_id
+                            LIMIT 1) r);
     PERFORM sync_match_keys(org, connector_no, entity_no, (
-        SELECT array_agg(DISTINCT r.match_key) FROM sync_record r
-        WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-          AND r.external_id = ANY (ids) AND r.local_id IS NULL AND r.match_key IS NOT NULL));
+        SELECT array_agg(DISTINCT r.match_key)
+        FROM unnest(listed) t (id)
+        CROSS JOIN LATERAL (SELECT x.match_key FROM sync_record x
+                            WHERE x.org_id = org AND x.id = t.id AND x.local_id IS NULL AND x.match_key IS NOT NULL LIMIT 1) r));
     FOR part IN
         SELECT x.class, array_agg(x.id ORDER BY x.id) AS rows
         FROM (SELECT r.id, CASE WHEN r.change IN ('new', 'updated') THEN r.change
                                 WHEN r.change IS NULL AND r.external_id = ANY (forced) THEN 'updated' END AS class
-              FROM sync_record r
-              WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-                AND r.external_id = ANY (ids) AND r.remote_fingerprint IS NOT NULL) x
+              FROM unnest(listed) t (id)
+              CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = t.id AND x.remote_fingerprint IS NOT NULL LIMIT 1) r) x
         WHERE x.class IS NOT NULL
         GROUP BY x.class
     LOOP
@@ -236,10 +247,9 @@ BEGIN
            r.local_id::text,
            CASE WHEN f.id IS NOT NULL THEN format('%s (%s)%s', f.message, f.sqlstate, ': ' || f.detail)
                 WHEN r.change = 'ambiguous' THEN format('several records or local rows have the match key "%s": nothing is guessed', r.match_key) END
-    FROM sync_record r
-    LEFT JOIN jsonb_to_recordset(failures) AS f (id bigint, sqlstate text, message text, detail text) ON f.id = r.id
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-      AND r.external_id = ANY (ids) AND r.remote_fingerprint IS NOT NULL;
+    FROM unnest(listed) t (id)
+    CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = t.id AND x.remote_fingerprint IS NOT NULL LIMIT 1) r
+    LEFT JOIN jsonb_to_recordset(failures) AS f (id bigint, sqlstate text, message text, detail text) ON f.id = r.id;
 END
 $$;
 COMMENT ON FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], boolean, uuid) IS 'Writes these remote records to the local relation: created, updated, unchanged or failed, one by one. 55006 while a run of the entity type is under way.';

@@ -210,9 +210,10 @@ impl Ledger {
         let ids: Vec<&str> = lacking.iter().map(|row| row.external_id.as_str()).collect();
         let known: HashMap<String, Map<String, Value>> = row(
             "SELECT coalesce(json_object_agg(r.external_id, r.remote -> 'custom'), '{}')::text
-             FROM sync_record r
-             WHERE r.org_id = $1::uuid AND r.connector = $2 AND r.entity = $3 AND r.external_id = ANY ($4)
-               AND jsonb_typeof(r.remote -> 'custom') = 'object'",
+             FROM unnest($4) t (id)
+             CROSS JOIN LATERAL (SELECT * FROM sync_record x
+                                 WHERE x.org_id = $1::uuid AND x.connector = $2 AND x.entity = $3 AND x.external_id = t.id LIMIT 1) r
+             WHERE jsonb_typeof(r.remote -> 'custom') = 'object'",
             &self.args([ids.into()]),
         )?;
         let shape = self.shape()?;

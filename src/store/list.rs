@@ -11,7 +11,7 @@ use sync_engine::error::Result;
 /// What a run is about.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// These items, active or not; None: all that are active.
+    /// These items, active or not, in the order in which they are carried out; None: all that are active.
     pub ids: Option<Vec<String>>,
     pub entity: Option<EntityType>,
     /// Only what was due then, and by that age.
@@ -104,6 +104,15 @@ pub fn unknown(org: &str, ids: &[String]) -> Result<Vec<String>> {
     row(
         "SELECT coalesce(json_agg(u.id), '[]')::text FROM unnest($2::uuid[]) AS u (id)
          WHERE NOT EXISTS (SELECT FROM sync_list l WHERE l.org_id = $1::uuid AND l.id = u.id)",
+        &[org.into(), ids.to_vec().into()],
+    )
+}
+
+/// Named items in the order in which they are carried out.
+pub fn in_order(org: &str, ids: &[String]) -> Result<Vec<String>> {
+    row(
+        "SELECT coalesce(json_agg(p.id), '[]')::text
+         FROM sync_list_page($1::uuid, $2::uuid[], NULL, NULL, NULL, NULL, NULL, NULL) p",
         &[org.into(), ids.to_vec().into()],
     )
 }

@@ -8,6 +8,7 @@
 
 mod finish;
 mod local;
+mod pages;
 mod read;
 mod remote;
 mod settle;
@@ -29,6 +30,7 @@ use crate::worker::ending;
 use crate::worker::lock::Lock;
 use crate::worker::transaction::{closing, guarded, short};
 use crate::worker::{Answer, List, ListMode, Request};
+use pages::Pages;
 use read::{Known, Question, Read, Wanted};
 use remote::Remotes;
 use serde_json::{json, Map, Value};
@@ -40,8 +42,6 @@ use sync_engine::source::Written;
 use tally::{told, Counts, Tally, Went};
 use write::Write;
 
-/// Items that are carried out together.
-const PAGE: i32 = 500;
 /// The platform that is this database.
 const LOCAL: &str = "local";
 
@@ -137,6 +137,7 @@ fn key_of(request: &Request, mode: ListMode) -> RunKey {
 }
 
 fn select(request: &Request, list: &List) -> Result<Selection> {
+    let mut named = None;
     if let Some(ids) = &list.ids {
         if let Some(id) = store::unknown(&request.org, ids)?.first() {
             return Err(
@@ -144,9 +145,10 @@ fn select(request: &Request, list: &List) -> Result<Selection> {
                     .hint("SELECT id, item_type, source_id FROM sync_list lists them."),
             );
         }
+        named = Some(store::in_order(&request.org, ids)?);
     }
     Ok(Selection {
-        ids: list.ids.clone(),
+        ids: named,
         entity: list.entity,
         due: match list.mode {
             ListMode::Scheduled => Some(runs::now()?),
@@ -203,13 +205,12 @@ impl<'a> Run<'a> {
 
     /// All pages; whether the time was up before the last.
     fn carry_out(&mut self, selection: &Selection) -> Result<bool> {
-        let mut last: Option<Item> = None;
+        let mut pages = Pages::new(selection);
         loop {
-            let items = short(|| store::page(&self.key.org, selection, last.as_ref(), PAGE))?;
+            let items = short(|| pages.next(&self.key.org))?;
             if items.is_empty() {
                 return Ok(false);
             }
-            last = items.last().cloned();
             self.carry_out_page(items)?;
             let Counts { failed, skipped, .. } = self.tally.all;
             let well = self.tally.all.processed() - failed - skipped;
