@@ -27,6 +27,11 @@ BEGIN
                 CONTINUE WHEN c.name = 'expires_at' OR c.relation = 'sync_activity_log'::regclass;
                 bound := c.name || '_is_finite';
                 term := format('isfinite(%I)', c.name);
+            WHEN 'jsonb' THEN
+                -- what a preview shows of records stands some levels deeper in it, and is read by nobody else
+                CONTINUE WHEN c.relation = 'sync_preview_cache'::regclass;
+                bound := c.name || '_up_to_64_levels';
+                term := format('sync_depth(%I) <= 64', c.name);
             ELSE
                 CONTINUE;
         END CASE;

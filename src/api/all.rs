@@ -1,5 +1,6 @@
 //! `sync_all`: every entity type of a connector.
 
+use super::json::Json;
 use super::needed;
 use super::pull::parse_mode;
 use crate::report::raise;
@@ -34,9 +35,10 @@ fn sync_kind_entities(kind: &str) -> Vec<String> {
 
 /// `sync_connector_entities(kind, settings) → text[]`: those that a connector with these settings is for.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn sync_connector_entities(kind: &str, settings: JsonB) -> Vec<String> {
+fn sync_connector_entities(kind: &str, settings: Json) -> Vec<String> {
+    let settings = settings.value("the settings").unwrap_or_else(|e| raise(e));
     let kind = kind.parse::<ConnectorKind>();
-    in_order(&kind.and_then(|kind| kind.chosen(&settings.0)).unwrap_or_default())
+    in_order(&kind.and_then(|kind| kind.chosen(&settings)).unwrap_or_default())
 }
 
 fn in_order(known: &[EntityType]) -> Vec<String> {

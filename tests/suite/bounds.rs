@@ -62,6 +62,12 @@ fn columns_that_an_app_writes_have_bounds() {
             "22023",
             "\"includeNew\" of customers must be true or false",
         ),
+        (item("metadata", "(repeat('[', 65) || repeat(']', 65))::jsonb"), "23514", "metadata_up_to_64_levels"),
+        (
+            "INSERT INTO sync_activity_log (activity_type, details) VALUES ('a', (repeat('[', 5000) || repeat(']', 5000))::jsonb)".into(),
+            "23514",
+            "details_up_to_64_levels",
+        ),
         (pattern("jsonb_build_object('text', repeat('word ', 100000))"), "22023", "at most 1,000 characters"),
         (pattern("jsonb_build_object('text', repeat('a ', 51))"), "22023", "at most 50 words"),
         (pattern("jsonb_build_object('sku', to_jsonb(array_fill('a'::text, ARRAY[101])))"), "22023", "at most 100 texts"),
@@ -73,7 +79,7 @@ fn columns_that_an_app_writes_have_bounds() {
     }
     // what is at the bound is taken
     for statement in [
-        item("schedule_interval, user_id", "'10 years', repeat('u', 255)"),
+        item("schedule_interval, user_id, metadata", "'10 years', repeat('u', 255), (repeat('[', 64) || repeat(']', 64))::jsonb"),
         progress("sync_id, total_items, processed_count", "repeat('x', 255), 2147483647, 2147483647"),
         pattern("jsonb_build_object('text', repeat('a ', 50), 'sku', to_jsonb(array_fill('a'::text, ARRAY[100])))"),
     ] {

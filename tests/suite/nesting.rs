@@ -82,6 +82,10 @@ fn what_a_call_is_given_may_be_nested_64_levels_deep() {
         for call in [
             print(levels),
             format!(
+                "SELECT sync_connector_entities('woocommerce', '{}')",
+                deep(levels)
+            ),
+            format!(
                 "SELECT sync_ingest_webhook('woocommerce', '{}', '')",
                 deep(levels)
             ),

@@ -25,6 +25,7 @@ const READS: [(&str, &str); 25] = [
     ("sync_diff", "'customers', '{}', '{}'"),
     ("sync_fields", "'customers'"),
     ("sync_plain", "'A'"),
+    ("sync_depth", "'{}'"),
     ("sync_preview", "'woocommerce', 'customers'"),
     ("compute_delta", "'woocommerce', 'customers'"),
     ("sync_delta_stream", "'woocommerce', 'customers'"),

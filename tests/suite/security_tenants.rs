@@ -25,6 +25,7 @@ const CALLS: &[&str] = &[
     "sync_preview('mine', 'customers', true)",
     "sync_test_connection('mine')",
     "compute_delta('mine', 'customers')",
+    "sync_delta_stream('mine', 'customers')",
     "sync_category_tree('mine')",
     "detect_customer_delta('mine')",
     "detect_product_delta('mine')",
@@ -237,6 +238,9 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_kind_entities",
         "sync_connector_entities",
         "sync_plain",
+        "sync_depth",
+        // with the caller's own rights on the ledger
+        "sync_count_open",
         "sync_scheduled",
         "auto_cleanup_preview_cache",
         "sync_maintain",
