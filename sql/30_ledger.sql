@@ -19,7 +19,7 @@ CREATE TABLE sync_record (
     local_match_key text COLLATE "C",
     remote jsonb,
     -- IS DISTINCT FROM has no statistics; a stored column has, and can carry a partial index
-    change text COLLATE "C" GENERATED ALWAYS AS (sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled)) STORED,
+    change text COLLATE "C" GENERATED ALWAYS AS (sync_open_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled)) STORED,
     -- no foreign key to the connector: it would be looked up for every record of a pull; sync_disconnect, the
     -- only way to lose a connector, takes its ledger along
     PRIMARY KEY (org_id, id)

@@ -22,7 +22,7 @@ COMMENT ON FUNCTION sync_match_fields(text) IS 'The fields that the match key of
 COMMENT ON FUNCTION sync_emptied(text, jsonb, jsonb) IS 'The compared fields that hold something in the first record and nothing in the second; flags are left out.';
 COMMENT ON FUNCTION sync_depth(jsonb) IS 'How deep JSON is nested; 0 for a scalar.';
 COMMENT ON FUNCTION sync_pair(uuid, uuid) IS 'A remote and a local fingerprint in one: another one where either is.';
-COMMENT ON FUNCTION sync_change(boolean, text, uuid, uuid, uuid) IS 'What a record''s two sides come to (new, updated, deleted, ambiguous), NULL where they agree or are settled: sync_record.change.';
+COMMENT ON FUNCTION sync_open_change(boolean, text, uuid, uuid, uuid) IS 'What a record''s two sides come to (new, updated, deleted, ambiguous), NULL where they agree or are settled: sync_record.change.';
 COMMENT ON FUNCTION sync_track_print(text, text, text[]) IS 'sync_row_fingerprint of a row that counts as open from now on; NULL where nothing compares it. For tracking triggers only.';
 COMMENT ON FUNCTION sync_track_stale(uuid, uuid) IS 'Whether the ledger holds another fingerprint of a row than the one just made; where it holds the same, the row isn''t open any more. For tracking triggers only.';
 COMMENT ON FUNCTION sync_track_open() IS 'How many rows are open; they are counted from zero again. For tracking triggers only.';

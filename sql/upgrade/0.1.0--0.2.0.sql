@@ -90,3 +90,32 @@ WHERE lower(btrim(s.entity_type)) IN (e.name, e.singular);
 -- A total that is left out isn't known yet; 0 is nothing to do.
 ALTER TABLE sync_progress ALTER total_items DROP DEFAULT;
 CREATE INDEX sync_progress_open ON sync_progress (org_id) WHERE completed_at IS NULL;
+
+-- What a type makes of a value counts as it: the ledger's change looks at one more column. Views and functions that name the
+-- change are made again below.
+DROP VIEW sync_changes;
+DROP FUNCTION sync_pending_change(sync_record, boolean);
+ALTER TABLE sync_record DROP COLUMN change;
+DROP FUNCTION sync_change(boolean, text, uuid, uuid);
+CREATE FUNCTION sync_open_change(ambiguous boolean, external_id text, remote_fingerprint uuid, local_fingerprint uuid, settled uuid) RETURNS text
+    IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_open_change_wrapper';
+ALTER TABLE sync_record ADD COLUMN settled uuid;
+ALTER TABLE sync_record ADD COLUMN change text COLLATE "C"
+    GENERATED ALWAYS AS (sync_open_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled)) STORED;
+CREATE INDEX sync_record_change ON sync_record (org_id, entity, connector, change, id)
+    INCLUDE (external_id, local_id, match_key) WHERE change IS NOT NULL;
+
+-- Parts of a preview are of one class now. What was shown before can't be applied as it was shown (40001): it is kept for an hour.
+DELETE FROM sync_preview_item;
+ALTER TABLE sync_preview_item
+    ADD COLUMN change text NOT NULL,
+    ALTER states DROP NOT NULL;
+
+CREATE INDEX sync_list_in_order ON sync_list (org_id, (-priority), created_at, id) WHERE is_active;
+CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_at, id) WHERE is_active AND next_due_at IS NOT NULL;
+
+-- What is nested deeper than is taken now stays as a text.
+CREATE FUNCTION sync_depth(value jsonb) RETURNS int
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_depth_wrapper';
+UPDATE sync_list SET metadata = to_jsonb(metadata::text) WHERE sync_depth(metadata) > 64;
+UPDATE sync_activity_log SET details = to_jsonb(details::text) WHERE sync_depth(details) > 64;

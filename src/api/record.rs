@@ -63,12 +63,12 @@ fn sync_match_fields(entity_type: &str) -> Vec<&'static str> {
     engine::match_fields(entity).to_vec()
 }
 
-/// `sync_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled) → text`: what the two sides of a
+/// `sync_open_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, settled) → text`: what the two sides of a
 /// record come to, NULL where they agree, or are the pair that was settled. The ledger's generated column, and no expression of
 /// SQL: Postgres reads the text of a generated column's expression anew for each statement, which took a tenth of an update
 /// of one row.
 #[pg_extern(immutable, parallel_safe)]
-fn sync_change(
+fn sync_open_change(
     ambiguous: bool,
     external_id: Option<&str>,
     remote_fingerprint: Option<pgrx::Uuid>,
@@ -85,6 +85,17 @@ fn sync_change(
         },
         _ => None,
     }
+}
+
+/// What a ledger of version 0.1.0 names, so that statements on local tables go on until its database is upgraded.
+#[pg_extern(immutable, parallel_safe, sql = false)]
+fn sync_change(
+    ambiguous: bool,
+    external_id: Option<&str>,
+    remote_fingerprint: Option<pgrx::Uuid>,
+    local_fingerprint: Option<pgrx::Uuid>,
+) -> Option<&'static str> {
+    sync_open_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, None)
 }
 
 /// `sync_pair(remote_fingerprint, local_fingerprint) → uuid`: this remote record beside this local row.

@@ -8,7 +8,7 @@ use sync_ext_tests::{Server, TestDb};
 use crate::worker_shop::*;
 
 /// A call of every function that reads, and of nothing else.
-const READS: [(&str, &str); 25] = [
+const READS: [(&str, &str); 26] = [
     ("sync_current_org", ""),
     ("sync_writable_org", ""),
     ("sync_worker_alive", "1"),
