@@ -1,6 +1,6 @@
 # Makes the replayed part of an upgrade script from an installation script: what can be run again is, everything else
 # (tables, types, indexes, event triggers) is the business of whoever writes sql/upgrade/. A statement ends with a line that
-# ends with a semicolon, outside of a body between dollar quotes.
+# ends with a semicolon, outside of a body between dollar quotes, or between BEGIN ATOMIC and END.
 
 function code_of(line,    at, before) { # without a comment at its end
     at = match(line, /--/)
@@ -27,7 +27,9 @@ statement == "" && (/^[ \t]*$/ || /^[ \t]*--/) { next }
     statement = statement == "" ? $0 : statement "\n" $0
     quotes = gsub(/\$\$/, "$$")
     if (quotes % 2) in_body = !in_body
-    if (!in_body && (quotes || !/^[ \t]*--/) && code_of($0) ~ /;[ \t]*$/) finish()
+    if (!in_body && /^BEGIN ATOMIC$/) is_atomic = 1
+    if (is_atomic && /^END;$/) is_atomic = 0
+    if (!in_body && !is_atomic && (quotes || !/^[ \t]*--/) && code_of($0) ~ /;[ \t]*$/) finish()
 }
 END {
     if (statement != "") { print "unfinished: " statement > "/dev/stderr"; exit 1 }

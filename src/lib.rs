@@ -33,7 +33,11 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/30_ledger.sql",
     name = "ledger",
-    requires = ["connectors", api::record::sync_open_change, api::record::sync_pair]
+    requires = [
+        "connectors",
+        api::record::sync_open_change,
+        api::record::sync_pair
+    ]
 );
 extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
 extension_sql_file!(

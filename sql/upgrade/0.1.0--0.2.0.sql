@@ -95,6 +95,8 @@ CREATE INDEX sync_progress_open ON sync_progress (org_id) WHERE completed_at IS 
 -- change are made again below.
 DROP VIEW sync_changes;
 DROP FUNCTION sync_pending_change(sync_record, boolean);
+DROP FUNCTION sync_is_held(sync_record);
+DROP FUNCTION sync_record_state(sync_record);
 ALTER TABLE sync_record DROP COLUMN change;
 DROP FUNCTION sync_change(boolean, text, uuid, uuid);
 CREATE FUNCTION sync_open_change(ambiguous boolean, external_id text, remote_fingerprint uuid, local_fingerprint uuid, settled uuid) RETURNS text
@@ -111,6 +113,9 @@ ALTER TABLE sync_preview_item
     ADD COLUMN change text NOT NULL,
     ALTER states DROP NOT NULL;
 
+-- The delta is made as it is fetched.
+CREATE TYPE sync_delta_row AS (id bigint, change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb);
+
 CREATE INDEX sync_list_in_order ON sync_list (org_id, (-priority), created_at, id) WHERE is_active;
 CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_at, id) WHERE is_active AND next_due_at IS NOT NULL;
 
@@ -119,3 +124,12 @@ CREATE FUNCTION sync_depth(value jsonb) RETURNS int
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_depth_wrapper';
 UPDATE sync_list SET metadata = to_jsonb(metadata::text) WHERE sync_depth(metadata) > 64;
 UPDATE sync_activity_log SET details = to_jsonb(details::text) WHERE sync_depth(details) > 64;
+
+-- What an apply is going to do is noted at its beginning, and it is told of many updates; counts may be estimates.
+DROP FUNCTION sync_apply(text, text, boolean, boolean, boolean, uuid, boolean, boolean);
+DROP FUNCTION sync_apply_batch(uuid, int, smallint, text, bigint, bigint, int, uuid, uuid);
+DROP FUNCTION sync_count_pending(uuid, integration_connector, sync_entity, uuid);
+DROP FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint);
+DROP FUNCTION sync_delta_rows(uuid, integration_connector, sync_entity, text, bigint);
+DROP FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity, bigint);
+DROP FUNCTION sync_keep_preview(uuid, integration_connector, sync_entity, uuid, timestamptz);

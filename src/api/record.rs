@@ -95,7 +95,13 @@ fn sync_change(
     remote_fingerprint: Option<pgrx::Uuid>,
     local_fingerprint: Option<pgrx::Uuid>,
 ) -> Option<&'static str> {
-    sync_open_change(ambiguous, external_id, remote_fingerprint, local_fingerprint, None)
+    sync_open_change(
+        ambiguous,
+        external_id,
+        remote_fingerprint,
+        local_fingerprint,
+        None,
+    )
 }
 
 /// `sync_pair(remote_fingerprint, local_fingerprint) → uuid`: this remote record beside this local row.

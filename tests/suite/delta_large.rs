@@ -111,7 +111,11 @@ fn large_numbers_of_open_changes_are_estimates_that_say_so() {
             &[],
         )
         .unwrap();
-    assert!(near(i64::from(row.get::<_, i32>(0))), "{} of {truth}", row.get::<_, i32>(0));
+    assert!(
+        near(i64::from(row.get::<_, i32>(0))),
+        "{} of {truth}",
+        row.get::<_, i32>(0)
+    );
     assert_eq!(
         (row.get(1), row.get(2), row.get(3), row.get(4)),
         (20i32, 20i32, 0i32, true)

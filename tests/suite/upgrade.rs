@@ -243,7 +243,7 @@ const CONTENTS: &str = "
     DECLARE found text;
     BEGIN
         EXECUTE format('SELECT count(*) || '' '' || md5(string_agg(j::text, '','' ORDER BY j::text))
-                        FROM (SELECT to_jsonb(t) - ''{is_run,preview_id,unlisted,elapsed_seconds,speed_items_per_min,percent_complete}''::text[] AS j FROM %s t) x', relation) INTO found;
+                        FROM (SELECT to_jsonb(t) - ''{is_run,preview_id,settled,unlisted,elapsed_seconds,speed_items_per_min,percent_complete}''::text[] AS j FROM %s t) x', relation) INTO found;
         RETURN found;
     END $$;
     SELECT string_agg(c.relation || ': ' || coalesce(pg_temp.contents(c.relation), 'empty'), E'\\n' ORDER BY c.relation::text)
@@ -291,4 +291,26 @@ fn every_row_is_there_as_it_was() {
         "10",
         "what tracks local rows goes on"
     );
+}
+
+#[test]
+fn what_a_ledger_holds_and_what_is_nested_deeply_is_kept() {
+    let db = old();
+    let org = db.org();
+    let deep = format!("{}{}", "[".repeat(70), "]".repeat(70));
+    db.psql(&format!(
+        "INSERT INTO sync_record (org_id, connector, entity, external_id, local_id, remote_fingerprint, local_fingerprint)
+         SELECT '{org}', 1, 1, n, CASE WHEN n <> '1' THEN n END, CASE WHEN n <> '3' THEN md5(n)::uuid END, CASE WHEN n <> '1' THEN md5('2')::uuid END
+         FROM unnest('{{1,2,3,4}}'::text[]) n;
+         INSERT INTO sync_list (org_id, item_type, source_platform, source_id, target_platform, metadata)
+         SELECT '{org}', 'customers', 'local', n, 'shop', m::jsonb FROM (VALUES ('a', '{deep}'), ('b', '[[1]]')) x (n, m)"
+    ));
+    let changes = "SELECT string_agg(coalesce(change, '-'), ' ' ORDER BY external_id) FROM sync_record";
+    assert_eq!(db.psql(changes), "new - deleted updated");
+    upgrade(&db);
+    assert_eq!(db.psql(changes), "new - deleted updated");
+    let kept = "SELECT string_agg(jsonb_typeof(metadata), ' ' ORDER BY source_id) FROM sync_list";
+    assert_eq!(db.psql(kept), "string array");
+    db.psql("UPDATE sync_record SET settled = sync_pair(remote_fingerprint, local_fingerprint)");
+    assert_eq!(db.psql(changes), "new - deleted -");
 }
