@@ -109,6 +109,7 @@ const CALLS: &[&str] = &[
     "S.sync_fields('customers')",
     "S.sync_plain('<b>x</b>')",
     "S.sync_depth('{}')",
+    "S.sync_count(1)",
     "S.sync_fingerprint('customers', '{\"email\": \"a@example.com\"}')",
     "S.sync_row_fingerprint('customers:email', 'email', '{a@example.com}')",
     "S.sync_match_key('customers', '{\"email\": \"a@example.com\"}')",

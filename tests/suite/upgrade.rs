@@ -302,8 +302,8 @@ fn what_a_ledger_holds_and_what_is_nested_deeply_is_kept() {
         "INSERT INTO sync_record (org_id, connector, entity, external_id, local_id, remote_fingerprint, local_fingerprint)
          SELECT '{org}', 1, 1, n, CASE WHEN n <> '1' THEN n END, CASE WHEN n <> '3' THEN md5(n)::uuid END, CASE WHEN n <> '1' THEN md5('2')::uuid END
          FROM unnest('{{1,2,3,4}}'::text[]) n;
-         INSERT INTO sync_list (org_id, item_type, source_platform, source_id, target_platform, metadata)
-         SELECT '{org}', 'customers', 'local', n, 'shop', m::jsonb FROM (VALUES ('a', '{deep}'), ('b', '[[1]]')) x (n, m)"
+         INSERT INTO sync_list (org_id, item_type, source_platform, source_id, target_platform, is_active, metadata)
+         SELECT '{org}', 'customers', 'local', n, 'shop', false, m::jsonb FROM (VALUES ('a', '{deep}'), ('b', '[[1]]')) x (n, m)"
     ));
     let changes = "SELECT string_agg(coalesce(change, '-'), ' ' ORDER BY external_id) FROM sync_record";
     assert_eq!(db.psql(changes), "new - deleted updated");
