@@ -103,7 +103,6 @@ const CALLS: &[&str] = &[
     "S.sync_current_org()",
     "S.sync_writable_org()",
     "S.sync_worker_alive(1)",
-    "S.sync_count(1)",
     "S.sync_kind_entities('woocommerce')",
     "S.sync_connector_entities('woocommerce', '{}')",
     "S.sync_fields('customers')",
