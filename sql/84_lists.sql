@@ -5,11 +5,14 @@ CREATE TABLE sync_list (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
     item_type text NOT NULL,
+    entity_type text GENERATED ALWAYS AS (sync_item_entity(item_type)) STORED,
+    is_stock boolean GENERATED ALWAYS AS (sync_item_is_stock(item_type)) STORED,
     source_platform text NOT NULL,
     target_platform text NOT NULL DEFAULT 'local',
     source_id text NOT NULL CHECK (source_id <> ''),
     target_id text CHECK (target_id <> ''),
     sync_mode text NOT NULL DEFAULT 'delta' CHECK (sync_mode IN ('delta', 'full')),
+    fields text[] CHECK (cardinality(fields) > 0),
     is_active boolean NOT NULL DEFAULT true,
     priority int NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1000000 AND 1000000),
     schedule_interval interval DEFAULT '1 hour' CHECK (schedule_interval >= '1 minute'),
@@ -18,9 +21,11 @@ CREATE TABLE sync_list (
     business_days int[] CHECK (cardinality(business_days) > 0 AND business_days <@ '{1,2,3,4,5,6,7}'),
     time_zone text NOT NULL DEFAULT 'UTC',
     next_due_at timestamptz,
+    planned_at timestamptz,
     attempts int NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     last_synced_at timestamptz,
-    last_sync_status text,
+    last_sync_status text DEFAULT 'pending' CHECK (last_sync_status IN ('pending', 'success', 'failed')),
+    last_outcome text,
     error_message text,
     source_fingerprint uuid,
     source_modified_at timestamptz,
@@ -35,7 +40,7 @@ CREATE TABLE sync_list (
 ) WITH (fillfactor = 80);
 -- the same item of the same user goes to a target once; what sync_list_add_from_pattern relies on
 CREATE UNIQUE INDEX sync_list_item ON sync_list
-    (org_id, item_type, source_platform, source_id, target_platform, coalesce(user_id, ''));
+    (org_id, entity_type, source_platform, source_id, target_platform, is_stock, coalesce(user_id, ''));
 CREATE INDEX sync_list_due ON sync_list (org_id, next_due_at) WHERE is_active AND next_due_at IS NOT NULL;
 -- the order in which a run carries items out, page by page: each page would else sort all that are left
 CREATE INDEX sync_list_in_order ON sync_list (org_id, (-priority), created_at, id) WHERE is_active;
@@ -43,7 +48,10 @@ CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_
 -- what sync_scheduled() looks for, over all organisations
 CREATE INDEX sync_list_due_anywhere ON sync_list (next_due_at) WHERE is_active;
 COMMENT ON TABLE sync_list IS 'Items that are kept in sync between a source and a target. Apps insert and update rows; sync_delta, sync_full and sync_scheduled carry them out.';
-COMMENT ON COLUMN sync_list.item_type IS 'Entity type; the singular is accepted and made plural.';
+COMMENT ON COLUMN sync_list.item_type IS 'Entity type, singular or plural, or inventory: the stock of a product.';
+COMMENT ON COLUMN sync_list.entity_type IS 'The entity type that item_type stands for.';
+COMMENT ON COLUMN sync_list.is_stock IS 'Whether only the stock of a product is meant.';
+COMMENT ON COLUMN sync_list.fields IS 'Only these fields are written, in their names of sync_fields() or custom.* as mapped; NULL: all. What the target lacks is created only where they hold what it is found by.';
 COMMENT ON COLUMN sync_list.source_platform IS 'Where the item comes from: the name of a connector (sync_type), or local.';
 COMMENT ON COLUMN sync_list.target_platform IS 'Where it goes: the name of a connector, or local.';
 COMMENT ON COLUMN sync_list.target_id IS 'The item''s id in the target. Empty: found by match key, or created; kept from then on.';
@@ -52,9 +60,11 @@ COMMENT ON COLUMN sync_list.priority IS 'Higher ones come first.';
 COMMENT ON COLUMN sync_list.schedule_interval IS 'How often sync_scheduled() carries the item out; NULL: only when called for.';
 COMMENT ON COLUMN sync_list.business_hours_start IS 'Only between start and end, in time_zone; an end before the start is the next morning.';
 COMMENT ON COLUMN sync_list.business_days IS 'Only on these days: 1 is Monday, 7 Sunday. NULL: on any.';
-COMMENT ON COLUMN sync_list.next_due_at IS 'When sync_scheduled() carries it out next; follows from the schedule, or later after failures.';
+COMMENT ON COLUMN sync_list.next_due_at IS 'When sync_scheduled() carries it out next: by schedule_interval from the time before, whenever it was carried out; sooner after a webhook or a failure.';
+COMMENT ON COLUMN sync_list.planned_at IS 'When it was due by the schedule, while next_due_at says otherwise (after a webhook or a failure).';
 COMMENT ON COLUMN sync_list.attempts IS 'Failures in a row; each doubles the wait for the next attempt.';
-COMMENT ON COLUMN sync_list.last_sync_status IS 'created, updated, unchanged, skipped or failed.';
+COMMENT ON COLUMN sync_list.last_sync_status IS 'pending (not carried out yet, or held back by its filter), success or failed.';
+COMMENT ON COLUMN sync_list.last_outcome IS 'What that was: created, updated, unchanged, skipped or failed.';
 COMMENT ON COLUMN sync_list.source_fingerprint IS 'Fingerprint of the source record when it was last written.';
 COMMENT ON COLUMN sync_list.source_modified_at IS 'Its modification time then.';
 COMMENT ON COLUMN sync_list.filter_config IS 'The item is carried out only while its record meets these filters (those of saved_search_patterns).';
@@ -105,20 +115,31 @@ END
 $$;
 COMMENT ON FUNCTION sync_check_time_zone(text) IS 'Refuses a time zone that Postgres doesn''t know.';
 
-CREATE FUNCTION sync_item_type(item_type text) RETURNS text
+-- What a target may hold of a record is for the run to find out; what nobody can hold is refused here.
+CREATE FUNCTION sync_list_check_fields(item sync_list) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    entity_name text := (SELECT e.name FROM sync_entity e WHERE lower(btrim(sync_item_type.item_type)) IN (e.name, e.singular));
+    unknown text := sync_item_misfit(item.item_type, item.fields);
+    unmapped text;
 BEGIN
-    IF entity_name IS NULL THEN
-        RAISE EXCEPTION 'unknown item type "%"', item_type USING ERRCODE = '22023',
-            HINT = (SELECT 'Use one of: ' || string_agg(e.name, ', ' ORDER BY e.number) || '.' FROM sync_entity e);
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'an item of type "%" has no field "%"', item.item_type, unknown USING ERRCODE = '22023',
+            HINT = format('SELECT field FROM sync_fields(%L) lists them.', sync_item_entity(item.item_type));
     END IF;
-    RETURN entity_name;
+    SELECT f INTO unmapped FROM unnest(item.fields) f
+    WHERE f LIKE 'custom.%' AND NOT EXISTS (
+        SELECT FROM sync_field_map m
+        JOIN integration_connector c ON c.org_id = item.org_id AND c.name = item.source_platform AND c.number = m.connector
+        JOIN sync_entity e ON e.number = m.entity AND e.name = sync_item_entity(item.item_type)
+        WHERE m.org_id = item.org_id AND 'custom.' || m.field = f AND item.target_platform = 'local');
+    IF FOUND THEN
+        RAISE EXCEPTION 'field "%" is not mapped for this item', unmapped USING ERRCODE = '22023',
+            DETAIL = 'Custom fields are those that sync_map takes from the source''s records, and are written to local.';
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_item_type(text) IS 'The plural name of an entity type; 22023 for any other text.';
+COMMENT ON FUNCTION sync_list_check_fields(sync_list) IS 'Refuses fields that an item of that type can''t have.';
 
 -- SECURITY DEFINER: clients can't read connectors. Another organisation's are not told about either: there, nothing
 -- is checked, and the row-level security refuses the row.
@@ -127,8 +148,9 @@ CREATE FUNCTION sync_list_check() RETURNS trigger
 AS $$
 DECLARE
     first_due timestamptz;
+    -- generated columns are made after this
+    entity_name text := sync_item_entity(NEW.item_type);
 BEGIN
-    NEW.item_type := sync_item_type(NEW.item_type);
     NEW.source_platform := CASE WHEN lower(NEW.source_platform) = 'local' THEN 'local' ELSE NEW.source_platform END;
     NEW.target_platform := CASE WHEN lower(NEW.target_platform) = 'local' THEN 'local' ELSE NEW.target_platform END;
     IF NEW.source_platform = NEW.target_platform THEN
@@ -144,12 +166,13 @@ BEGIN
         PERFORM sync_list_check_platform(NEW.org_id, NEW.target_platform);
     END IF;
     PERFORM sync_check_time_zone(NEW.time_zone);
+    PERFORM sync_list_check_fields(NEW);
     IF NEW.filter_config IS NOT NULL AND NEW.source_platform = 'local' THEN
         RAISE EXCEPTION 'filter_config needs a connector as the source' USING ERRCODE = '22023',
             HINT = 'Filters are evaluated over what a connector has delivered.';
     END IF;
     IF NEW.filter_config IS NOT NULL THEN
-        PERFORM sync_filter_fits(sync_parse_filter(NEW.filter_config), e) FROM sync_entity e WHERE e.name = NEW.item_type;
+        PERFORM sync_filter_fits(sync_parse_filter(NEW.filter_config), e) FROM sync_entity e WHERE e.name = entity_name;
     END IF;
     first_due := CASE WHEN NEW.schedule_interval IS NOT NULL THEN
         sync_next_due(now(), NEW.business_hours_start, NEW.business_hours_end, NEW.business_days, NEW.time_zone) END;
@@ -157,17 +180,25 @@ BEGIN
         NEW.next_due_at := CASE WHEN NEW.schedule_interval IS NOT NULL THEN coalesce(NEW.next_due_at, first_due) END;
         RETURN NEW;
     END IF;
-    IF (NEW.item_type, NEW.source_platform, NEW.source_id, NEW.target_platform)
-       IS DISTINCT FROM (OLD.item_type, OLD.source_platform, OLD.source_id, OLD.target_platform) THEN
+    IF (entity_name, NEW.source_platform, NEW.source_id, NEW.target_platform)
+       IS DISTINCT FROM (OLD.entity_type, OLD.source_platform, OLD.source_id, OLD.target_platform) THEN
         -- another item: what was written of the old one says nothing about it
         NEW.source_fingerprint := NULL;
         NEW.source_modified_at := NULL;
+        NEW.last_sync_status := 'pending';
+        NEW.last_outcome := NULL;
+        NEW.error_message := NULL;
         IF NEW.target_id IS NOT DISTINCT FROM OLD.target_id THEN
             NEW.target_id := NULL;
         END IF;
     END IF;
+    IF (sync_item_is_stock(NEW.item_type), NEW.fields) IS DISTINCT FROM (OLD.is_stock, OLD.fields) THEN
+        -- what is chosen now has never been written
+        NEW.source_fingerprint := NULL;
+    END IF;
     IF NEW.next_due_at IS NOT DISTINCT FROM OLD.next_due_at THEN
         NEW.next_due_at := first_due;
+        NEW.planned_at := NULL;
         NEW.attempts := 0;
     END IF;
     RETURN NEW;
@@ -193,7 +224,7 @@ CREATE TRIGGER sync_list_check_insert BEFORE INSERT ON sync_list
     EXECUTE FUNCTION sync_list_check();
 -- Only where an app changes what an item is, not where a run notes how it went.
 CREATE TRIGGER sync_list_check_update
-    BEFORE UPDATE OF org_id, item_type, source_platform, target_platform, source_id, is_active, filter_config,
+    BEFORE UPDATE OF org_id, item_type, source_platform, target_platform, source_id, fields, is_active, filter_config,
                      schedule_interval, business_hours_start, business_hours_end, business_days, time_zone ON sync_list
     FOR EACH ROW EXECUTE FUNCTION sync_list_check();
 CREATE TRIGGER sync_list_touch BEFORE UPDATE ON sync_list
@@ -219,7 +250,11 @@ BEGIN
     SELECT org, e.name, c.name, sync_list_add_from_pattern.target_platform, r.external_id,
            CASE WHEN lower(sync_list_add_from_pattern.target_platform) = 'local' THEN r.local_id END,
            sync_list_add_from_pattern.sync_mode, sync_list_add_from_pattern.priority, sync_list_add_from_pattern.schedule_interval,
-           jsonb_build_object('patternId', pattern.id, 'patternName', pattern.name)
+           jsonb_strip_nulls(jsonb_build_object(
+               'patternId', pattern.id, 'patternName', pattern.name,
+               'name', coalesce(r.remote ->> 'name', r.remote ->> 'number'), 'email', r.remote -> 'email', 'sku', r.remote -> 'sku',
+               'price', coalesce(r.remote -> 'price', r.remote -> 'total'), 'currency', r.remote -> 'currency'))
+           || jsonb_build_object('filter', pattern.filter_config)
     FROM sync_filter_rows(org, c.number, e, f) m
     JOIN sync_record r ON r.org_id = org AND r.id = m.id
     -- what is gone can't be a source

@@ -24,18 +24,18 @@ COMMENT ON FUNCTION sync_creation_key(text, text, text, text) IS 'The key of a c
 CREATE FUNCTION sync_list_page(org uuid, wanted uuid[], wanted_type text, due timestamptz,
                                after_priority int, after_at timestamptz, after_id uuid, page_size int)
     RETURNS TABLE (id uuid, user_id text, entity text, source_platform text, target_platform text, source_id text, target_id text,
-                   is_full boolean, is_active boolean, has_filter boolean, fingerprint uuid, modified_at timestamptz,
+                   is_full boolean, is_active boolean, fields text[], has_filter boolean, fingerprint uuid, modified_at timestamptz,
                    priority int, "position" timestamptz)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
-    SELECT l.id, l.user_id, l.item_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
-           l.sync_mode = 'full', l.is_active, l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
+    SELECT l.id, l.user_id, l.entity_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
+           l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
            l.priority, p.at
     FROM sync_list l, LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
     WHERE l.org_id = org
       AND (wanted IS NULL AND l.is_active OR l.id = ANY (wanted))
-      AND (wanted_type IS NULL OR l.item_type = wanted_type)
+      AND (wanted_type IS NULL OR (l.entity_type, l.is_stock) = (sync_item_entity(wanted_type), sync_item_is_stock(wanted_type)))
       AND (due IS NULL OR l.next_due_at <= due)
       AND (after_id IS NULL OR (-l.priority, p.at, l.id) > (-after_priority, after_at, after_id))
     ORDER BY -l.priority, p.at, l.id
@@ -54,7 +54,7 @@ BEGIN
         SELECT e, c.number AS connector, l.filter_config, array_agg(l.source_id) AS ids, array_agg(l.id) AS items
         FROM unnest(sync_list_meeting_filters.items) t (id)
         CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = t.id LIMIT 1) l
-        JOIN sync_entity e ON e.name = l.item_type
+        JOIN sync_entity e ON e.name = l.entity_type
         JOIN integration_connector c ON c.org_id = l.org_id AND c.name = l.source_platform
         GROUP BY 1, 2, 3
     LOOP
@@ -82,13 +82,13 @@ AS $$
            l.target_id IS NOT NULL, k.key, coalesce(log.state = 'intended', false)
     FROM unnest(items) i (id)
     CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = i.id LIMIT 1) l
-    JOIN sync_entity e ON e.name = l.item_type
+    JOIN sync_entity e ON e.name = l.entity_type
     JOIN integration_connector t ON t.org_id = org AND t.name = l.target_platform
-    CROSS JOIN LATERAL (SELECT sync_creation_key(l.target_platform, l.item_type, l.source_platform, l.source_id) AS key) k
+    CROSS JOIN LATERAL (SELECT sync_creation_key(l.target_platform, l.entity_type, l.source_platform, l.source_id) AS key) k
     LEFT JOIN sync_idempotency_log log ON log.org_id = org AND log.idempotency_key = k.key AND log.state <> 'failed'
     LEFT JOIN LATERAL (
         SELECT s.target_id FROM sync_list s
-        WHERE s.org_id = org AND s.item_type = l.item_type AND s.source_platform = l.source_platform
+        WHERE s.org_id = org AND s.entity_type = l.entity_type AND s.source_platform = l.source_platform
           AND s.source_id = l.source_id AND s.target_platform = l.target_platform AND s.target_id IS NOT NULL
         LIMIT 1) sibling ON true
     LEFT JOIN LATERAL (
@@ -149,7 +149,7 @@ BEGIN
                WHERE r.org_id = org AND c.name = l.source_platform AND r.entity = e.number AND r.external_id = l.source_id) END AS local_id
     INTO target
     FROM sync_list l
-    JOIN sync_entity e ON e.name = l.item_type
+    JOIN sync_entity e ON e.name = l.entity_type
     JOIN integration_connector t ON t.org_id = org AND t.name = l.target_platform
     WHERE l.org_id = org AND l.id = item;
     -- not "IS NULL", or the index of all unlinked rows would be walked through where statistics lag behind
@@ -171,6 +171,20 @@ END
 $$;
 COMMENT ON FUNCTION sync_list_link(uuid, uuid, text) IS 'Links the record that an item was written to with the local row that the item comes from.';
 
+-- The schedule goes on from the time that was planned, not from the end of a run: an item of an hour that is looked at once
+-- an hour would else be late every second time. Times that were missed are left out.
+CREATE FUNCTION sync_planned_next(planned timestamptz, every interval) RETURNS timestamptz
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    -- a day may have 23 hours, and months have other lengths than the 30 days that epoch takes them for
+    SELECT min(planned + every * n)
+    FROM (SELECT greatest(floor(extract(epoch FROM clock_timestamp() - planned) / extract(epoch FROM every)), 0)::bigint AS passed) p,
+         LATERAL (SELECT CASE WHEN extract(year FROM every) + extract(month FROM every) = 0 THEN 2 ELSE 2 + p.passed / 20 END AS about) a,
+         generate_series(greatest(p.passed - a.about, 0), p.passed + a.about) n
+    WHERE planned + every * n > clock_timestamp()
+$$;
+COMMENT ON FUNCTION sync_planned_next(timestamptz, interval) IS 'The first moment after now of a schedule that has one at planned.';
+
 -- A failed item comes back after 1, 2, 4, .. minutes, up to an hour or its interval, whichever is longer. Few or many
 -- outcomes, each finds its item by its key.
 CREATE FUNCTION sync_list_settle(org uuid, outcomes jsonb) RETURNS void
@@ -178,16 +192,18 @@ CREATE FUNCTION sync_list_settle(org uuid, outcomes jsonb) RETURNS void
     SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off
 AS $$
     UPDATE sync_list l
-    SET last_sync_status = o.status,
+    SET last_sync_status = CASE o.status WHEN 'failed' THEN 'failed' WHEN 'skipped' THEN 'pending' ELSE 'success' END,
+        last_outcome = o.status,
         error_message = o.error,
         last_synced_at = CASE WHEN o.status = 'failed' THEN l.last_synced_at ELSE clock_timestamp() END,
         target_id = coalesce(o.target_id, l.target_id),
         source_fingerprint = coalesce(o.fingerprint, l.source_fingerprint),
         source_modified_at = CASE WHEN o.fingerprint IS NULL THEN l.source_modified_at ELSE o.modified_at END,
         attempts = CASE WHEN o.status = 'failed' THEN l.attempts + 1 ELSE 0 END,
+        planned_at = CASE WHEN o.status = 'failed' THEN coalesce(l.planned_at, l.next_due_at) END,
         next_due_at = CASE WHEN l.schedule_interval IS NOT NULL THEN sync_next_due(
-            clock_timestamp() + CASE WHEN o.status <> 'failed' THEN l.schedule_interval
-                                     ELSE least(interval '1 minute' * 2 ^ least(l.attempts, 30), greatest(l.schedule_interval, '1 hour')) END,
+            CASE WHEN o.status <> 'failed' THEN sync_planned_next(coalesce(l.planned_at, l.next_due_at, clock_timestamp()), l.schedule_interval)
+                 ELSE clock_timestamp() + least(interval '1 minute' * 2 ^ least(l.attempts, 30), greatest(l.schedule_interval, '1 hour')) END,
             l.business_hours_start, l.business_hours_end, l.business_days, l.time_zone) END
     FROM jsonb_to_recordset(outcomes)
          AS o (id uuid, status text, error text, target_id text, fingerprint uuid, modified_at timestamptz)
@@ -284,7 +300,7 @@ BEGIN
         result = coalesce(i.result, '{}') || jsonb_build_object('settled', true)
                  || CASE WHEN found_id IS NULL THEN '{"error": "it was not created"}' ELSE jsonb_build_object('externalId', found_id) END
     WHERE i.org_id = org AND i.state = 'intended'
-      AND i.idempotency_key = sync_creation_key(item.target_platform, item.item_type, item.source_platform, item.source_id)
+      AND i.idempotency_key = sync_creation_key(item.target_platform, item.entity_type, item.source_platform, item.source_id)
     RETURNING i.state INTO settled;
     IF settled IS NULL THEN
         RAISE EXCEPTION 'no creation of this item is open' USING ERRCODE = '22023',
@@ -295,3 +311,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_settle_creation(uuid, text) IS 'Says what became of a creation whose answer was lost: the id that the record has in the target, or NULL where it was not created and may be tried again. {itemId, created, externalId}; 22023 where none is open.';
+
+-- What a webhook has told of is not left waiting for its time.
+CREATE FUNCTION sync_list_hurry(org uuid, source text, entity_type text, source_id text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    UPDATE sync_list l SET planned_at = coalesce(l.planned_at, l.next_due_at), next_due_at = n.at
+    FROM sync_list x,
+         LATERAL (SELECT sync_next_due(clock_timestamp(), x.business_hours_start, x.business_hours_end, x.business_days, x.time_zone) AS at) n
+    WHERE x.org_id = org AND x.entity_type = sync_list_hurry.entity_type AND x.source_platform = source AND x.source_id = sync_list_hurry.source_id
+      AND x.is_active AND x.next_due_at > n.at AND x.attempts = 0
+      AND l.org_id = x.org_id AND l.id = x.id
+$$;
+COMMENT ON FUNCTION sync_list_hurry(uuid, text, text, text) IS 'Makes the items due that come from this record, but for those that wait after a failure.';

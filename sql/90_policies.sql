@@ -15,7 +15,7 @@ FROM (VALUES
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{saved_search_patterns,sync_list}'),
     ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_count,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
-    ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain,sync_depth}'),
+    ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain,sync_depth,sync_item_entity,sync_item_is_stock}'),
     ('read', 'function', '{EXECUTE}', '{sync_preview,compute_delta,sync_delta_stream,sync_count_open,detect_customer_delta,detect_product_delta,detect_order_delta}'),
     ('read', 'function', '{EXECUTE}', '{sync_pattern_preview,sync_category_tree}'),
     ('operate', 'function', '{EXECUTE}', '{sync_pull,sync_all,sync_refresh_preview,sync_test_connection,sync_reset,sync_maintain}'),

@@ -153,7 +153,17 @@ extension_sql_file!(
     name = "patterns",
     requires = ["categories", api::record::sync_plain]
 );
-extension_sql_file!("../sql/84_lists.sql", name = "lists", requires = ["patterns"]);
+extension_sql_file!(
+    "../sql/84_lists.sql",
+    name = "lists",
+    requires = [
+        "patterns",
+        api::list::sync_item_entity,
+        api::list::sync_item_is_stock,
+        api::list::sync_item_fields,
+        api::list::sync_item_misfit
+    ]
+);
 extension_sql_file!(
     "../sql/87_list_runs.sql",
     name = "list_runs",

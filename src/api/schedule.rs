@@ -148,7 +148,7 @@ impl Agenda {
         Job::List(List {
             mode: ListMode::Scheduled,
             ids: None,
-            entity: None,
+            item_type: None,
             time_limit: Some(self.limit),
         })
     }

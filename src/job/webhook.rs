@@ -4,7 +4,7 @@ use super::pool::{Fetched, Pool};
 use super::{claim, close, opener, turn, unseal, Context, Outcome};
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::outcome::Ended;
-use crate::store::{connector, run as runs, webhook as store};
+use crate::store::{connector, list as lists, run as runs, webhook as store};
 use crate::worker::transaction::short;
 use crate::worker::Answer;
 use serde_json::{json, Value};
@@ -185,6 +185,9 @@ fn write(
             .chain(old)
             .collect();
         store::link(ledger, &keys)?;
+        if effect != "deleted" {
+            lists::hurry(&context.key, change)?;
+        }
         runs::drop_previews(&context.key, change.entity)?;
     }
     Ok(effect)

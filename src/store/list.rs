@@ -5,15 +5,18 @@ use super::{counted, row, run};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
-use sync_engine::core::EntityType;
+use sync_engine::core::{EntityType, ItemType};
 use sync_engine::error::Result;
+use sync_engine::source::webhook::Change;
 
 /// What a run is about.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// These items, active or not, in the order in which they are carried out; None: all that are active.
     pub ids: Option<Vec<String>>,
-    pub entity: Option<EntityType>,
+    /// What was named as well, and is no item.
+    pub unknown: Vec<String>,
+    pub item_type: Option<ItemType>,
     /// Only what was due then, and by that age.
     pub due: Option<String>,
 }
@@ -30,6 +33,8 @@ pub struct Item {
     pub target_id: Option<String>,
     pub is_full: bool,
     pub is_active: bool,
+    /// Only these are written; None: all.
+    pub fields: Option<Vec<String>>,
     pub has_filter: bool,
     /// Of the source when it was last written.
     pub fingerprint: Option<String>,
@@ -93,7 +98,7 @@ pub fn count(org: &str, selection: &Selection) -> Result<u64> {
         &[
             org.into(),
             selection.ids.clone().into(),
-            selection.entity.map(EntityType::name).into(),
+            selection.item_type.map(ItemType::name).into(),
             selection.due.as_deref().into(),
         ],
     )
@@ -125,7 +130,7 @@ pub fn page(org: &str, selection: &Selection, after: Option<&Item>, size: i32) -
         &[
             org.into(),
             selection.ids.clone().into(),
-            selection.entity.map(EntityType::name).into(),
+            selection.item_type.map(ItemType::name).into(),
             selection.due.as_deref().into(),
             after.map(|item| item.priority).into(),
             after.map(|item| item.position.as_str()).into(),
@@ -248,6 +253,19 @@ pub fn settle(org: &str, outcomes: &[Outcome]) -> Result<()> {
     run(
         "SELECT sync_list_settle($1::uuid, $2::jsonb)",
         &[org.into(), outcomes.into()],
+    )
+}
+
+/// Makes the items due that come from the record of a webhook.
+pub fn hurry(key: &RunKey, change: &Change) -> Result<()> {
+    run(
+        "SELECT sync_list_hurry($1::uuid, $2, $3, $4)",
+        &[
+            key.org.as_str().into(),
+            key.sync_type.as_str().into(),
+            change.entity.name().into(),
+            change.external_id.as_str().into(),
+        ],
     )
 }
 

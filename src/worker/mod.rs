@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
-use sync_engine::core::EntityType;
+use sync_engine::core::{EntityType, ItemType};
 use sync_engine::error::Result;
 
 /// What a worker is asked to do.
@@ -68,7 +68,7 @@ pub struct List {
     pub mode: ListMode,
     /// None: all that are active.
     pub ids: Option<Vec<String>>,
-    pub entity: Option<EntityType>,
+    pub item_type: Option<ItemType>,
     /// Nothing new is begun after that.
     pub time_limit: Option<Duration>,
 }

@@ -168,7 +168,7 @@ fn a_shops_records_are_created_in_odoo_and_follow_the_shop() {
             ["name", "lst_price", "weight", "description_sale"].map(|field| mug[field].clone()),
             [json!("Mug"), json!(9.9), json!(0.5), json!("Blue & big")]
         );
-        let known = "SELECT target_id FROM sync_list WHERE item_type = 'products'";
+        let known = "SELECT target_id FROM sync_list WHERE entity_type = 'products'";
         assert_eq!(systems.one(known), mug["id"].to_string());
 
         // nothing has changed: nothing is sent

@@ -36,7 +36,7 @@ fn a_creation_whose_answer_was_lost_is_looked_for_and_not_repeated() {
         assert_eq!(systems.calls("create"), 2);
         assert_eq!(systems.there("res.partner", "email", "lost@example.com").len(), 1);
         let found = &systems.there("product.product", "default_code", "LOST-1")[0]["id"];
-        let known = "SELECT target_id FROM sync_list WHERE item_type = 'products'";
+        let known = "SELECT target_id FROM sync_list WHERE entity_type = 'products'";
         assert_eq!(systems.one(known), found.to_string());
 
         // one that was made and could not be read is known by its id

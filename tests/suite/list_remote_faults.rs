@@ -241,8 +241,8 @@ fn a_failed_item_stops_nobody_and_comes_back_later() {
     assert_eq!(shops.one(wait), "21 60");
     shops.edit("products", ids[1], json!({ "name": "Mended" }));
     shops.delta();
-    let mended = format!("SELECT concat_ws(' ', last_sync_status, attempts, error_message) FROM sync_list WHERE source_id = '{}'", ids[1]);
-    assert_eq!(shops.one(&mended), "created 0");
+    let mended = format!("SELECT concat_ws(' ', last_sync_status, last_outcome, attempts, error_message) FROM sync_list WHERE source_id = '{}'", ids[1]);
+    assert_eq!(shops.one(&mended), "success created 0");
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod erp_facts;
 mod errors;
 mod faults;
 mod identity;
+mod list_fields;
 mod list_local;
 mod list_odoo;
 mod list_odoo_faults;

@@ -159,7 +159,7 @@ fn items_behind_a_pull(shop: &ConnectedShop) -> Call {
     shop.pull_stopped_short(300)
 }
 
-const ITEMS: &str = "SELECT count(*) FILTER (WHERE last_sync_status = 'created') || ' ' || count(*) FILTER (WHERE attempts > 0) || ' '
+const ITEMS: &str = "SELECT count(*) FILTER (WHERE last_outcome = 'created') || ' ' || count(*) FILTER (WHERE attempts > 0) || ' '
                             || count(*) FILTER (WHERE next_due_at <= now()) FROM sync_list";
 
 #[test]

@@ -17,11 +17,11 @@ fn an_app_leaves_out_what_has_a_default() {
         .batch_execute("SET app.current_user_id = 'ada'")
         .unwrap();
     ledger.sql.batch_execute(ITEM).unwrap();
-    let row = "SELECT concat_ws(' ', user_id, item_type, target_platform, sync_mode, is_active, priority, attempts, metadata,
-                                next_due_at <= now(), org_id = sync_current_org()) FROM sync_list";
+    let row = "SELECT concat_ws(' ', user_id, item_type, entity_type, target_platform, sync_mode, is_active, priority, attempts, metadata,
+                                next_due_at <= now(), org_id = sync_current_org(), last_sync_status, last_outcome) FROM sync_list";
     assert_eq!(
         text(&mut ledger.sql, row),
-        "ada products local delta t 0 0 {} t t"
+        "ada product products local delta t 0 0 {} t t pending"
     );
     ledger
         .sql
@@ -33,12 +33,28 @@ fn an_app_leaves_out_what_has_a_default() {
     assert_eq!(
         text(
             &mut ledger.sql,
-            "SELECT concat_ws(' ', item_type, source_platform) FROM sync_list WHERE user_id = 'bob'"
+            "SELECT concat_ws(' ', item_type || entity_type, source_platform) FROM sync_list WHERE user_id = 'bob'"
         ),
-        "customers local"
+        "Customers customers local"
     );
-    // the same item of the same user goes to a target once
+    // the same item of the same user goes to a target once, however its type is spelt
     assert_eq!(sqlstate(ledger.sql.batch_execute(ITEM)), "23505");
+    assert_eq!(
+        sqlstate(ledger.sql.batch_execute(&ITEM.replace("'product'", "'Products'"))),
+        "23505"
+    );
+    // its stock alone is another item
+    ledger
+        .sql
+        .batch_execute(&ITEM.replace("'product'", "'inventory'"))
+        .unwrap();
+    assert_eq!(
+        text(
+            &mut ledger.sql,
+            "SELECT concat_ws(' ', item_type, entity_type) FROM sync_list WHERE is_stock"
+        ),
+        "inventory products"
+    );
     ledger
         .sql
         .batch_execute(&format!("SET app.current_user_id = 'eve'; {ITEM}"))
@@ -184,6 +200,138 @@ fn a_changed_schedule_is_followed_from_now_on() {
 }
 
 #[test]
+fn an_item_carries_fields_that_its_type_has() {
+    let mut ledger = Ledger::new();
+    let insert = |item: &str, fields: &str| {
+        format!("INSERT INTO sync_list (item_type, source_platform, source_id, fields) VALUES ('{item}', 'woocommerce', '11', '{fields}')")
+    };
+    for (item, fields, state, told) in [
+        (
+            "product",
+            "{email}",
+            "22023",
+            "an item of type \"product\" has no field \"email\"",
+        ),
+        (
+            "product",
+            "{sku,NULL}",
+            "22023",
+            "an item of type \"product\" has no field \"\"",
+        ),
+        (
+            "inventory",
+            "{price}",
+            "22023",
+            "an item of type \"inventory\" has no field \"price\"",
+        ),
+        (
+            "product",
+            "{custom.shelf}",
+            "22023",
+            "field \"custom.shelf\" is not mapped for this item",
+        ),
+    ] {
+        let error = ledger.sql.batch_execute(&insert(item, fields)).unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!((error.code().code(), error.message()), (state, told));
+    }
+    assert_eq!(
+        sqlstate(ledger.sql.batch_execute(&insert("product", "{}"))),
+        "23514"
+    );
+    ledger
+        .sql
+        .batch_execute("SELECT sync_map('woocommerce', 'products', 'shelf', 'shelf', 'number')")
+        .unwrap();
+    ledger
+        .sql
+        .batch_execute(&insert("product", "{price,custom.shelf}"))
+        .unwrap();
+    // what is chosen now was never written
+    ledger
+        .sql
+        .batch_execute("UPDATE sync_list SET source_fingerprint = gen_random_uuid()")
+        .unwrap();
+    ledger
+        .sql
+        .batch_execute("UPDATE sync_list SET fields = '{price,name}'")
+        .unwrap();
+    assert_eq!(
+        text(
+            &mut ledger.sql,
+            "SELECT num_nulls(source_fingerprint) FROM sync_list"
+        ),
+        "1"
+    );
+}
+
+#[test]
+fn an_item_is_due_as_planned_whenever_it_was_carried_out() {
+    let mut ledger = Ledger::new();
+    ledger.sql.batch_execute(ITEM).unwrap();
+    let settle = |ledger: &mut Ledger, status: &str| {
+        ledger
+            .root
+            .batch_execute(&format!(
+                "SELECT sync_list_settle(org_id, jsonb_build_array(jsonb_build_object('id', id, 'status', '{status}'))) FROM sync_list"
+            ))
+            .unwrap();
+    };
+    let due = |ledger: &mut Ledger| {
+        let due = "SELECT concat_ws(' ', round(extract(epoch FROM next_due_at - now()) / 60), round(extract(epoch FROM planned_at - now()) / 60)) FROM sync_list";
+        text(&mut ledger.sql, due)
+    };
+    let late = |ledger: &mut Ledger, minutes: i32, interval: &str| {
+        ledger
+            .sql
+            .batch_execute(&format!(
+                "UPDATE sync_list SET schedule_interval = '{interval}';
+                 UPDATE sync_list SET next_due_at = now() - interval '{minutes} minutes'"
+            ))
+            .unwrap();
+    };
+    // one that was carried out ten minutes late, one that missed four of its times, one that was called for too soon
+    for (minutes, interval, next) in [
+        (10, "1 hour", "50"),
+        (250, "1 hour", "50"),
+        (-20, "1 hour", "20"),
+        (1440, "7 days", "8640"),
+    ] {
+        late(&mut ledger, minutes, interval);
+        settle(&mut ledger, "updated");
+        assert_eq!(due(&mut ledger), next, "{minutes} {interval}");
+    }
+    // a failure repeats it soon, and doesn't shift the plan
+    late(&mut ledger, 10, "1 hour");
+    settle(&mut ledger, "failed");
+    assert_eq!(due(&mut ledger), "1 -10");
+    settle(&mut ledger, "failed");
+    assert_eq!(due(&mut ledger), "2 -10");
+    settle(&mut ledger, "unchanged");
+    assert_eq!(due(&mut ledger), "50");
+    // far in the past, and by months
+    for (planned, every) in [
+        ("now() - interval '5000 years'", "1 minute"),
+        ("now() - interval '3000 years'", "1 month"),
+        ("timestamp '2020-01-31'", "1 month"),
+    ] {
+        let next = format!(
+            "SELECT n > clock_timestamp() AND n <= clock_timestamp() + interval '{every}' + interval '3 days' FROM sync_planned_next({planned}, '{every}') n"
+        );
+        assert_eq!(text(&mut ledger.root, &next), "t", "{planned} {every}");
+    }
+    let status = "SELECT concat_ws(' ', last_sync_status, last_outcome) FROM sync_list";
+    for (outcome, told) in [
+        ("created", "success created"),
+        ("skipped", "pending skipped"),
+        ("failed", "failed failed"),
+    ] {
+        settle(&mut ledger, outcome);
+        assert_eq!(text(&mut ledger.sql, status), told);
+    }
+}
+
+#[test]
 fn a_connector_that_goes_switches_its_items_off() {
     let mut ledger = Ledger::new();
     ledger.sql.batch_execute(ITEM).unwrap();
@@ -239,6 +387,11 @@ fn a_pattern_fills_the_list_once() {
             "SELECT DISTINCT metadata ->> 'patternName' FROM sync_list"
         ),
         "a pattern"
+    );
+    let told = "SELECT metadata - 'patternId' FROM sync_list WHERE source_id = '1'";
+    assert_eq!(
+        text(&mut ledger.sql, told),
+        r#"{"sku": "SKU-1", "name": "Product 1", "filter": {"status": "publish"}, "patternName": "a pattern"}"#
     );
     // what turns up later is added, what is there stays as it is
     ledger

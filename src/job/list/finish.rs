@@ -9,7 +9,7 @@ use crate::worker::ending;
 use crate::worker::transaction::closing;
 use crate::worker::{List, ListMode};
 use serde_json::{json, Value};
-use sync_engine::core::EntityType;
+use sync_engine::core::ItemType;
 use sync_engine::error::{Error, Result};
 
 /// Errors of one user that `sync_scheduled` tells.
@@ -154,7 +154,7 @@ impl Run<'_> {
         let metadata = json!({
             "operation": "list",
             "syncId": self.key.sync_id,
-            "itemType": list.entity.map(EntityType::name),
+            "itemType": list.item_type.map(ItemType::name),
             "itemsChosen": list.ids.as_ref().map(Vec::len),
             "itemsUnchanged": counts.unchanged,
             "itemsSkipped": counts.skipped,

@@ -36,7 +36,7 @@ use remote::Remotes;
 use serde_json::{json, Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
-use sync_engine::core::{EntityType, Record};
+use sync_engine::core::{EntityType, ItemType, Record};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::Written;
 use tally::{told, Counts, Tally, Went};
@@ -107,7 +107,7 @@ fn carry_out(request: &Request, list: &List, begun: Instant, has_places: bool) -
         }
         runs::begin(&key)?;
         let total = store::count(&key.org, &selection)?;
-        store::begin_progress(&key, list.entity.map_or("all", EntityType::name), total)?;
+        store::begin_progress(&key, list.item_type.map_or("all", ItemType::name), total)?;
         Ok(total)
     })?;
     let mut run = match Run::start(request, list, key.clone(), begun) {
@@ -137,19 +137,15 @@ fn key_of(request: &Request, mode: ListMode) -> RunKey {
 }
 
 fn select(request: &Request, list: &List) -> Result<Selection> {
-    let mut named = None;
+    let (mut named, mut unknown) = (None, Vec::new());
     if let Some(ids) = &list.ids {
-        if let Some(id) = store::unknown(&request.org, ids)?.first() {
-            return Err(
-                Error::new(Code::NotFound, format!("the sync list has no item \"{id}\""))
-                    .hint("SELECT id, item_type, source_id FROM sync_list lists them."),
-            );
-        }
+        unknown = store::unknown(&request.org, ids)?;
         named = Some(store::in_order(&request.org, ids)?);
     }
     Ok(Selection {
         ids: named,
-        entity: list.entity,
+        unknown,
+        item_type: list.item_type,
         due: match list.mode {
             ListMode::Scheduled => Some(runs::now()?),
             _ => None,
@@ -203,8 +199,17 @@ impl<'a> Run<'a> {
         self.mode == ListMode::Full || item.is_full
     }
 
+    /// Ids that are no items of the organisation's: gone, or never there.
+    fn refuse_unknown(&mut self, ids: &[String]) {
+        for id in ids {
+            let error = Error::new(Code::NotFound, format!("the sync list has no item \"{id}\""));
+            self.tally.add_unknown(id.clone(), self.key.user_id.clone(), &error);
+        }
+    }
+
     /// All pages; whether the time was up before the last.
     fn carry_out(&mut self, selection: &Selection) -> Result<bool> {
+        self.refuse_unknown(&selection.unknown);
         let mut pages = Pages::new(selection);
         loop {
             let items = short(|| pages.next(&self.key.org))?;
@@ -226,8 +231,7 @@ impl<'a> Run<'a> {
             items.into_iter().partition(|item| item.is_active);
         items.retain(|item| !self.is_busy(item));
         for item in &inactive {
-            let error = Error::new(Code::Invalid, "the item is switched off (is_active)");
-            self.tally.add(item, Went::Failed, Some(&error));
+            self.tally.add(item, Went::Skipped, None);
         }
         let read = self.read_sources(&items)?;
         let held_back = self.held_back(&items)?;
@@ -318,6 +322,9 @@ impl<'a> Run<'a> {
             for name in remote.kind.fields(item.entity) {
                 fields.entry(*name).or_insert(Value::Null);
             }
+        }
+        if let Some(chosen) = &item.fields {
+            fields.retain(|name, _| chosen.contains(name));
         }
         Write {
             source: known.clone(),

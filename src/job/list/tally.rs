@@ -55,11 +55,17 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, item: &Item, went: Went, error: Option<&Error>) {
         let told = error.map(|error| (item.id.clone(), told(error)));
-        self.all.add(went, told.clone());
-        self.by_user
-            .entry(item.user_id.clone())
-            .or_default()
-            .add(went, told);
+        self.count(item.user_id.clone(), went, told);
+    }
+
+    /// An id that was asked for and is no item's.
+    pub fn add_unknown(&mut self, id: String, user: Option<String>, error: &Error) {
+        self.count(user, Went::Failed, Some((id, told(error))));
+    }
+
+    fn count(&mut self, user: Option<String>, went: Went, error: Option<(String, String)>) {
+        self.all.add(went, error.clone());
+        self.by_user.entry(user).or_default().add(went, error);
     }
 
     /// What should be known of an item that went well.

@@ -9,8 +9,8 @@ use crate::worker::transaction::{relaxed, short};
 use serde_json::{json, Map, Value};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use sync_engine::core::{diff, Comparison};
-use sync_engine::error::Result;
+use sync_engine::core::{diff, match_key, Comparison, Record};
+use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{Change, Meter, Source};
 
 /// An item that has to be written, with its source.
@@ -173,7 +173,15 @@ impl Run<'_> {
     fn fields_to_send(&self, source: &dyn Source, step: &Step) -> Result<Map<String, Value>> {
         let Step { write, current, .. } = step;
         let entity = write.item.entity;
+        if current.is_none() {
+            require_identity(source, write)?;
+        }
         let mut fields = source.draft(entity, &write.fields, current.as_ref())?;
+        if fields.is_empty() {
+            if let Some(chosen) = &write.item.fields {
+                return Err(nothing_to_write(&write.item, chosen));
+            }
+        }
         if let Some(current) = current.as_ref().filter(|_| !self.writes_all(&write.item)) {
             let mut there = current.data.clone();
             there.retain(|name, _| fields.contains_key(name));
@@ -245,6 +253,51 @@ impl Run<'_> {
         self.remotes
             .note(platform, entity, &self.key.org, requests, outcome);
     }
+}
+
+/// What is created by some of its fields has to be found again by them.
+fn require_identity(source: &dyn Source, write: &Write) -> Result<()> {
+    let Some(chosen) = &write.item.fields else {
+        return Ok(());
+    };
+    let record = Record {
+        data: write.fields.clone(),
+        match_key: match_key(write.item.entity, &write.fields),
+        ..write.source.record.clone()
+    };
+    if source.known_by(write.item.entity, &record).is_some() {
+        return Ok(());
+    }
+    let Item {
+        target_platform,
+        entity,
+        ..
+    } = &write.item;
+    Err(Error::new(
+        Code::NotFound,
+        format!(
+            "\"{target_platform}\" has no {} that this one is",
+            entity.singular()
+        ),
+    )
+    .detail(format!(
+        "It is not created by its fields alone: {}.",
+        chosen.join(", ")
+    ))
+    .hint("Set target_id, or add the fields that it is known by (e-mail, SKU) to fields."))
+}
+
+fn nothing_to_write(item: &Item, chosen: &[String]) -> Error {
+    let Item {
+        target_platform,
+        entity,
+        ..
+    } = item;
+    let message = format!(
+        "\"{target_platform}\" takes none of the item's fields of this {}",
+        entity.singular()
+    );
+    Error::new(Code::Invalid, message).detail(format!("They are {}.", chosen.join(", ")))
 }
 
 /// A write, and what is entered of it before it is sent.

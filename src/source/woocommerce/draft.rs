@@ -124,8 +124,10 @@ fn product(record: &Fields, current: Option<&Record>) -> Result<Fields> {
 
 fn customer(record: &Fields, current: Option<&Record>) -> Result<Fields> {
     let mut out = pick(record, CUSTOMER);
-    if !out.contains_key("first_name") && !out.contains_key("last_name") {
-        let name = text(record, "name").unwrap_or_default();
+    // a record without a name leaves that of the account alone; one whose name is empty does not
+    let has_parts = out.contains_key("first_name") || out.contains_key("last_name");
+    if let Some(name) = record.get("name").filter(|_| !has_parts) {
+        let name = name.as_str().unwrap_or_default();
         let (first, last) = name.split_once(' ').unwrap_or((name, ""));
         out.insert("first_name".to_owned(), json!(first));
         out.insert("last_name".to_owned(), json!(last.trim()));
