@@ -4,6 +4,7 @@ CREATE TABLE sync_access (
     grantee regrole NOT NULL,
     org_id uuid CHECK (org_id <> '00000000-0000-0000-0000-000000000000'),
     level text NOT NULL CHECK (level IN ('read', 'operate', 'admin')),
+    own_rows boolean NOT NULL DEFAULT false,
     granted_at timestamptz NOT NULL DEFAULT now()
 );
 -- one level per role and organisation; NULL (any organisation) counts as a value of its own
@@ -13,6 +14,8 @@ CREATE UNIQUE INDEX sync_access_key
 COMMENT ON TABLE sync_access IS 'Grants: which role may read, operate or administer which organisation (NULL: any). Written by sync_grant and sync_revoke.';
 COMMENT ON COLUMN sync_access.level IS 'read: see; operate: previews, pulls, applies; admin: connectors, bindings, grants. Each includes the ones before.';
 
+COMMENT ON COLUMN sync_access.own_rows IS 'Of patterns, sync lists and histories, only the rows of app.current_user_id.';
+
 CREATE FUNCTION sync_level_rank(level text) RETURNS int
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE level WHEN 'read' THEN 1 WHEN 'operate' THEN 2 WHEN 'admin' THEN 3 END;
@@ -20,7 +23,7 @@ COMMENT ON FUNCTION sync_level_rank(text) IS 'Orders the levels of sync_access: 
 
 -- pg_has_role instead of a join on names: a grant to a group role counts for its members.
 -- A role that was dropped after its grant must not lend it to whoever gets its oid next: hence the check on pg_roles.
-CREATE FUNCTION sync_role_has(role_oid oid, org uuid, needed text) RETURNS boolean
+CREATE FUNCTION sync_role_has(role_oid oid, org uuid, needed text, all_rows boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
@@ -30,11 +33,12 @@ BEGIN
             JOIN pg_roles g ON g.oid = a.grantee
             WHERE (a.org_id IS NULL OR a.org_id = org)
               AND sync_level_rank(a.level) >= sync_level_rank(needed)
+              AND NOT (all_rows AND a.own_rows)
               AND pg_has_role(role_oid, a.grantee, 'USAGE'))
         OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = role_oid AND r.rolsuper);
 END
 $$;
-COMMENT ON FUNCTION sync_role_has(oid, uuid, text) IS 'Whether a role holds at least this level for an organisation. Superusers hold all.';
+COMMENT ON FUNCTION sync_role_has(oid, uuid, text, boolean) IS 'Whether a role holds at least this level for an organisation, or, with all_rows, holds it for the rows of all users. Superusers hold all.';
 
 COMMENT ON FUNCTION sync_require_writable() IS 'Raises 25006 in a READ ONLY transaction and on a standby: whoever writes, or starts a worker that does, asks first.';
 COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset. While code of a bound relation runs, the organisation it runs for.';
@@ -64,6 +68,21 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_writable_org() IS 'The organisation of this session if the calling role may operate on it, else NULL.';
+
+-- Who is told apart by app.current_user_id is the app's word, as the organisation is not.
+CREATE FUNCTION sync_own_rows(needed text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN NOT sync_role_has(sync_caller(), sync_raw_org(), needed, all_rows => true);
+END
+$$;
+COMMENT ON FUNCTION sync_own_rows(text) IS 'Whether the calling role holds this level for the rows of app.current_user_id alone (sync_grant with own_rows), if it holds it at all.';
+
+CREATE FUNCTION sync_is_mine(owner text, needed text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    RETURN coalesce(NOT sync_own_rows(needed) OR owner = nullif(current_setting('app.current_user_id', true), ''), false);
+COMMENT ON FUNCTION sync_is_mine(text, text) IS 'Whether a row of that user is one for the calling role.';
 
 CREATE FUNCTION sync_require(needed text) RETURNS uuid
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -196,7 +215,7 @@ END
 $$;
 COMMENT ON FUNCTION sync_begin_grant(uuid) IS 'Keeps others from granting and revoking until the transaction ends; 42501 unless the calling role administers the organisation (NULL: all).';
 
-CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate') RETURNS void
+CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate', own_rows boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -204,6 +223,10 @@ BEGIN
     IF sync_level_rank(sync_grant.level) IS NULL THEN
         RAISE EXCEPTION 'unknown level "%"', sync_grant.level USING ERRCODE = '22023',
             HINT = 'Use read, operate or admin.';
+    END IF;
+    IF sync_grant.own_rows IS NULL OR sync_grant.own_rows AND sync_grant.level = 'admin' THEN
+        RAISE EXCEPTION 'own_rows must be true or false, and false for level admin' USING ERRCODE = '22023',
+            DETAIL = 'Who administers an organisation grants to others, and so sees the rows of all.';
     END IF;
     IF sync_grant.org_id = '00000000-0000-0000-0000-000000000000' THEN
         RAISE EXCEPTION 'the nil UUID is no organisation' USING ERRCODE = '22023',
@@ -213,14 +236,14 @@ BEGIN
         RAISE EXCEPTION 'there is no role with the oid %', sync_grant.role::oid USING ERRCODE = '42704';
     END IF;
     PERFORM sync_begin_grant(sync_grant.org_id);
-    INSERT INTO sync_access (grantee, org_id, level)
-    VALUES (sync_grant.role, sync_grant.org_id, sync_grant.level)
+    INSERT INTO sync_access (grantee, org_id, level, own_rows)
+    VALUES (sync_grant.role, sync_grant.org_id, sync_grant.level, sync_grant.own_rows)
     ON CONFLICT (grantee, coalesce(sync_access.org_id, '00000000-0000-0000-0000-000000000000'))
-    DO UPDATE SET level = excluded.level, granted_at = now();
+    DO UPDATE SET level = excluded.level, own_rows = excluded.own_rows, granted_at = now();
     PERFORM sync_align_privileges(sync_grant.role);
 END
 $$;
-COMMENT ON FUNCTION sync_grant(regrole, uuid, text) IS 'Lets a role read, operate or administer one organisation, or any (org_id NULL).';
+COMMENT ON FUNCTION sync_grant(regrole, uuid, text, boolean) IS 'Lets a role read, operate or administer one organisation, or any (org_id NULL); with own_rows, of patterns, sync lists and histories only the rows of app.current_user_id.';
 
 CREATE FUNCTION sync_revoke(role regrole, org_id uuid DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

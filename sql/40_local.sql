@@ -49,6 +49,7 @@ CREATE TABLE sync_customers (
     tax_number text,
     role text,
     username text,
+    tags jsonb,
     billing_first_name text,
     billing_last_name text,
     billing_company text,

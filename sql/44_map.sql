@@ -13,7 +13,7 @@ CREATE TABLE sync_field_map (
     PRIMARY KEY (org_id, connector, entity, field)
 );
 COMMENT ON TABLE sync_field_map IS 'Custom fields by path, and fields that are not compared. Written by sync_map.';
-COMMENT ON COLUMN sync_field_map.path IS 'Where the value is in the raw custom data of the remote record; NULL for a field that only says whether it is compared.';
+COMMENT ON COLUMN sync_field_map.path IS 'Where the value is in the raw custom data of the remote record, * for all of it; NULL for a field that only says whether it is compared.';
 
 CREATE FUNCTION sync_mappings(org uuid, connector_no int, entity_no smallint) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -138,6 +138,10 @@ BEGIN
         RAISE EXCEPTION 'the path of field "%" is too long', named USING ERRCODE = '22023',
             DETAIL = 'A path has up to 255 characters, and up to 16 parts.';
     END IF;
+    IF place = '*' AND (known OR sync_map_kind(coalesce(sync_map.type, 'json')) <> 'any') THEN
+        RAISE EXCEPTION 'path "*" is of type json' USING ERRCODE = '22023',
+            DETAIL = 'It stands for all that plugins and users have added, as one object.', HINT = 'Leave out the type, and give the field a name of its own.';
+    END IF;
     IF NOT known AND place IS NULL THEN
         RAISE EXCEPTION '% have no field "%"', e.name, named USING ERRCODE = '22023',
             DETAIL = 'Fields: ' || (SELECT string_agg(f.field, ', ' ORDER BY f.position) FROM sync_fields(e.name) f WHERE f.compared) || '.',
@@ -148,11 +152,11 @@ BEGIN
     END IF;
     PERFORM sync_hold_runs(org, c, e);
     RETURN sync_put_map(org, c, e, ROW(org, c.number, e.number, named, place,
-                                       CASE WHEN NOT known THEN sync_map_kind(coalesce(sync_map.type, 'text')) END,
+                                       CASE WHEN NOT known THEN sync_map_kind(coalesce(sync_map.type, CASE place WHEN '*' THEN 'json' ELSE 'text' END)) END,
                                        coalesce(sync_map.compared, true), now())::sync_field_map);
 END
 $$;
-COMMENT ON FUNCTION sync_map(text, text, text, text, text, boolean) IS 'Takes a field from a path of the remote''s raw custom data (WooCommerce''s meta data, Odoo''s x_ fields) with a type (text, email, number, boolean, timestamp, json), or says whether a field is compared. Fingerprints are made anew from what is stored; fullPull tells whether the next pull reads everything. {syncType, entityType, field, path, refingerprinted, fullPull, found}.';
+COMMENT ON FUNCTION sync_map(text, text, text, text, text, boolean) IS 'Takes a field from a path of the remote''s raw custom data (WooCommerce''s meta data, Odoo''s x_ fields) with a type (text, email, number, boolean, timestamp, json), or all of it (path *), or says whether a field is compared. Fingerprints are made anew from what is stored; fullPull tells whether the next pull reads everything. {syncType, entityType, field, path, refingerprinted, fullPull, found}.';
 
 CREATE FUNCTION sync_unmap(sync_type text, entity_type text, field text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

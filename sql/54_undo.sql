@@ -57,7 +57,8 @@ DECLARE
     started timestamptz := clock_timestamp();
     written uuid;
 BEGIN
-    SELECT * INTO h FROM sync_history x WHERE x.org_id = org AND x.id = sync_undo.history_id FOR UPDATE;
+    SELECT * INTO h FROM sync_history x 
+    WHERE x.org_id = org AND x.id = sync_undo.history_id AND sync_is_mine(x.user_id, 'operate') FOR UPDATE;
     IF NOT FOUND OR coalesce(h.metadata ->> 'operation', '') NOT IN ('apply', 'list') THEN
         RAISE EXCEPTION 'there is no apply "%" in the history', sync_undo.history_id USING ERRCODE = '42704',
             HINT = 'sync_history lists them: metadata ->> ''operation'' is apply, or list.';

@@ -274,8 +274,9 @@ BEGIN
       AND (f.ids IS NULL OR r.external_id = ANY (f.ids))
       AND (f.updated_after IS NULL OR r.remote_modified_at > f.updated_after)
       AND (f.updated_before IS NULL OR r.remote_modified_at < f.updated_before)
-      AND (f.statuses IS NULL OR lower(coalesce(r.remote ->> 'status',
-               CASE r.remote ->> 'is_active' WHEN 'true' THEN 'active' ELSE 'inactive' END)) = ANY (f.statuses))
+      -- "active" is what each kind calls so, beside the words that it has of its own
+      AND (f.statuses IS NULL OR lower(r.remote ->> 'status') = ANY (f.statuses)
+           OR CASE r.remote ->> 'is_active' WHEN 'true' THEN 'active' WHEN 'false' THEN 'inactive' END = ANY (f.statuses))
       AND (f.types IS NULL OR lower(r.remote ->> 'type') = ANY (f.types))
       AND (f.price_min IS NULL OR sync_number(r.remote ->> priced) >= f.price_min)
       AND (f.price_max IS NULL OR sync_number(r.remote ->> priced) <= f.price_max)
@@ -299,13 +300,14 @@ END
 $$;
 COMMENT ON FUNCTION sync_filter_rows(uuid, int, sync_entity, sync_filter) IS 'Records of the ledger that a filter finds. Those that are gone remotely only where it asks for deleted ones.';
 
-CREATE FUNCTION sync_pattern_of(org uuid, pattern_id uuid) RETURNS saved_search_patterns
+CREATE FUNCTION sync_pattern_of(org uuid, pattern_id uuid, needed text) RETURNS saved_search_patterns
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     found_row saved_search_patterns;
 BEGIN
-    SELECT * INTO found_row FROM saved_search_patterns p WHERE p.org_id = org AND p.id = pattern_id;
+    SELECT * INTO found_row FROM saved_search_patterns p
+    WHERE p.org_id = org AND p.id = pattern_id AND sync_is_mine(p.user_id, needed);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no saved search pattern "%"', pattern_id USING ERRCODE = '42704',
             HINT = 'SELECT id, name FROM saved_search_patterns lists them.';
@@ -313,7 +315,7 @@ BEGIN
     RETURN found_row;
 END
 $$;
-COMMENT ON FUNCTION sync_pattern_of(uuid, uuid) IS 'The saved search pattern of that id; 42704 when there is none.';
+COMMENT ON FUNCTION sync_pattern_of(uuid, uuid, text) IS 'The saved search pattern of that id; 42704 when there is none that the calling role may use so.';
 
 CREATE FUNCTION sync_pattern_sample(org uuid, ids bigint[]) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -335,7 +337,7 @@ CREATE FUNCTION sync_pattern_preview(pattern_id uuid, sync_type text, entity_typ
 AS $$
 DECLARE
     org uuid := sync_require('read');
-    pattern saved_search_patterns := sync_pattern_of(org, sync_pattern_preview.pattern_id);
+    pattern saved_search_patterns := sync_pattern_of(org, sync_pattern_preview.pattern_id, 'read');
     c integration_connector := sync_connector_of(org, sync_pattern_preview.sync_type);
     e sync_entity := sync_entity_of(sync_pattern_preview.entity_type);
     f sync_filter := sync_parse_filter(pattern.filter_config);

@@ -238,7 +238,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     org uuid := sync_require('operate');
-    pattern saved_search_patterns := sync_pattern_of(org, sync_list_add_from_pattern.pattern_id);
+    pattern saved_search_patterns := sync_pattern_of(org, sync_list_add_from_pattern.pattern_id, 'operate');
     c integration_connector := sync_connector_of(org, sync_list_add_from_pattern.sync_type);
     e sync_entity := sync_entity_of(sync_list_add_from_pattern.entity_type);
     f sync_filter := sync_parse_filter(pattern.filter_config);

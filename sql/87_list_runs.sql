@@ -21,7 +21,7 @@ COMMENT ON FUNCTION sync_creation_key(text, text, text, text) IS 'The key of a c
 -- By priority, then by age: when the item was due, for a scheduled run, else when it was added. The position of the
 -- last page is where the next begins; what a scheduled run has carried out is not due any more. The planner settings: without
 -- statistics, or with those of before, to sort all that are left seems cheaper than to walk along the index that has them in order.
-CREATE FUNCTION sync_list_page(org uuid, wanted uuid[], wanted_type text, due timestamptz,
+CREATE FUNCTION sync_list_page(org uuid, of_user text, wanted uuid[], wanted_type text, due timestamptz,
                                after_priority int, after_at timestamptz, after_id uuid, page_size int)
     RETURNS TABLE (id uuid, user_id text, entity text, source_platform text, target_platform text, source_id text, target_id text,
                    is_full boolean, is_active boolean, fields text[], has_filter boolean, fingerprint uuid, modified_at timestamptz,
@@ -35,13 +35,14 @@ AS $$
     FROM sync_list l, LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
     WHERE l.org_id = org
       AND (wanted IS NULL AND l.is_active OR l.id = ANY (wanted))
+      AND (of_user IS NULL OR l.user_id = nullif(of_user, ''))
       AND (wanted_type IS NULL OR (l.entity_type, l.is_stock) = (sync_item_entity(wanted_type), sync_item_is_stock(wanted_type)))
       AND (due IS NULL OR l.next_due_at <= due)
       AND (after_id IS NULL OR (-l.priority, p.at, l.id) > (-after_priority, after_at, after_id))
     ORDER BY -l.priority, p.at, l.id
     LIMIT page_size
 $$;
-COMMENT ON FUNCTION sync_list_page(uuid, uuid[], text, timestamptz, int, timestamptz, uuid, int) IS 'The next items of a list run.';
+COMMENT ON FUNCTION sync_list_page(uuid, text, uuid[], text, timestamptz, int, timestamptz, uuid, int) IS 'The next items of a list run.';
 
 CREATE FUNCTION sync_list_meeting_filters(org uuid, items uuid[]) RETURNS TABLE (id uuid)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -286,7 +287,8 @@ BEGIN
         RAISE EXCEPTION 'external_id must have 1 to 200 characters' USING ERRCODE = '22023',
             HINT = 'Give the id that the record has in the target, or leave it out where it was not created.';
     END IF;
-    SELECT * INTO item FROM sync_list l WHERE l.org_id = org AND l.id = sync_settle_creation.sync_list_id;
+    SELECT * INTO item FROM sync_list l 
+    WHERE l.org_id = org AND l.id = sync_settle_creation.sync_list_id AND sync_is_mine(l.user_id, 'operate');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the sync list has no item "%"', sync_settle_creation.sync_list_id USING ERRCODE = '42704',
             HINT = 'SELECT id, item_type, source_id FROM sync_list lists them.';

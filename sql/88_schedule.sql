@@ -54,7 +54,8 @@ AS $$
           WHERE l.is_active AND l.next_due_at <= now()
           GROUP BY l.org_id) d
     WHERE (after IS NULL OR (d.oldest, d.org_id) > ((after ->> 'oldest')::timestamptz, (after ->> 'org_id')::uuid))
-      AND sync_role_has(role_oid, d.org_id, 'operate')
+      -- what is due of all users is carried out, or nothing
+      AND sync_role_has(role_oid, d.org_id, 'operate', all_rows => true)
     ORDER BY d.oldest, d.org_id
     LIMIT 200
 $$;

@@ -14,7 +14,8 @@ FROM (VALUES
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{saved_search_patterns,sync_list}'),
-    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_worker_alive,sync_count,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
+    ('operate', 'table', '{INSERT}', '{sync_history}'),
+    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_own_rows,sync_worker_alive,sync_count,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
     ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain,sync_depth,sync_item_entity,sync_item_is_stock}'),
     ('read', 'function', '{EXECUTE}', '{sync_preview,compute_delta,sync_delta_stream,sync_count_open,detect_customer_delta,detect_product_delta,detect_order_delta}'),
     ('read', 'function', '{EXECUTE}', '{sync_pattern_preview,sync_category_tree}'),
@@ -49,6 +50,25 @@ BEGIN
                             WITH CHECK (org_id = (SELECT sync_writable_org()))', t);
             EXECUTE format('CREATE POLICY sync_delete ON %s FOR DELETE USING (org_id = (SELECT sync_writable_org()))', t);
         END IF;
+    END LOOP;
+END
+$$;
+
+-- Rows of users, where a role was granted its user's own alone. (What an apply could not write belongs to its history.)
+DO $$
+DECLARE
+    t regclass;
+    mine text;
+BEGIN
+    FOREACH t IN ARRAY '{saved_search_patterns,sync_list,sync_history,sync_apply_failure}'::regclass[] LOOP
+        mine := CASE WHEN t = 'sync_apply_failure'::regclass
+            THEN 'EXISTS (SELECT FROM sync_history h WHERE h.org_id = sync_apply_failure.org_id AND h.id = sync_apply_failure.history_id)'
+            ELSE 'user_id = (SELECT nullif(current_setting(''app.current_user_id'', true), ''''))' END;
+        EXECUTE format('CREATE POLICY sync_read_own ON %s AS RESTRICTIVE FOR SELECT USING (NOT (SELECT sync_own_rows(''read'')) OR %s)', t, mine);
+        EXECUTE format('CREATE POLICY sync_insert_own ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (NOT (SELECT sync_own_rows(''operate'')) OR %s)', t, mine);
+        EXECUTE format('CREATE POLICY sync_update_own ON %1$s AS RESTRICTIVE FOR UPDATE USING (NOT (SELECT sync_own_rows(''operate'')) OR %2$s)
+                        WITH CHECK (NOT (SELECT sync_own_rows(''operate'')) OR %2$s)', t, mine);
+        EXECUTE format('CREATE POLICY sync_delete_own ON %s AS RESTRICTIVE FOR DELETE USING (NOT (SELECT sync_own_rows(''operate'')) OR %s)', t, mine);
     END LOOP;
 END
 $$;

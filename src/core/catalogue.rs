@@ -122,6 +122,7 @@ pub(super) const CUSTOMERS: &[Field] = join!(
         text("tax_number"),
         text("role"),
         text("username"),
+        set("tags"),
     ],
     BILLING,
     SHIPPING,

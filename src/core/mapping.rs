@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub struct Mapping {
     /// A field of the catalogue, or a name of its own.
     pub field: String,
-    /// Keys within `custom`, separated by dots; a whole key that has dots in it comes first.
+    /// Keys within `custom`, separated by dots; a whole key that has dots in it comes first. All of it: `*`.
     pub path: String,
     pub kind: Kind,
 }
@@ -41,11 +41,19 @@ impl Mapping {
     }
 }
 
+/// The path of everything that plugins and users have added.
+const ALL: &str = "*";
+
 /// Sets the mapped fields: those of the catalogue in their place, the others in `mapped`.
 pub fn apply(entity: EntityType, mappings: &[Mapping], record: &mut Map<String, Value>) {
     let mut mapped = Map::new();
     for mapping in mappings {
-        let found = find(record.get("custom"), &mapping.path).and_then(|raw| taken(mapping.kind, raw));
+        let custom = record.get("custom");
+        let raw = match mapping.path.as_str() {
+            ALL => custom,
+            path => find(custom, path),
+        };
+        let found = raw.and_then(|raw| taken(mapping.kind, raw));
         match (found, schema::field(entity, &mapping.field)) {
             (Some(value), Some(_)) => drop(record.insert(mapping.field.clone(), value)),
             (Some(value), None) => drop(mapped.insert(mapping.field.clone(), value)),
@@ -104,6 +112,15 @@ mod tests {
         let mut record = record.as_object().unwrap().clone();
         apply(EntityType::Customers, &list, &mut record);
         Value::Object(record)
+    }
+
+    #[test]
+    fn all_of_it_is_one_field() {
+        let mappings = json!([{"field": "metadata", "path": "*", "kind": "any"}]);
+        let custom = json!({"_vat": "ATU1", "loyalty": {"points": 10}});
+        let made = mapped(&mappings, json!({"custom": custom}));
+        assert_eq!(made["mapped"]["metadata"], custom);
+        assert_eq!(mapped(&mappings, json!({})).get("mapped"), None);
     }
 
     #[test]

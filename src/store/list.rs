@@ -17,6 +17,8 @@ pub struct Selection {
     /// What was named as well, and is no item.
     pub unknown: Vec<String>,
     pub item_type: Option<ItemType>,
+    /// Only this user's; None: all.
+    pub user: Option<String>,
     /// Only what was due then, and by that age.
     pub due: Option<String>,
 }
@@ -94,31 +96,41 @@ fn as_counted<S: Serializer>(n: &u64, out: S) -> std::result::Result<S::Ok, S::E
 /// How many items a run will find.
 pub fn count(org: &str, selection: &Selection) -> Result<u64> {
     row(
-        "SELECT to_json(count(*))::text FROM sync_list_page($1::uuid, $2::uuid[], $3, $4::timestamptz, NULL, NULL, NULL, NULL)",
+        "SELECT to_json(count(*))::text FROM sync_list_page($1::uuid, $5, $2::uuid[], $3, $4::timestamptz, NULL, NULL, NULL, NULL)",
         &[
             org.into(),
             selection.ids.clone().into(),
             selection.item_type.map(ItemType::name).into(),
             selection.due.as_deref().into(),
+            selection.user.as_deref().into(),
         ],
     )
 }
 
-/// Ids that are no items of the organisation.
-pub fn unknown(org: &str, ids: &[String]) -> Result<Vec<String>> {
+/// Whose items alone a role may carry out: those of its user, where it was granted no more.
+pub fn only_of(org: &str, role: u32, user: Option<&str>) -> Result<Option<String>> {
+    let sees_all: bool = row(
+        "SELECT to_json(sync_role_has($1::oid, $2::uuid, 'operate', true))::text",
+        &[pgrx::pg_sys::Oid::from(role).into(), org.into()],
+    )?;
+    Ok((!sees_all).then(|| user.unwrap_or_default().to_owned()))
+}
+
+/// Ids that are no items of the organisation, or of that user.
+pub fn unknown(org: &str, ids: &[String], user: Option<&str>) -> Result<Vec<String>> {
     row(
         "SELECT coalesce(json_agg(u.id), '[]')::text FROM unnest($2::uuid[]) AS u (id)
-         WHERE NOT EXISTS (SELECT FROM sync_list l WHERE l.org_id = $1::uuid AND l.id = u.id)",
-        &[org.into(), ids.to_vec().into()],
+         WHERE NOT EXISTS (SELECT FROM sync_list l WHERE l.org_id = $1::uuid AND l.id = u.id AND ($3 IS NULL OR l.user_id = nullif($3, '')))",
+        &[org.into(), ids.to_vec().into(), user.into()],
     )
 }
 
 /// Named items in the order in which they are carried out.
-pub fn in_order(org: &str, ids: &[String]) -> Result<Vec<String>> {
+pub fn in_order(org: &str, ids: &[String], user: Option<&str>) -> Result<Vec<String>> {
     row(
         "SELECT coalesce(json_agg(p.id), '[]')::text
-         FROM sync_list_page($1::uuid, $2::uuid[], NULL, NULL, NULL, NULL, NULL, NULL) p",
-        &[org.into(), ids.to_vec().into()],
+         FROM sync_list_page($1::uuid, $3, $2::uuid[], NULL, NULL, NULL, NULL, NULL, NULL) p",
+        &[org.into(), ids.to_vec().into(), user.into()],
     )
 }
 
@@ -126,7 +138,7 @@ pub fn in_order(org: &str, ids: &[String]) -> Result<Vec<String>> {
 pub fn page(org: &str, selection: &Selection, after: Option<&Item>, size: i32) -> Result<Vec<Item>> {
     row(
         "SELECT coalesce(json_agg(p), '[]')::text
-         FROM sync_list_page($1::uuid, $2::uuid[], $3, $4::timestamptz, $5, $6::timestamptz, $7::uuid, $8) p",
+         FROM sync_list_page($1::uuid, $9, $2::uuid[], $3, $4::timestamptz, $5, $6::timestamptz, $7::uuid, $8) p",
         &[
             org.into(),
             selection.ids.clone().into(),
@@ -136,6 +148,7 @@ pub fn page(org: &str, selection: &Selection, after: Option<&Item>, size: i32) -
             after.map(|item| item.position.as_str()).into(),
             after.map(|item| item.id.as_str()).into(),
             size.into(),
+            selection.user.as_deref().into(),
         ],
     )
 }

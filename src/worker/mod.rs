@@ -96,7 +96,7 @@ impl ListMode {
 }
 
 /// What an apply writes. None: as `sync_select` says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ApplyOptions {
     pub new: Option<bool>,
     pub updated: Option<bool>,

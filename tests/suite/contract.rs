@@ -47,7 +47,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_pull", "sync_type,entity_type,mode"),
     ("sync_reset", "sync_type,entity_type"),
     ("sync_health", ""),
-    ("sync_all", "sync_type,mode"),
+    ("sync_all", "sync_type,mode,apply"),
     ("sync_ingest_webhook", "sync_type,headers,body"),
     (
         "sync_verify",
@@ -66,7 +66,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sync_undo", "history_id"),
     ("sync_map", "sync_type,entity_type,field,path,type,compared"),
     ("sync_unmap", "sync_type,entity_type,field"),
-    ("sync_grant", "role,org_id,level"),
+    ("sync_grant", "role,org_id,level,own_rows"),
     ("sync_revoke", "role,org_id"),
     ("sync_maintain", ""),
     ("sync_delta", "sync_list_ids,item_type"),

@@ -94,6 +94,7 @@ mod security_catalog;
 mod security_credentials;
 mod security_given;
 mod security_grants;
+mod security_own_rows;
 mod security_schema;
 mod security_tenants;
 mod shop;

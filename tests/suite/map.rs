@@ -197,6 +197,30 @@ fn what_is_compared_is_chosen() {
 }
 
 #[test]
+fn all_that_was_added_is_compared_as_one() {
+    let mut app = Bound::new("CREATE TABLE contacts (id int PRIMARY KEY, mail text, meta jsonb)");
+    let added = json!({"_vat": "ATU1", "loyalty": {"points": "10"}});
+    app.remote(&json!([{"id": "1", "email": "a@example.com", "custom": added}, {"id": "2", "email": "b@example.com"}]));
+    app.run(
+        r#"INSERT INTO contacts VALUES (1, 'a@example.com', '{"loyalty": {"points": "10"}, "_vat": "ATU1"}'), (2, 'b@example.com', NULL);
+           SELECT sync_bind('customers', 'contacts', '{"email": "mail", "custom.metadata": "meta"}', '{id}')"#,
+    );
+    let made = asked(&mut app, "sync_map('woocommerce', 'customers', 'metadata', 'meta_data.*')");
+    assert_eq!((&made["found"], &made["path"]), (&json!(1), &json!("*")));
+    assert_eq!(changes(&mut app, "woocommerce"), json!({}));
+    app.run(r#"UPDATE contacts SET meta = '{"_vat": "ATU2"}' WHERE id = 1"#);
+    assert_eq!(
+        changes(&mut app, "woocommerce"),
+        json!({"custom.metadata": [{"_vat": "ATU2"}, added]})
+    );
+    assert_eq!(app.drift("customers"), "");
+    for wrong in ["'all', '*', type => 'text'", "'name', '*'"] {
+        let call = format!("SELECT sync_map('woocommerce', 'customers', {wrong})");
+        assert_eq!(sqlstate(app.sql.batch_execute(&call)), "22023", "{wrong}");
+    }
+}
+
+#[test]
 fn what_can_not_be_mapped_is_refused_and_leaves_nothing() {
     let mut app =
         Bound::new("CREATE TABLE contacts (id int PRIMARY KEY, mail text, points numeric, vip boolean)");

@@ -102,9 +102,9 @@ pub fn products() -> Ledger {
         );
     }
     let all = [
-        json!({ "name": "Mug", "sku": "MUG-1", "status": "publish", "type": "simple", "price": "9.90", "stock_quantity": 5,
+        json!({ "name": "Mug", "sku": "MUG-1", "status": "publish", "is_active": true, "type": "simple", "price": "9.90", "stock_quantity": 5,
                 "stock_status": "instock", "category_ids": ["3"], "modified_at": "2026-03-01T00:00:00Z", "description": "<p>For coff&eacute;e.</p>" }),
-        json!({ "name": "Pot", "sku": "POT_1", "status": "draft", "type": "variable", "price": 10, "stock_quantity": "-2",
+        json!({ "name": "Pot", "sku": "POT_1", "status": "draft", "is_active": false, "type": "variable", "price": 10, "stock_quantity": "-2",
                 "stock_status": "outofstock", "category_ids": ["4"], "modified_at": "2026-04-01T00:00:00Z" }),
         json!({ "name": "Pot, blue", "sku": "POT_1-B", "status": "publish", "type": "variation", "price": "10.00",
                 "stock_status": "instock", "parent_external_id": "12", "modified_at": "2026-05-01T00:00:00Z" }),
@@ -124,6 +124,10 @@ fn filters_find_what_they_say() {
         (json!({}), "11 12 13 14"),
         (json!({ "status": "Publish" }), "11 13 14"),
         (json!({ "status": ["draft", "private"] }), "12"),
+        // what a shop calls published
+        (json!({ "status": ["active"] }), "11"),
+        (json!({ "status": ["active", "Draft"] }), "11 12"),
+        (json!({ "status": "inactive" }), "12"),
         (
             json!({ "status": [], "sku": "", "text": " ", "type": null }),
             "11 12 13 14",

@@ -105,7 +105,7 @@ fn every_table_has_row_level_security_and_a_policy_for_every_command() {
     // a table without any policy is closed to all but its owner: right for partitions and for those without org_id
     let partial = db.psql(
         "SELECT c.relname, string_agg(p.polcmd::text, '' ORDER BY p.polcmd::text)
-         FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid
+         FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid AND p.polpermissive
          WHERE c.relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND c.relkind IN ('r', 'p') AND NOT (c.relispartition AND p.oid IS NULL)
          GROUP BY 1
          HAVING string_agg(p.polcmd::text, '' ORDER BY p.polcmd::text) IS DISTINCT FROM 'adrw'
@@ -129,10 +129,22 @@ fn every_policy_asks_for_the_sessions_organisation_once_per_statement() {
     let other = db.psql(
         "SELECT polrelid::regclass, polcmd, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
          FROM pg_policy
-         WHERE coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+         WHERE polpermissive AND coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
                !~ CASE polcmd WHEN 'r' THEN '^\\(org_id = \\( SELECT sync_current_org' ELSE '^\\(org_id = \\( SELECT sync_writable_org' END",
     );
     assert_eq!(other, "");
+    // beside these, users' own rows: of every table that has users' rows, for each command
+    let own = db.psql(
+        "SELECT polrelid::regclass, string_agg(polcmd::text, '' ORDER BY polcmd::text) FROM pg_policy
+         WHERE NOT polpermissive
+           AND coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+               ~ format('^\\(\\(NOT \\( SELECT sync_own_rows\\(''%s''::text\\) AS sync_own_rows\\)\\) OR', CASE polcmd WHEN 'r' THEN 'read' ELSE 'operate' END)
+         GROUP BY 1 ORDER BY 1::text COLLATE \"C\"",
+    );
+    assert_eq!(
+        own,
+        "saved_search_patterns|adrw\nsync_apply_failure|adrw\nsync_history|adrw\nsync_list|adrw"
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn held(db: &TestDb, role: &str) -> String {
 /// What somebody else gives a role, one by one.
 const OTHERS: [&str; 7] = [
     "GRANT SELECT, UPDATE, TRUNCATE ON sync_customers TO {role}",
-    "GRANT EXECUTE ON FUNCTION sync_health(), sync_grant(regrole, uuid, text), sync_caller() TO {role}",
+    "GRANT EXECUTE ON FUNCTION sync_health(), sync_grant(regrole, uuid, text, boolean), sync_caller() TO {role}",
     "GRANT SELECT (sku), UPDATE (name) ON sync_products TO {role}",
     "GRANT SELECT (status) ON sync_orders TO {role} WITH GRANT OPTION",
     "GRANT SELECT, INSERT ON sync_list TO {role} WITH GRANT OPTION",

@@ -102,6 +102,9 @@ fn a_schema_that_everybody_may_write_is_warned_of() {
 const CALLS: &[&str] = &[
     "S.sync_current_org()",
     "S.sync_writable_org()",
+    "S.sync_own_rows('read')",
+    "S.sync_item_entity('inventory')",
+    "S.sync_item_is_stock('inventory')",
     "S.sync_worker_alive(1)",
     "S.sync_kind_entities('woocommerce')",
     "S.sync_connector_entities('woocommerce', '{}')",

@@ -241,6 +241,9 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_depth",
         // with the caller's own rights on the ledger
         "sync_count_open",
+        "sync_item_entity",
+        "sync_item_is_stock",
+        "sync_own_rows",
         "sync_scheduled",
         "auto_cleanup_preview_cache",
         "sync_maintain",

@@ -465,9 +465,14 @@ fn history_is_read_only_and_kept_as_long_as_it_is_told() {
     let mut app = ledger.db.connect_as(&ledger.role, ledger.org);
     assert_eq!(text(&mut app, "SELECT sync_maintain() ->> 'historyDeleted'"), "3");
     assert_eq!(text(&mut app, "SELECT count(*) FROM sync_history"), "3");
-    let write =
-        app.batch_execute("INSERT INTO sync_history (sync_type, status) VALUES ('manual', 'completed')");
-    assert_eq!(sqlstate(write), "42501");
+    // an app adds its own, and changes none
+    app.batch_execute("INSERT INTO sync_history (sync_type, status) VALUES ('manual', 'completed')")
+        .unwrap();
+    for change in ["UPDATE sync_history SET status = 'failed'", "DELETE FROM sync_history"] {
+        assert_eq!(sqlstate(app.batch_execute(change)), "42501", "{change}");
+    }
+    let undo = "SELECT sync_undo(id) FROM sync_history ORDER BY created_at DESC LIMIT 1";
+    assert_eq!(sqlstate(app.batch_execute(undo)), "42704");
     let forged = ledger.root.batch_execute(
         "INSERT INTO sync_history (org_id, sync_type, status) VALUES (gen_random_uuid(), 'manual', 'great')",
     );

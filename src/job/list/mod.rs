@@ -137,14 +137,16 @@ fn key_of(request: &Request, mode: ListMode) -> RunKey {
 }
 
 fn select(request: &Request, list: &List) -> Result<Selection> {
+    let user = store::only_of(&request.org, request.role, request.user_id.as_deref())?;
     let (mut named, mut unknown) = (None, Vec::new());
     if let Some(ids) = &list.ids {
-        unknown = store::unknown(&request.org, ids)?;
-        named = Some(store::in_order(&request.org, ids)?);
+        unknown = store::unknown(&request.org, ids, user.as_deref())?;
+        named = Some(store::in_order(&request.org, ids, user.as_deref())?);
     }
     Ok(Selection {
         ids: named,
         unknown,
+        user,
         item_type: list.item_type,
         due: match list.mode {
             ListMode::Scheduled => Some(runs::now()?),

@@ -10,6 +10,7 @@ const CUSTOMERS: &[&str] = &[
     "is_company",
     "tax_number",
     "role",
+    "tags",
     "billing_company",
     "billing_address_1",
     "billing_address_2",

@@ -48,6 +48,11 @@ static VARIANTS: Model = Model {
     name: "product.product",
     fields: &["default_code"],
 };
+/// What contacts are tagged with.
+static TAGS: Model = Model {
+    name: "res.partner.category",
+    fields: &["name"],
+};
 static PICKING_TYPES: Model = Model {
     name: "stock.picking.type",
     fields: &["code", "warehouse_id"],
@@ -76,6 +81,7 @@ pub(super) struct Extras {
     pub countries: Rows,
     pub states: Rows,
     pub contacts: Rows,
+    pub tags: Rows,
     pub variants: Rows,
     pub picking_types: Rows,
     pub attribute_values: Rows,
@@ -137,7 +143,11 @@ impl Odoo {
             ..Extras::default()
         };
         match entity {
-            EntityType::Customers => self.look_up_places(&mut extras, rows, meter)?,
+            EntityType::Customers => {
+                self.look_up_places(&mut extras, rows, meter)?;
+                let ids = rows.iter().flat_map(|row| references(&row["category_id"])).collect();
+                extras.tags = self.look_up(&TAGS, ids, meter)?;
+            }
             EntityType::Products => {
                 let theirs = "product_template_attribute_value_ids";
                 let ids = rows.iter().flat_map(|row| references(&row[theirs])).collect();

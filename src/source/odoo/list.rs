@@ -21,6 +21,7 @@ static PARTNERS: Model = Model {
         "is_company",
         "vat",
         "type",
+        "category_id",
         "commercial_company_name",
         "parent_id",
         "street",

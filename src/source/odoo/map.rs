@@ -89,9 +89,23 @@ fn customer(row: &Value, extras: &Extras) -> Fields {
             out.insert(name.to_owned(), value);
         }
     }
+    let tags: Vec<Value> = references(&row["category_id"])
+        .map(|id| tag(id, &extras.tags))
+        .collect();
+    if !tags.is_empty() {
+        out.insert("tags".to_owned(), Value::Array(tags));
+    }
     put_named(&mut out, row, &[("company", "company_id")]);
     put_active(&mut out, row);
     out
+}
+
+/// A tag by its name, by its id where the connector's user may not see that.
+fn tag(id: u64, tags: &Rows) -> Value {
+    match tags.get(&id).map(|row| &row["name"]) {
+        Some(Value::String(name)) => json!(name),
+        _ => json!(id.to_string()),
+    }
 }
 
 /// Sets an address, which is part of a contact, under our prefix.

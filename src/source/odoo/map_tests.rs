@@ -69,7 +69,8 @@ fn full(entity: EntityType) -> (Value, Extras) {
         EntityType::Customers => {
             extras.countries = looked_up(&[(233, json!({"code": "US"}))]);
             extras.states = looked_up(&[(13, json!({"code": "CA"}))]);
-            json!({"name": "Kim Snyder", "email": "Kim@Example.com", "phone": "(215)-379", "is_company": true,
+            extras.tags = looked_up(&[(2, json!({"name": "Gold"})), (5, Value::Null)]);
+            json!({"name": "Kim Snyder", "category_id": [2, 5], "email": "Kim@Example.com", "phone": "(215)-379", "is_company": true,
                 "vat": "US1", "type": "contact", "commercial_company_name": "Ready Mat", "parent_id": [11, "Ready Mat"],
                 "street": "7500 W Linne Road", "street2": "Floor 2", "zip": "95304", "city": "Tracy",
                 "state_id": [13, "California (US)"], "country_id": [233, "United States"], "company_id": [1, "My Company"],
@@ -343,4 +344,14 @@ fn a_record_without_an_id_is_nonsense() {
             assert_eq!(error.code, Code::Nonsense);
         }
     }
+}
+
+#[test]
+fn tags_are_names_and_ids_where_these_may_not_be_seen() {
+    let (row, extras) = full(EntityType::Customers);
+    let contact = record(EntityType::Customers, &row, &extras).unwrap();
+    assert_eq!(contact.data["tags"], json!(["Gold", "5"]));
+    let untagged = json!({"id": 1, "category_id": []});
+    let contact = record(EntityType::Customers, &untagged, &extras).unwrap();
+    assert!(!contact.data.contains_key("tags"));
 }
