@@ -133,3 +133,42 @@ DROP FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, b
 DROP FUNCTION sync_delta_rows(uuid, integration_connector, sync_entity, text, bigint);
 DROP FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity, bigint);
 DROP FUNCTION sync_keep_preview(uuid, integration_connector, sync_entity, uuid, timestamptz);
+
+-- A role may be granted its user's rows alone.
+ALTER TABLE sync_access ADD COLUMN own_rows boolean NOT NULL DEFAULT false;
+DROP FUNCTION sync_role_has(oid, uuid, text);
+DROP FUNCTION sync_grant(regrole, uuid, text);
+DROP FUNCTION sync_pattern_of(uuid, uuid);
+DROP FUNCTION sync_all(text, text);
+
+-- Items keep their type as it was written, and say what they are of; how the last attempt went is one of three words, and what
+-- it was stands beside.
+DROP FUNCTION sync_list_page(uuid, uuid[], text, timestamptz, int, timestamptz, uuid, int);
+DROP FUNCTION sync_item_type(text);
+CREATE FUNCTION sync_item_entity(item_type text) RETURNS text
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_item_entity_wrapper';
+CREATE FUNCTION sync_item_is_stock(item_type text) RETURNS bool
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_item_is_stock_wrapper';
+DROP INDEX sync_list_item;
+DROP TRIGGER sync_list_check_update ON sync_list;
+ALTER TABLE sync_list DISABLE TRIGGER USER;
+ALTER TABLE sync_list
+    ADD COLUMN entity_type text GENERATED ALWAYS AS (sync_item_entity(item_type)) STORED,
+    ADD COLUMN is_stock boolean GENERATED ALWAYS AS (sync_item_is_stock(item_type)) STORED,
+    ADD COLUMN fields text[] CHECK (cardinality(fields) > 0),
+    ADD COLUMN planned_at timestamptz,
+    ADD COLUMN last_outcome text,
+    ALTER last_sync_status SET DEFAULT 'pending';
+UPDATE sync_list
+SET last_outcome = last_sync_status,
+    last_sync_status = CASE WHEN last_sync_status = 'failed' THEN 'failed'
+                            WHEN last_sync_status IN ('created', 'updated', 'unchanged') THEN 'success'
+                            ELSE 'pending' END;
+ALTER TABLE sync_list
+    ENABLE TRIGGER USER,
+    ADD CONSTRAINT sync_list_last_sync_status_check CHECK (last_sync_status IN ('pending', 'success', 'failed'));
+CREATE UNIQUE INDEX sync_list_item ON sync_list
+    (org_id, entity_type, source_platform, source_id, target_platform, is_stock, coalesce(user_id, ''));
+
+-- Contacts have tags.
+ALTER TABLE sync_customers ADD COLUMN tags jsonb;

@@ -46,4 +46,19 @@ BEGIN
 END
 $$;
 
+-- What is compared may be more by now. What the remote has of it is read by the next pull, in full.
+DO $$
+DECLARE
+    c integration_connector;
+    e sync_entity;
+BEGIN
+    FOR c, e IN SELECT i, x FROM integration_connector i CROSS JOIN sync_entity x ORDER BY i.org_id, i.number, x.number LOOP
+        CONTINUE WHEN NOT sync_compare(c.org_id, c, e);
+        PERFORM sync_refingerprint(c.org_id, c.number, e.number);
+        UPDATE sync_metadata m SET last_sync_timestamp = NULL, last_full_at = NULL, checkpoint = NULL
+        WHERE m.org_id = c.org_id AND m.sync_type = c.name AND m.data_type = e.name;
+    END LOOP;
+END
+$$;
+
 DROP TABLE pg_temp.sync_ext_before;

@@ -116,7 +116,11 @@ fn apply_all(sync_type: &str, all: &mut [Done]) -> Result<()> {
 }
 
 fn status(all: &[Done]) -> &'static str {
-    let parts = || all.iter().flat_map(|one| [Some(&one.pull), one.apply.as_ref()]).flatten();
+    let parts = || {
+        all.iter()
+            .flat_map(|one| [Some(&one.pull), one.apply.as_ref()])
+            .flatten()
+    };
     let is_whole = |part: &Finished| part.outcome.as_ref().is_ok_and(|told| is_whole(told));
     if parts().all(is_whole) {
         "completed"

@@ -395,8 +395,7 @@ fn what_was_pulled_is_applied_by_the_same_call() {
     let db = quick();
     let shop = ConnectedShop::new(&db);
     let mut client = shop.client();
-    shop.sandbox
-        .fault(Rule::new(ORDERS, When::All, Fault::HtmlPage));
+    shop.sandbox.fault(Rule::new(ORDERS, When::All, Fault::HtmlPage));
     let call = "SELECT sync_all('woocommerce', apply => true)";
     let first: Value = client.query_one(call, &[]).unwrap().get(0);
     assert_eq!(first["status"], "partial", "{first}");
@@ -404,7 +403,10 @@ fn what_was_pulled_is_applied_by_the_same_call() {
     for name in ["categories", "products", "customers"] {
         let told = applied(&first, name);
         assert_eq!(told["status"], "completed", "{name}: {first}");
-        assert_eq!(told["created"], first["entityTypes"][name]["records"], "{name}: {told}");
+        assert_eq!(
+            told["created"], first["entityTypes"][name]["records"],
+            "{name}: {told}"
+        );
     }
     assert_eq!(applied(&first, "orders"), Value::Null);
     shop.sandbox.clear_faults(None);
@@ -418,8 +420,15 @@ fn what_was_pulled_is_applied_by_the_same_call() {
     let second: Value = client.query_one(call, &[]).unwrap().get(0);
     assert_eq!(second["status"], "partial", "{second}");
     assert_eq!(applied(&second, "orders")["status"], "completed");
-    assert_eq!(applied(&second, "customers")["error"]["sqlstate"], "23514", "{second}");
-    assert_eq!(crate::contract_app::text(&mut client, "SELECT count(*) FROM sync_customers"), "250");
+    assert_eq!(
+        applied(&second, "customers")["error"]["sqlstate"],
+        "23514",
+        "{second}"
+    );
+    assert_eq!(
+        crate::contract_app::text(&mut client, "SELECT count(*) FROM sync_customers"),
+        "250"
+    );
     // nothing is left to do for the others
     let third: Value = client.query_one(call, &[]).unwrap().get(0);
     assert_eq!(applied(&third, "orders")["created"], 0, "{third}");

@@ -205,7 +205,10 @@ fn all_that_was_added_is_compared_as_one() {
         r#"INSERT INTO contacts VALUES (1, 'a@example.com', '{"loyalty": {"points": "10"}, "_vat": "ATU1"}'), (2, 'b@example.com', NULL);
            SELECT sync_bind('customers', 'contacts', '{"email": "mail", "custom.metadata": "meta"}', '{id}')"#,
     );
-    let made = asked(&mut app, "sync_map('woocommerce', 'customers', 'metadata', 'meta_data.*')");
+    let made = asked(
+        &mut app,
+        "sync_map('woocommerce', 'customers', 'metadata', 'meta_data.*')",
+    );
     assert_eq!((&made["found"], &made["path"]), (&json!(1), &json!("*")));
     assert_eq!(changes(&mut app, "woocommerce"), json!({}));
     app.run(r#"UPDATE contacts SET meta = '{"_vat": "ATU2"}' WHERE id = 1"#);

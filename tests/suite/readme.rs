@@ -87,6 +87,11 @@ fn the_readme_runs_as_printed() {
     run_page("README.md", 6);
 }
 
+#[test]
+fn what_takes_the_place_of_a_rest_api_runs_as_printed() {
+    run_page("docs/from-rest.md", 6);
+}
+
 /// What the superuser does for the app is in a block that also names a key file.
 #[test]
 fn the_readmes_role_finds_the_extension_and_may_use_it() {

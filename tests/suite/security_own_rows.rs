@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::contract_app::text;
 use crate::shop::Shop;
 
-const ITEM: &str = "INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'woocommerce'";
+const ITEM: &str =
+    "INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('customer', 'woocommerce'";
 
 /// A shop, and a role of its organisation for what users do themselves.
 struct Users {
@@ -67,7 +68,11 @@ fn users_see_and_touch_their_own_rows_only() {
             )
             .unwrap();
         for table in ["sync_list", "saved_search_patterns", "sync_history"] {
-            assert_eq!(text(client, &format!("SELECT count(*) FROM {table}")), "1", "{table}");
+            assert_eq!(
+                text(client, &format!("SELECT count(*) FROM {table}")),
+                "1",
+                "{table}"
+            );
         }
     }
     for wrong in [
@@ -79,8 +84,17 @@ fn users_see_and_touch_their_own_rows_only() {
     ] {
         assert_eq!(sqlstate(bob.batch_execute(wrong)), "42501", "{wrong}");
     }
-    assert_eq!(text(&mut bob, "WITH d AS (DELETE FROM sync_list WHERE user_id = 'ada' RETURNING 1) SELECT count(*) FROM d"), "0");
-    assert_eq!(sqlstate(bob.batch_execute("UPDATE sync_history SET status = 'failed'")), "42501");
+    assert_eq!(
+        text(
+            &mut bob,
+            "WITH d AS (DELETE FROM sync_list WHERE user_id = 'ada' RETURNING 1) SELECT count(*) FROM d"
+        ),
+        "0"
+    );
+    assert_eq!(
+        sqlstate(bob.batch_execute("UPDATE sync_history SET status = 'failed'")),
+        "42501"
+    );
     // nobody is nobody
     let mut nobody = users.shop.db.connect_as(&users.role, users.shop.org);
     assert_eq!(text(&mut nobody, "SELECT count(*) FROM sync_list"), "0");
@@ -89,7 +103,9 @@ fn users_see_and_touch_their_own_rows_only() {
     let backend = users.shop.db.role("operate", users.shop.org);
     let mut backend = users.shop.db.connect_as(&backend, users.shop.org);
     assert_eq!(text(&mut backend, "SELECT count(*) FROM sync_list"), "2");
-    backend.batch_execute("UPDATE sync_list SET priority = 1").unwrap();
+    backend
+        .batch_execute("UPDATE sync_list SET priority = 1")
+        .unwrap();
     assert_eq!(text(&mut backend, "SELECT count(*) FROM sync_history"), "2");
 }
 
@@ -105,23 +121,41 @@ fn functions_keep_to_the_rows_of_their_user() {
 
     // called for all, by name, or by type: one's own are carried out
     let done = reply(&mut bob, "SELECT sync_delta()");
-    assert_eq!((&done["itemsProcessed"], &done["itemsCreated"]), (&json!(1), &json!(1)), "{done}");
+    assert_eq!(
+        (&done["itemsProcessed"], &done["itemsCreated"]),
+        (&json!(1), &json!(1)),
+        "{done}"
+    );
     let done = reply(&mut bob, &format!("SELECT sync_full('{{{hers}}}')"));
     assert_eq!(done["itemsFailed"], 1, "{done}");
-    assert_eq!(done["errors"][0]["error"], format!("the sync list has no item \"{hers}\""));
-    assert_eq!(text(&mut ada, "SELECT last_sync_status FROM sync_list"), "pending");
+    assert_eq!(
+        done["errors"][0]["error"],
+        format!("the sync list has no item \"{hers}\"")
+    );
+    assert_eq!(
+        text(&mut ada, "SELECT last_sync_status FROM sync_list"),
+        "pending"
+    );
     let mut nobody = users.shop.db.connect_as(&users.role, users.shop.org);
     assert_eq!(reply(&mut nobody, "SELECT sync_delta()")["itemsProcessed"], 0);
     // what is due is due for all, and for who may carry out all
     let due = reply(&mut bob, "SELECT sync_scheduled()");
-    assert_eq!((&due["totalItems"], &due["userResults"]), (&json!(0), &json!([])), "{due}");
+    assert_eq!(
+        (&due["totalItems"], &due["userResults"]),
+        (&json!(0), &json!([])),
+        "{due}"
+    );
 
     for call in [
         format!("sync_pattern_preview('{pattern}', 'woocommerce', 'customers')"),
         format!("sync_list_add_from_pattern('{pattern}', 'woocommerce', 'customers')"),
         format!("sync_settle_creation('{hers}')"),
     ] {
-        assert_eq!(sqlstate(bob.batch_execute(&format!("SELECT {call}"))), "42704", "{call}");
+        assert_eq!(
+            sqlstate(bob.batch_execute(&format!("SELECT {call}"))),
+            "42704",
+            "{call}"
+        );
     }
     let done = reply(&mut ada, "SELECT sync_delta()");
     let history = done["syncHistoryId"].as_str().unwrap();
@@ -133,7 +167,10 @@ fn functions_keep_to_the_rows_of_their_user() {
     let grant = format!("SELECT sync_grant('{role}', '{}', 'operate')", users.shop.org);
     users.shop.db.psql(&grant);
     assert_eq!(text(&mut bob, "SELECT count(*) FROM sync_list"), "2");
-    let wrong = format!("SELECT sync_grant('{role}', '{}', 'admin', own_rows => true)", users.shop.org);
+    let wrong = format!(
+        "SELECT sync_grant('{role}', '{}', 'admin', own_rows => true)",
+        users.shop.org
+    );
     assert_eq!(sqlstate(users.shop.root.batch_execute(&wrong)), "22023");
 }
 

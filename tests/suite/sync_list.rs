@@ -468,7 +468,10 @@ fn history_is_read_only_and_kept_as_long_as_it_is_told() {
     // an app adds its own, and changes none
     app.batch_execute("INSERT INTO sync_history (sync_type, status) VALUES ('manual', 'completed')")
         .unwrap();
-    for change in ["UPDATE sync_history SET status = 'failed'", "DELETE FROM sync_history"] {
+    for change in [
+        "UPDATE sync_history SET status = 'failed'",
+        "DELETE FROM sync_history",
+    ] {
         assert_eq!(sqlstate(app.batch_execute(change)), "42501", "{change}");
     }
     let undo = "SELECT sync_undo(id) FROM sync_history ORDER BY created_at DESC LIMIT 1";

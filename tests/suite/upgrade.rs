@@ -314,3 +314,25 @@ fn what_a_ledger_holds_and_what_is_nested_deeply_is_kept() {
     db.psql("UPDATE sync_record SET settled = sync_pair(remote_fingerprint, local_fingerprint)");
     assert_eq!(db.psql(changes), "new - deleted -");
 }
+
+#[test]
+fn items_keep_what_they_are_and_how_they_went() {
+    let db = old();
+    let org = db.org();
+    db.psql(&format!(
+        "INSERT INTO integration_connector (org_id, name, kind, base_url, system, credentials)
+         VALUES ('{org}', 'shop', 'woocommerce', 'https://shop.example.com', 'shop.example.com', '');
+         INSERT INTO sync_list (org_id, user_id, item_type, source_platform, source_id, last_sync_status, error_message, updated_at)
+         SELECT '{org}', 'ada', 'product', 'shop', s, nullif(s, 'none'), 'as it was', '2026-01-01'
+         FROM unnest('{{created,unchanged,skipped,failed,none}}'::text[]) s"
+    ));
+    upgrade(&db);
+    let kept = "SELECT string_agg(concat_ws(' ', source_id, item_type, entity_type, is_stock, last_sync_status, last_outcome, updated_at::date), ', ' ORDER BY source_id)
+                FROM sync_list WHERE error_message = 'as it was'";
+    assert_eq!(
+        db.psql(kept),
+        "created products products f success created 2026-01-01, failed products products f failed failed 2026-01-01, \
+         none products products f pending 2026-01-01, skipped products products f pending skipped 2026-01-01, \
+         unchanged products products f success unchanged 2026-01-01"
+    );
+}

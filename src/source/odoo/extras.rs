@@ -145,7 +145,10 @@ impl Odoo {
         match entity {
             EntityType::Customers => {
                 self.look_up_places(&mut extras, rows, meter)?;
-                let ids = rows.iter().flat_map(|row| references(&row["category_id"])).collect();
+                let ids = rows
+                    .iter()
+                    .flat_map(|row| references(&row["category_id"]))
+                    .collect();
                 extras.tags = self.look_up(&TAGS, ids, meter)?;
             }
             EntityType::Products => {
