@@ -29,9 +29,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_note_keys(uuid, bigint[], text[]) IS 'Tells rows of the ledger the keys that their local rows are going to have.';
 
+CREATE FUNCTION sync_record_part(record jsonb, fields text[]) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT coalesce(jsonb_object_agg(x.key, x.value) FILTER (WHERE x.part = 'record'), '{}')
+           || coalesce(jsonb_build_object('mapped', jsonb_object_agg(x.key, x.value) FILTER (WHERE x.part = 'mapped')), '{}')
+    FROM (SELECT 'record' AS part, r.key, r.value FROM jsonb_each(record) r WHERE r.key = ANY (fields)
+          UNION ALL
+          SELECT 'mapped', m.key, m.value FROM jsonb_each(CASE jsonb_typeof(record -> 'mapped') WHEN 'object' THEN record -> 'mapped' ELSE '{}' END) m
+          WHERE 'custom.' || m.key = ANY (fields)) x
+$$;
+COMMENT ON FUNCTION sync_record_part(jsonb, text[]) IS 'Some fields of a record, custom.* among them.';
+
 -- One chunk, all or nothing. The ledger's row learns the new local row's key before that row is there, so that what tracks the
 -- relation finds it instead of entering another one.
-CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], history uuid) RETURNS bigint
+CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], history uuid, only text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -54,10 +66,14 @@ BEGIN
     FROM unnest(chunk) c (id)
     CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = c.id LIMIT 1) r;
     IF class = 'new' THEN
+        IF only IS NOT NULL THEN
+            -- what says where and when a record is from goes along
+            records := ARRAY(SELECT sync_record_part(r.record, only || '{modified_at,sync_type}') FROM unnest(records) WITH ORDINALITY r (record, place) ORDER BY r.place);
+        END IF;
         SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
         PERFORM sync_note_keys(k.org_id, ARRAY(SELECT i FROM unnest(chunk) i ORDER BY i), ids);
     ELSIF class = 'updated' THEN
-        fields := sync_written_fields(k);
+        fields := ARRAY(SELECT f FROM unnest(sync_written_fields(k)) f WHERE only IS NULL OR f = ANY (only));
     END IF;
     SELECT array_agg(w.local_id), array_agg(w.image), array_agg(w.print) INTO written_ids, images, prints
     FROM sync_write(k.layout, operation, k.org_id, ids, records, fields, NULL, NULL) w;
@@ -77,7 +93,7 @@ BEGIN
     RETURN cardinality(written_ids);
 END
 $$;
-COMMENT ON FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid) IS 'Writes one chunk of changes to the local relation, with images for undoing it.';
+COMMENT ON FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid, text[]) IS 'Writes one chunk of changes, or only these fields of them, to the local relation, with images for undoing it.';
 
 -- Where no trigger tracks the relation, the ledger is told here.
 CREATE FUNCTION sync_note_written(k sync_comparison, operation text, ids text[]) RETURNS void
@@ -144,7 +160,7 @@ $$;
 COMMENT ON FUNCTION sync_settle(sync_comparison, bigint[]) IS 'Lets what the local relation made of written records count as equal to them: {unequal, warnings: [{externalId, localId, fields: {field: {sent, held}}}]}, a hundred at most.';
 
 -- A batch in one go; where that fails, in halves, until the bad records stand alone.
-CREATE FUNCTION sync_apply_ids(k sync_comparison, class text, ids bigint[], history uuid) RETURNS jsonb
+CREATE FUNCTION sync_apply_ids(k sync_comparison, class text, ids bigint[], history uuid, only text[] DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -165,7 +181,7 @@ BEGIN
         highs := highs[2:];
         CONTINUE WHEN high < low;
         BEGIN
-            done := done + sync_apply_chunk(k, class, ids[low:high], history);
+            done := done + sync_apply_chunk(k, class, ids[low:high], history, only);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
             IF NOT sync_is_records_fault(state) THEN
@@ -179,11 +195,11 @@ BEGIN
         END;
     END LOOP;
     RETURN jsonb_build_object('done', done, 'failures', failures)
-        || sync_settle(k, CASE WHEN class = 'deleted' THEN '{}' WHEN failures = '[]' THEN ids
+        || sync_settle(k, CASE WHEN class = 'deleted' OR only IS NOT NULL THEN '{}' WHEN failures = '[]' THEN ids
                                ELSE ARRAY(SELECT unnest(ids) EXCEPT SELECT (f ->> 'id')::bigint FROM jsonb_array_elements(failures) f) END);
 END
 $$;
-COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid) IS 'Writes a batch of changes: {done, failures, unequal, warnings}; the records that the local relation refuses come back with its reasons.';
+COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid, text[]) IS 'Writes a batch of changes, or only these fields of them: {done, failures, unequal, warnings}; the records that the local relation refuses come back with its reasons.';
 
 CREATE FUNCTION sync_note_failures(org uuid, history uuid, class text, failures jsonb) RETURNS jsonb
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp

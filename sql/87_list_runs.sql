@@ -214,7 +214,35 @@ COMMENT ON FUNCTION sync_list_settle(uuid, jsonb) IS 'Notes how items went, and 
 
 -- Items whose target is this database: the part of the delta that is theirs, written as sync_apply writes it, with images
 -- for sync_undo. `forced` are written even where both sides are equal.
-CREATE FUNCTION sync_list_apply(org uuid, connector_no int, entity_no smallint, ids text[], forced text[], rescan boolean, history uuid)
+-- Of items that carry some fields only: what differs in one of them is written, and what is new and could be found again by them.
+CREATE FUNCTION sync_list_part(k sync_comparison, class text, rows bigint[], forced text[], only text[], OUT wanted bigint[], OUT refused jsonb)
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    entity_name text := (SELECT e.name FROM sync_entity e WHERE e.number = k.entity);
+BEGIN
+    refused := '[]';
+    IF class = 'new' THEN
+        SELECT array_agg(r.id ORDER BY r.id) FILTER (WHERE r.is_known),
+               coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'sqlstate', '42704', 'message', 'no local row is this record''s',
+                                                     'detail', 'It is not created by some of its fields alone, by which it could not be found again.'))
+                        FILTER (WHERE NOT r.is_known), '[]')
+        INTO wanted, refused
+        FROM (SELECT x.id, sync_match_key(entity_name, sync_record_part(x.remote, only)) IS NOT NULL AS is_known
+              FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (rows)) r;
+    ELSE
+        SELECT array_agg(r.id ORDER BY r.id) INTO wanted
+        FROM sync_record r
+        JOIN sync_local_records(k.layout, k.org_id, ARRAY(SELECT x.local_id FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (rows))) l
+          ON l.local_id = r.local_id
+        WHERE r.org_id = k.org_id AND r.id = ANY (rows)
+          AND (r.external_id = ANY (forced) OR sync_diff(k.spec, l.record, r.remote) ?| only);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sync_list_part(sync_comparison, text, bigint[], text[], text[]) IS 'Which of some changes are ones of these fields, and, as sync_apply_ids returns failures, new records that can''t be created by them.';
+
+CREATE FUNCTION sync_list_apply(org uuid, connector_no int, entity_no smallint, ids text[], forced text[], only text[], rescan boolean, history uuid)
     RETURNS TABLE (external_id text, went text, local_id text, error text)
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -225,6 +253,8 @@ DECLARE
     k sync_comparison;
     listed bigint[];
     part record;
+    wanted bigint[];
+    refused jsonb := '[]';
     outcome jsonb;
     written jsonb := '{}';
     failures jsonb := '[]';
@@ -235,6 +265,9 @@ BEGIN
     PERFORM sync_layout_usable(k.layout), sync_hold_runs(org, c, e);
     IF rescan THEN
         PERFORM sync_scan_local(org, connector_no, entity_no);
+    END IF;
+    IF only IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(sync_written_fields(k)) f WHERE f = ANY (only)) THEN
+        RAISE EXCEPTION 'the local relation takes none of the item''s fields' USING ERRCODE = '22023', DETAIL = format('They are %s.', array_to_string(only, ', '));
     END IF;
     listed := ARRAY(
         SELECT DISTINCT r.id FROM unnest(ids) t (external_id)
@@ -255,10 +288,16 @@ BEGIN
         WHERE x.class IS NOT NULL
         GROUP BY x.class
     LOOP
-        outcome := sync_apply_ids(k, part.class, part.rows, history);
-        written := written || (SELECT jsonb_object_agg(i, CASE part.class WHEN 'new' THEN 'created' ELSE 'updated' END) FROM unnest(part.rows) i);
-        failures := failures || (outcome -> 'failures');
-        PERFORM sync_note_failures(org, history, part.class, outcome -> 'failures');
+        wanted := part.rows;
+        IF only IS NOT NULL THEN
+            SELECT p.wanted, p.refused INTO wanted, refused FROM sync_list_part(k, part.class, part.rows, forced, only) p;
+        END IF;
+        outcome := CASE WHEN cardinality(wanted) > 0 THEN sync_apply_ids(k, part.class, wanted, history, only) ELSE '{"failures": []}' END;
+        written := written || (SELECT coalesce(jsonb_object_agg(i, CASE part.class WHEN 'new' THEN 'created' ELSE 'updated' END), '{}') FROM unnest(wanted) i);
+        refused := refused || (outcome -> 'failures');
+        failures := failures || refused;
+        PERFORM sync_note_failures(org, history, part.class, refused);
+        refused := '[]';
     END LOOP;
     RETURN QUERY
     SELECT r.external_id::text,
@@ -271,7 +310,7 @@ BEGIN
     LEFT JOIN jsonb_to_recordset(failures) AS f (id bigint, sqlstate text, message text, detail text) ON f.id = r.id;
 END
 $$;
-COMMENT ON FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], boolean, uuid) IS 'Writes these remote records to the local relation: created, updated, unchanged or failed, one by one. 55006 while a run of the entity type is under way.';
+COMMENT ON FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], text[], boolean, uuid) IS 'Writes these remote records, or only some fields of them, to the local relation: created, updated, unchanged or failed, one by one. 55006 while a run of the entity type is under way.';
 
 -- A creation whose answer was lost, of a record that nothing can be looked for by: only somebody who has looked knows.
 CREATE FUNCTION sync_settle_creation(sync_list_id uuid, external_id text DEFAULT NULL) RETURNS jsonb

@@ -145,6 +145,9 @@ DROP FUNCTION sync_all(text, text);
 -- it was stands beside.
 DROP FUNCTION sync_list_page(uuid, uuid[], text, timestamptz, int, timestamptz, uuid, int);
 DROP FUNCTION sync_item_type(text);
+DROP FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], boolean, uuid);
+DROP FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid);
+DROP FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid);
 CREATE FUNCTION sync_item_entity(item_type text) RETURNS text
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_item_entity_wrapper';
 CREATE FUNCTION sync_item_is_stock(item_type text) RETURNS bool

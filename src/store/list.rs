@@ -210,18 +210,20 @@ pub struct Applied {
     pub error: Option<String>,
 }
 
-/// Writes remote records to the local relation; `forced` even where both sides are equal.
+/// Writes remote records to the local relation, or `only` some fields of them; `forced` even where both sides are equal.
+#[allow(clippy::too_many_arguments)] // they are SQL's
 pub fn apply(
     org: &str,
     connector: i32,
     entity: EntityType,
     ids: &[String],
     forced: &[String],
+    only: Option<&[String]>,
     rescan: bool,
     history: &str,
 ) -> Result<Vec<Applied>> {
     row(
-        "SELECT coalesce(json_agg(a), '[]')::text FROM sync_list_apply($1::uuid, $2, $3, $4, $5, $6, $7::uuid) a",
+        "SELECT coalesce(json_agg(a), '[]')::text FROM sync_list_apply($1::uuid, $2, $3, $4, $5, $8, $6, $7::uuid) a",
         &[
             org.into(),
             connector.into(),
@@ -230,6 +232,7 @@ pub fn apply(
             forced.to_vec().into(),
             rescan.into(),
             history.into(),
+            only.map(<[String]>::to_vec).into(),
         ],
     )
 }

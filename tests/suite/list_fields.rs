@@ -3,6 +3,7 @@
 use serde_json::{json, Value};
 use sync_sandbox::Version;
 
+use crate::contract_app::text;
 use crate::list_remote::{counts, Shops};
 use crate::shop::Shop;
 use crate::webhook::{deliver, know_secret};
@@ -150,6 +151,63 @@ fn a_field_that_the_target_does_not_take_is_said() {
 }
 
 #[test]
+fn local_rows_take_the_chosen_fields_alone() {
+    let mut shop = Shop::new(Version::V11);
+    let ids = shop.listed("products")[..3].to_vec();
+    let add = |shop: &mut Shop, kind: &str, id: u64, fields: Option<&str>| {
+        let insert = "INSERT INTO sync_list (item_type, source_platform, source_id, fields) VALUES ($1, 'woocommerce', $2, $3::text::text[])";
+        shop.sql
+            .execute(insert, &[&kind, &id.to_string(), &fields])
+            .unwrap();
+    };
+    let delta = |shop: &mut Shop| -> Value { shop.sql.query_one("SELECT sync_delta()", &[]).unwrap().get(0) };
+    let row = "SELECT concat_ws(' ', name, regular_price, stock_quantity) FROM sync_products p JOIN sync_list l ON l.target_id = p.id::text LIMIT 1";
+    add(&mut shop, "product", ids[0], None);
+    assert_eq!(counts(&delta(&mut shop)), "completed 1 1 0 0 0");
+    let before = text(&mut shop.sql, "SELECT name FROM sync_products");
+    shop.sql.batch_execute("DELETE FROM sync_list").unwrap();
+    let set =
+        json!({ "name": "Another name", "regular_price": "77", "manage_stock": true, "stock_quantity": 41 });
+    shop.change(json!({ "op": "edit", "entity": "products", "id": ids[0], "set": set }));
+    add(&mut shop, "product", ids[0], Some("{regular_price}"));
+    assert_eq!(counts(&delta(&mut shop)), "completed 1 0 1 0 0");
+    assert!(text(&mut shop.sql, row).starts_with(&format!("{before} 77")));
+    // the rest still differs, and is nothing of this item's
+    let differs = "SELECT changed_fields ? 'name' AND NOT changed_fields ? 'regular_price' FROM compute_delta('woocommerce', 'products') WHERE change = 'updated'";
+    assert_eq!(text(&mut shop.sql, differs), "t");
+    shop.change(
+        json!({ "op": "edit", "entity": "products", "id": ids[0], "set": { "name": "A third name" } }),
+    );
+    assert_eq!(counts(&delta(&mut shop)), "completed 1 0 0 1 0");
+    add(&mut shop, "inventory", ids[0], None);
+    assert_eq!(counts(&delta(&mut shop)), "completed 2 0 1 1 0");
+    assert_eq!(text(&mut shop.sql, row), format!("{before} 77 41"));
+    // what could not be found again is not created
+    shop.sql.batch_execute("DELETE FROM sync_list").unwrap();
+    add(&mut shop, "product", ids[1], Some("{name}"));
+    add(&mut shop, "product", ids[2], Some("{sku,name}"));
+    let reply = delta(&mut shop);
+    assert_eq!(counts(&reply), "partial_success 2 1 0 0 1", "{reply}");
+    let told = reply["errors"][0]["error"].as_str().unwrap();
+    assert!(
+        told.starts_with("no local row is this record's (42704)"),
+        "{told}"
+    );
+    let made = "SELECT count(*) FILTER (WHERE regular_price IS NULL AND name IS NOT NULL AND modified_at IS NOT NULL) || ' ' || count(*) FROM sync_products";
+    assert_eq!(text(&mut shop.sql, made), "1 2");
+    let undo = "SELECT sync_undo(id) FROM sync_history ORDER BY created_at DESC LIMIT 1";
+    shop.sql.batch_execute(undo).unwrap();
+    assert_eq!(text(&mut shop.sql, "SELECT count(*) FROM sync_products"), "1");
+    assert_eq!(
+        text(
+            &mut shop.sql,
+            "SELECT count(*) FROM sync_verify('woocommerce', 'products')"
+        ),
+        "0"
+    );
+}
+
+#[test]
 fn a_webhook_makes_the_items_of_its_record_due() {
     let mut shop = Shop::new(Version::V11);
     know_secret(&mut shop);
@@ -165,20 +223,17 @@ fn a_webhook_makes_the_items_of_its_record_due() {
     shop.sql.batch_execute("SELECT sync_delta()").unwrap();
     let due = "SELECT string_agg(source_id || ' ' || (planned_at IS NULL), ',') FROM sync_list WHERE next_due_at <= clock_timestamp()";
     assert_eq!(
-        crate::contract_app::text(&mut shop.sql, &format!("SELECT coalesce(({due}), 'none')")),
+        text(&mut shop.sql, &format!("SELECT coalesce(({due}), 'none')")),
         "none"
     );
     shop.change(json!({ "op": "edit", "entity": "customers", "id": ids[0], "set": { "first_name": "Zoë" } }));
     let told = deliver(&mut shop, "customer.updated", &json!({ "id": ids[0] }), "d-1");
     assert_eq!(told["status"], "pulled", "{told}");
-    assert_eq!(
-        crate::contract_app::text(&mut shop.sql, due),
-        format!("{} false", ids[0])
-    );
+    assert_eq!(text(&mut shop.sql, due), format!("{} false", ids[0]));
     // carried out, it is due again as was planned
     let planned = "SELECT planned_at::text FROM sync_list WHERE planned_at IS NOT NULL";
-    let planned = crate::contract_app::text(&mut shop.sql, planned);
+    let planned = text(&mut shop.sql, planned);
     shop.sql.batch_execute("SELECT sync_delta()").unwrap();
     let again = format!("SELECT bool_or(next_due_at = '{planned}' AND planned_at IS NULL) FROM sync_list WHERE source_id = '{}'", ids[0]);
-    assert_eq!(crate::contract_app::text(&mut shop.sql, &again), "t");
+    assert_eq!(text(&mut shop.sql, &again), "t");
 }

@@ -15,8 +15,8 @@ use sync_engine::error::{Code, Error, Result};
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Items of one connector and entity type that belong into one history.
-type Group = (String, EntityType, Option<String>);
+/// Items of one connector and entity type that belong into one history, and carry the same fields.
+type Group = (String, EntityType, Option<String>, Option<Vec<String>>);
 
 impl Run<'_> {
     pub(super) fn write_locally(&mut self, writes: Vec<Write>) -> Result<()> {
@@ -26,11 +26,12 @@ impl Run<'_> {
                 write.item.source_platform.clone(),
                 write.item.entity,
                 self.history_user(&write.item),
+                write.item.fields.clone(),
             );
             groups.entry(group).or_default().push(write);
         }
-        for ((platform, entity, user), writes) in groups {
-            match self.apply(&platform, entity, user, &writes) {
+        for ((platform, entity, user, only), writes) in groups {
+            match self.apply(&platform, entity, user, only.as_deref(), &writes) {
                 Ok(applied) => self.settle_applied(&platform, entity, writes, applied),
                 Err(error) if error.code == Code::Busy => drop(self.busy.insert((platform, entity))),
                 Err(error) => {
@@ -48,6 +49,7 @@ impl Run<'_> {
         platform: &str,
         entity: EntityType,
         user: Option<String>,
+        only: Option<&[String]>,
         writes: &[Write],
     ) -> Result<Vec<Applied>> {
         let connector = self.remotes.usable(platform)?.connector.number;
@@ -63,8 +65,9 @@ impl Run<'_> {
         let rescan = self.rescanned.insert((platform.to_owned(), entity));
         let begun = Instant::now();
         loop {
+            let org = &self.key.org;
             let done =
-                yielding(|| store::apply(&self.key.org, connector, entity, &all, &forced, rescan, &history));
+                yielding(|| store::apply(org, connector, entity, &all, &forced, only, rescan, &history));
             match done {
                 Err(error) if error.code == Code::Busy && !self.leaves_busy(begun) => self.crew.pause(PAUSE),
                 done => return done,

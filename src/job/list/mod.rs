@@ -205,7 +205,8 @@ impl<'a> Run<'a> {
     fn refuse_unknown(&mut self, ids: &[String]) {
         for id in ids {
             let error = Error::new(Code::NotFound, format!("the sync list has no item \"{id}\""));
-            self.tally.add_unknown(id.clone(), self.key.user_id.clone(), &error);
+            self.tally
+                .add_unknown(id.clone(), self.key.user_id.clone(), &error);
         }
     }
 
