@@ -49,10 +49,13 @@ $$;
 -- What is compared may be more by now. What the remote has of it is read by the next pull, in full.
 DO $$
 DECLARE
+    pair record;
     c integration_connector;
     e sync_entity;
 BEGIN
-    FOR c, e IN SELECT i, x FROM integration_connector i CROSS JOIN sync_entity x ORDER BY i.org_id, i.number, x.number LOOP
+    FOR pair IN SELECT i AS connector, x AS entity FROM integration_connector i CROSS JOIN sync_entity x ORDER BY i.org_id, i.number, x.number LOOP
+        c := pair.connector;
+        e := pair.entity;
         CONTINUE WHEN NOT sync_compare(c.org_id, c, e);
         PERFORM sync_refingerprint(c.org_id, c.number, e.number);
         UPDATE sync_metadata m SET last_sync_timestamp = NULL, last_full_at = NULL, checkpoint = NULL

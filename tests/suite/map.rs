@@ -72,7 +72,7 @@ fn each_type_goes_to_a_column_of_its_own() {
     app.remote(&json!([{"id": "1", "email": "a@example.com", "custom": {
         "_vat": " ATU1 ", "points": "10.50", "vip": "yes", "since": "2026-01-02T03:00:00", "tags": ["a", {"b": 1.0}], "_mail": "B@Example.com"}}]));
     let columns = r#"'{"email": "mail", "custom.vat": "vat_no", "custom.points": "points", "custom.vip": "vip",
-                       "custom.since": "since", "custom.tags": "tags", "custom.second": "second"}'"#;
+                       "custom.since": "since", "custom.labels": "tags", "custom.second": "second"}'"#;
     app.run(&format!(
         r#"INSERT INTO contacts VALUES (1, 'a@example.com', 'ATU1', 10.5, true, '2026-01-02 03:00:00+00', '["a", {{"b": 1}}]', 'b@example.com');
            SELECT sync_bind('customers', 'contacts', {columns}, '{{id}}')"#
@@ -82,7 +82,7 @@ fn each_type_goes_to_a_column_of_its_own() {
         ("points", "points", "number"),
         ("vip", "vip", "boolean"),
         ("since", "since", "timestamp"),
-        ("tags", "tags", "json"),
+        ("labels", "tags", "json"),
         ("second", "_mail", "email"),
     ] {
         let made = asked(

@@ -139,7 +139,7 @@ fn every_policy_asks_for_the_sessions_organisation_once_per_statement() {
          WHERE NOT polpermissive
            AND coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
                ~ format('^\\(\\(NOT \\( SELECT sync_own_rows\\(''%s''::text\\) AS sync_own_rows\\)\\) OR', CASE polcmd WHEN 'r' THEN 'read' ELSE 'operate' END)
-         GROUP BY 1 ORDER BY 1::text COLLATE \"C\"",
+         GROUP BY polrelid ORDER BY polrelid::regclass::text COLLATE \"C\"",
     );
     assert_eq!(
         own,

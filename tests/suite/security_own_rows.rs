@@ -21,7 +21,7 @@ struct Users {
 
 impl Users {
     fn new() -> Users {
-        let mut shop = Shop::new(Version::V11);
+        let shop = Shop::new(Version::V11);
         let customers = shop.listed("customers");
         let role = shop.db.role("operate", shop.org);
         shop.db.psql(&format!(
