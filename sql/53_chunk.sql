@@ -43,7 +43,7 @@ COMMENT ON FUNCTION sync_record_part(jsonb, text[]) IS 'Some fields of a record,
 
 -- One chunk, all or nothing. The ledger's row learns the new local row's key before that row is there, so that what tracks the
 -- relation finds it instead of entering another one.
-CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], history uuid, only text[]) RETURNS bigint
+CREATE FUNCTION sync_apply_chunk(k sync_comparison, class text, chunk bigint[], history uuid, chosen text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -66,14 +66,14 @@ BEGIN
     FROM unnest(chunk) c (id)
     CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = c.id LIMIT 1) r;
     IF class = 'new' THEN
-        IF only IS NOT NULL THEN
+        IF chosen IS NOT NULL THEN
             -- what says where and when a record is from goes along
-            records := ARRAY(SELECT sync_record_part(r.record, only || '{modified_at,sync_type}') FROM unnest(records) WITH ORDINALITY r (record, place) ORDER BY r.place);
+            records := ARRAY(SELECT sync_record_part(r.record, chosen || '{modified_at,sync_type}'::text[]) FROM unnest(records) WITH ORDINALITY r (record, place) ORDER BY r.place);
         END IF;
         SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
         PERFORM sync_note_keys(k.org_id, ARRAY(SELECT i FROM unnest(chunk) i ORDER BY i), ids);
     ELSIF class = 'updated' THEN
-        fields := ARRAY(SELECT f FROM unnest(sync_written_fields(k)) f WHERE only IS NULL OR f = ANY (only));
+        fields := ARRAY(SELECT f FROM unnest(sync_written_fields(k)) f WHERE chosen IS NULL OR f = ANY (chosen));
     END IF;
     SELECT array_agg(w.local_id), array_agg(w.image), array_agg(w.print) INTO written_ids, images, prints
     FROM sync_write(k.layout, operation, k.org_id, ids, records, fields, NULL, NULL) w;
@@ -160,7 +160,7 @@ $$;
 COMMENT ON FUNCTION sync_settle(sync_comparison, bigint[]) IS 'Lets what the local relation made of written records count as equal to them: {unequal, warnings: [{externalId, localId, fields: {field: {sent, held}}}]}, a hundred at most.';
 
 -- A batch in one go; where that fails, in halves, until the bad records stand alone.
-CREATE FUNCTION sync_apply_ids(k sync_comparison, class text, ids bigint[], history uuid, only text[] DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION sync_apply_ids(k sync_comparison, class text, ids bigint[], history uuid, chosen text[] DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -181,7 +181,7 @@ BEGIN
         highs := highs[2:];
         CONTINUE WHEN high < low;
         BEGIN
-            done := done + sync_apply_chunk(k, class, ids[low:high], history, only);
+            done := done + sync_apply_chunk(k, class, ids[low:high], history, chosen);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
             IF NOT sync_is_records_fault(state) THEN
@@ -195,7 +195,7 @@ BEGIN
         END;
     END LOOP;
     RETURN jsonb_build_object('done', done, 'failures', failures)
-        || sync_settle(k, CASE WHEN class = 'deleted' OR only IS NOT NULL THEN '{}' WHEN failures = '[]' THEN ids
+        || sync_settle(k, CASE WHEN class = 'deleted' OR chosen IS NOT NULL THEN '{}' WHEN failures = '[]' THEN ids
                                ELSE ARRAY(SELECT unnest(ids) EXCEPT SELECT (f ->> 'id')::bigint FROM jsonb_array_elements(failures) f) END);
 END
 $$;

@@ -215,7 +215,7 @@ COMMENT ON FUNCTION sync_list_settle(uuid, jsonb) IS 'Notes how items went, and 
 -- Items whose target is this database: the part of the delta that is theirs, written as sync_apply writes it, with images
 -- for sync_undo. `forced` are written even where both sides are equal.
 -- Of items that carry some fields only: what differs in one of them is written, and what is new and could be found again by them.
-CREATE FUNCTION sync_list_part(k sync_comparison, class text, rows bigint[], forced text[], only text[], OUT wanted bigint[], OUT refused jsonb)
+CREATE FUNCTION sync_list_part(k sync_comparison, class text, rows bigint[], forced text[], chosen text[], OUT wanted bigint[], OUT refused jsonb)
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -228,7 +228,7 @@ BEGIN
                                                      'detail', 'It is not created by some of its fields alone, by which it could not be found again.'))
                         FILTER (WHERE NOT r.is_known), '[]')
         INTO wanted, refused
-        FROM (SELECT x.id, sync_match_key(entity_name, sync_record_part(x.remote, only)) IS NOT NULL AS is_known
+        FROM (SELECT x.id, sync_match_key(entity_name, sync_record_part(x.remote, chosen)) IS NOT NULL AS is_known
               FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (rows)) r;
     ELSE
         SELECT array_agg(r.id ORDER BY r.id) INTO wanted
@@ -236,13 +236,13 @@ BEGIN
         JOIN sync_local_records(k.layout, k.org_id, ARRAY(SELECT x.local_id FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (rows))) l
           ON l.local_id = r.local_id
         WHERE r.org_id = k.org_id AND r.id = ANY (rows)
-          AND (r.external_id = ANY (forced) OR sync_diff(k.spec, l.record, r.remote) ?| only);
+          AND (r.external_id = ANY (forced) OR sync_diff(k.spec, l.record, r.remote) ?| chosen);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION sync_list_part(sync_comparison, text, bigint[], text[], text[]) IS 'Which of some changes are ones of these fields, and, as sync_apply_ids returns failures, new records that can''t be created by them.';
 
-CREATE FUNCTION sync_list_apply(org uuid, connector_no int, entity_no smallint, ids text[], forced text[], only text[], rescan boolean, history uuid)
+CREATE FUNCTION sync_list_apply(org uuid, connector_no int, entity_no smallint, ids text[], forced text[], chosen text[], rescan boolean, history uuid)
     RETURNS TABLE (external_id text, went text, local_id text, error text)
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -266,8 +266,8 @@ BEGIN
     IF rescan THEN
         PERFORM sync_scan_local(org, connector_no, entity_no);
     END IF;
-    IF only IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(sync_written_fields(k)) f WHERE f = ANY (only)) THEN
-        RAISE EXCEPTION 'the local relation takes none of the item''s fields' USING ERRCODE = '22023', DETAIL = format('They are %s.', array_to_string(only, ', '));
+    IF chosen IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(sync_written_fields(k)) f WHERE f = ANY (chosen)) THEN
+        RAISE EXCEPTION 'the local relation takes none of the item''s fields' USING ERRCODE = '22023', DETAIL = format('They are %s.', array_to_string(chosen, ', '));
     END IF;
     listed := ARRAY(
         SELECT DISTINCT r.id FROM unnest(ids) t (external_id)
@@ -289,10 +289,10 @@ BEGIN
         GROUP BY x.class
     LOOP
         wanted := part.rows;
-        IF only IS NOT NULL THEN
-            SELECT p.wanted, p.refused INTO wanted, refused FROM sync_list_part(k, part.class, part.rows, forced, only) p;
+        IF chosen IS NOT NULL THEN
+            SELECT p.wanted, p.refused INTO wanted, refused FROM sync_list_part(k, part.class, part.rows, forced, chosen) p;
         END IF;
-        outcome := CASE WHEN cardinality(wanted) > 0 THEN sync_apply_ids(k, part.class, wanted, history, only) ELSE '{"failures": []}' END;
+        outcome := CASE WHEN cardinality(wanted) > 0 THEN sync_apply_ids(k, part.class, wanted, history, chosen) ELSE '{"failures": []}' END;
         written := written || (SELECT coalesce(jsonb_object_agg(i, CASE part.class WHEN 'new' THEN 'created' ELSE 'updated' END), '{}') FROM unnest(wanted) i);
         refused := refused || (outcome -> 'failures');
         failures := failures || refused;
