@@ -49,7 +49,6 @@ CREATE TABLE sync_customers (
     tax_number text,
     role text,
     username text,
-    tags jsonb,
     billing_first_name text,
     billing_last_name text,
     billing_company text,
@@ -78,6 +77,7 @@ CREATE TABLE sync_customers (
     modified_at timestamptz,
     created_at timestamptz DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
+    tags jsonb,
     PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE sync_customers IS 'Built-in local table of customers, used where the app has none of its own.';
