@@ -24,6 +24,22 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_mappings(uuid, int, smallint) IS 'The mapped fields of a connector''s entity type, as sync_mapped takes them.';
 
+-- A no of the remote is not the nothing of a row, where the row could hold either. Where it can't, or where a new row gets something
+-- else than nothing, they have to be one: a record without the value would differ from its row for good. What stands behind
+-- the columns of a view isn't known.
+CREATE FUNCTION sync_tells_no(layout_id int, field text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM sync_layout_column c
+        JOIN pg_class r ON r.oid = c.relation
+        JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum
+        JOIN pg_type t ON t.oid = a.atttypid
+        WHERE c.layout = layout_id AND c.purpose = 'field' AND c.field = 'custom.' || sync_tells_no.field
+          AND (r.relkind NOT IN ('r', 'p') OR a.attnotnull OR a.atthasdef OR t.typnotnull OR t.typdefault IS NOT NULL))
+$$;
+COMMENT ON FUNCTION sync_tells_no(int, text) IS 'Whether a custom flag that is false differs from one that is nothing, in the column that holds it (without one: in custom).';
+
 CREATE FUNCTION sync_compute_spec(org uuid, c integration_connector, e sync_entity, layout_id int) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -33,7 +49,8 @@ AS $$
         FROM unnest(sync_kind_fields(c.kind, e.name)) AS f
         WHERE f IN (SELECT h.field FROM held h)
         UNION
-        SELECT CASE WHEN m.kind IS NULL THEN m.field ELSE 'custom.' || m.field || '=' || m.kind END
+        SELECT CASE WHEN m.kind IS NULL THEN m.field ELSE 'custom.' || m.field || '='
+                    || CASE WHEN m.kind = 'bool' AND sync_tells_no(layout_id, m.field) THEN 'flag' ELSE m.kind END END
         FROM sync_field_map m
         WHERE m.org_id = org AND m.connector = c.number AND m.entity = e.number AND m.path IS NOT NULL AND m.compared
           AND (CASE WHEN m.kind IS NULL THEN m.field ELSE 'custom.' || m.field END IN (SELECT h.field FROM held h)

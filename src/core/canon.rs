@@ -8,10 +8,11 @@ use super::time::{self, Moment};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 
-/// A present value in its one form. Absent is `None`: null, missing, `""` and `false` are all that.
+/// A present value in its one form. Absent is `None`: null, missing, `""` and `false` (but for flags) are all that.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Canon<'a> {
     True,
+    False,
     Number(Cow<'a, str>),
     Text(Cow<'a, str>),
     List(Vec<Canon<'a>>),
@@ -30,7 +31,8 @@ pub(super) fn of_text(kind: Kind, text: &str) -> Option<Canon<'_>> {
         Kind::Text => present(text::clean(text)),
         Kind::Email => present(text::clean_lower(text)),
         Kind::Number => number_in(text),
-        Kind::Bool => flag_in(present(text::clean(text))?),
+        Kind::Bool => yes(answer_in(present(text::clean(text))?)),
+        Kind::Flag => present(text::clean(text)).map(answer_in),
         Kind::Time => moment_in(present(text::clean(text))?),
         Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => None,
     }
@@ -43,7 +45,8 @@ pub(super) fn canon(kind: Kind, value: &Value) -> Option<Canon<'_>> {
         Kind::Text => scalar(value, text::clean),
         Kind::Email => scalar(value, text::clean_lower),
         Kind::Number => number(value),
-        Kind::Bool => flag(value),
+        Kind::Bool => answer(value).and_then(yes),
+        Kind::Flag => answer(value),
         Kind::Time => moment(value),
         Kind::Set => scalars(value, true),
         Kind::Sequence => scalars(value, false),
@@ -105,23 +108,32 @@ fn owned<'b>(number: Decimal<'_>) -> Decimal<'b> {
     }
 }
 
-fn flag(value: &Value) -> Option<Canon<'_>> {
-    if let Value::Bool(true) = value {
-        return Some(Canon::True);
+fn answer(value: &Value) -> Option<Canon<'_>> {
+    match value {
+        Value::Bool(true) => Some(Canon::True),
+        Value::Bool(false) => Some(Canon::False),
+        other => scalar(other, text::clean).map(answer_in),
     }
-    flag_in(scalar(value, text::clean)?)
 }
 
-fn flag_in(found: Canon<'_>) -> Option<Canon<'_>> {
+/// What a word says. A variation's `manage_stock` may say "parent": neither, and kept.
+fn answer_in(found: Canon<'_>) -> Canon<'_> {
     let Canon::Text(word) = &found else {
-        return Some(found);
+        return found;
     };
     let is = |words: &[&str]| words.iter().any(|w| w.eq_ignore_ascii_case(word));
     if is(&["true", "yes", "1", "t", "y", "on"]) {
-        return Some(Canon::True);
+        return Canon::True;
     }
-    // A variation's `manage_stock` may say "parent": neither, and kept.
-    (!is(&["false", "no", "0", "f", "n", "off"])).then_some(found)
+    match is(&["false", "no", "0", "f", "n", "off"]) {
+        true => Canon::False,
+        false => found,
+    }
+}
+
+/// A no is nothing.
+fn yes(answer: Canon<'_>) -> Option<Canon<'_>> {
+    (answer != Canon::False).then_some(answer)
 }
 
 fn moment(value: &Value) -> Option<Canon<'_>> {
@@ -222,6 +234,7 @@ impl From<Canon<'_>> for Value {
     fn from(canon: Canon<'_>) -> Value {
         match canon {
             Canon::True => Value::Bool(true),
+            Canon::False => Value::Bool(false),
             Canon::Number(digits) => match digits.parse::<Number>() {
                 Ok(n) => Value::Number(n),
                 Err(_) => Value::String(digits.into_owned()),

@@ -101,6 +101,7 @@ pub fn custom_kind(name: &str) -> Option<Kind> {
         Kind::Email,
         Kind::Number,
         Kind::Bool,
+        Kind::Flag,
         Kind::Time,
         Kind::Any,
     ]
@@ -201,6 +202,7 @@ mod tests {
             "customers:",
             "customers:email,name",
             "products:custom.vat=number,sku",
+            "products:custom.ripe=flag,custom.vat=bool",
             "orders:number:00fffb2d8a2f6c3f4c4a2f4f4b4e4d4c",
             "orders::00fffb2d8a2f6c3f4c4a2f4f4b4e4d4c",
         ] {

@@ -9,8 +9,8 @@
 //! where both were made by the same list of fields (see [`spec`]).
 //!
 //! Positions, lengths and counts take a byte for each seven bits, the lowest first, all but the last with the highest
-//! bit set: most texts are short. A value is `b` (true), `n` and the length-prefixed decimal, `t` and the
-//! length-prefixed text, `l`, the count and the values, or `o`, the count and names with values.
+//! bit set: most texts are short. A value is `b` (true), `f` (a no that counts), `n` and the length-prefixed decimal,
+//! `t` and the length-prefixed text, `l`, the count and the values, or `o`, the count and names with values.
 //!
 //! Cost: 3.7 µs for a customer with all of its 32 compared fields set, 3.9 µs for an order with 17 fields
 //! and two lines (release build, mean of 200,000, one core).
@@ -160,6 +160,7 @@ impl Sink {
     fn value(&mut self, value: &Canon<'_>) {
         match value {
             Canon::True => self.0.extend(b"b"),
+            Canon::False => self.0.extend(b"f"),
             Canon::Number(digits) => {
                 self.0.extend(b"n");
                 self.bytes(digits.as_bytes());

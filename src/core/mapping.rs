@@ -66,7 +66,7 @@ pub fn apply(entity: EntityType, mappings: &[Mapping], record: &mut Map<String, 
     }
 }
 
-/// A raw value as a field of that kind has it. A no is a value like a yes, though it is compared as nothing.
+/// A raw value as a field of that kind has it. A no is a value like a yes, whether or not it is compared as one.
 fn taken(kind: Kind, raw: &Value) -> Option<Value> {
     if let Some(value) = normalise_value(kind, raw) {
         return Some(value);

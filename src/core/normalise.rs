@@ -188,6 +188,29 @@ mod tests {
     }
 
     #[test]
+    fn the_no_of_a_flag_is_not_nothing() {
+        for form in [
+            "false",
+            "0",
+            "\"0\"",
+            "0.0",
+            "\"no\"",
+            "\" False \"",
+            "\"off\"",
+            "\"f\"",
+        ] {
+            assert_eq!(one(Kind::Flag, form), json!(false), "{form}");
+        }
+        for form in ["true", "1", "\"Yes\"", "\"t\""] {
+            assert_eq!(one(Kind::Flag, form), json!(true), "{form}");
+        }
+        for form in ["null", "\"\"", "\" \"", "[]", "{}"] {
+            assert_eq!(one(Kind::Flag, form), Value::Null, "{form}");
+        }
+        assert_eq!(one(Kind::Flag, "\"parent\""), json!("parent"));
+    }
+
+    #[test]
     fn times_are_utc() {
         for form in [
             "\"2026-01-01 10:00:00\"",

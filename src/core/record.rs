@@ -57,7 +57,7 @@ impl Record {
 fn is_nothing(entity: EntityType, name: &str, value: &Value) -> bool {
     schema::field(entity, name).is_some_and(|field| match field.kind {
         Kind::Text | Kind::Email | Kind::Number | Kind::Time => canon::canon(field.kind, value).is_none(),
-        Kind::Bool | Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => false,
+        Kind::Bool | Kind::Flag | Kind::Set | Kind::Sequence | Kind::List(_) | Kind::Any => false,
     })
 }
 

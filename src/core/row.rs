@@ -185,6 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_in_a_column_is_the_flag_of_the_record() {
+        let prints = |kind: &str| {
+            let comparison: Comparison = format!("customers:custom.vip={kind}").parse().unwrap();
+            let column = Layout::new(comparison.clone(), "custom.vip");
+            let inside = Layout::new(comparison.clone(), "custom");
+            let forms = [
+                (
+                    Some("false"),
+                    Some(r#"{"vip": 0}"#),
+                    r#"{"mapped":{"vip":false}}"#,
+                ),
+                (Some("f"), Some(r#"{"vip": "no"}"#), r#"{"mapped":{"vip":"0"}}"#),
+                (Some("true"), Some(r#"{"vip": true}"#), r#"{"mapped":{"vip":1}}"#),
+                (None, Some(r#"{"vip": null}"#), "{}"),
+                (Some(""), None, r#"{"mapped":{"vip":""}}"#),
+            ];
+            forms.map(|(in_column, in_custom, remote)| {
+                let made = column.fingerprint(&row(&[in_column]));
+                assert_eq!(made, inside.fingerprint(&row(&[in_custom])), "{remote}");
+                assert_eq!(made, fingerprint(&comparison, &record(remote)), "{remote}");
+                made
+            })
+        };
+        let [no, other_no, yes, nothing, empty] = prints("flag");
+        assert!(no == other_no && nothing == empty && no != nothing && yes != no && yes != nothing);
+        let [no, other_no, yes, nothing, empty] = prints("bool");
+        assert!(no == other_no && no == nothing && nothing == empty && yes != no);
+    }
+
+    #[test]
     fn a_text_that_is_no_json_stands_for_itself() {
         let layout = Layout::new("products:tags".parse().unwrap(), "tags");
         let deep = "[".repeat(1000) + &"]".repeat(1000);

@@ -18,6 +18,8 @@ pub enum Kind {
     Number,
     /// True or absent.
     Bool,
+    /// True, false or absent: a no says more than nothing.
+    Flag,
     /// A point in time, UTC.
     Time,
     /// A list of scalars whose order and repetitions have no meaning.
@@ -39,6 +41,7 @@ impl Kind {
             Kind::Email => "email",
             Kind::Number => "number",
             Kind::Bool => "bool",
+            Kind::Flag => "flag",
             Kind::Time => "time",
             Kind::Set => "set",
             Kind::Sequence => "sequence",

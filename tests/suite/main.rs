@@ -53,6 +53,7 @@ mod list_remote;
 mod list_remote_faults;
 mod locks;
 mod map;
+mod map_flags;
 mod mass_update;
 mod matching;
 mod nesting;
