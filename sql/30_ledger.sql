@@ -126,6 +126,14 @@ CREATE INDEX sync_run_recent ON sync_run (org_id, kind, started_at DESC);
 CREATE INDEX sync_run_open ON sync_run (org_id, connector, entity_type) WHERE status = 'running';
 COMMENT ON TABLE sync_run IS 'One row per execution of a worker: who, what, since when, and how it ended.';
 
+CREATE TABLE sync_waiting (
+    org_id uuid PRIMARY KEY,
+    since timestamptz NOT NULL,
+    until timestamptz NOT NULL
+);
+COMMENT ON TABLE sync_waiting IS 'Organisations that found no place among the workers: what gets free is theirs first, in the order in which they came.';
+COMMENT ON COLUMN sync_waiting.until IS 'Who has not asked again by then is not waited for.';
+
 -- By what it is, not by its pid alone: after a crash another process may have got that.
 CREATE FUNCTION sync_worker_alive(pid int) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

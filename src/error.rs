@@ -33,6 +33,8 @@ pub enum Code {
     Throttled,
     /// 57014: cancelled
     Cancelled,
+    /// 57014: the run has met `sync_ext.max_run_time`
+    OutOfTime,
     /// 25001: the caller's transaction can't see what a worker commits
     WrongTransaction,
     /// 25006: the caller's transaction, or the whole server, may only be read
@@ -101,7 +103,7 @@ impl Code {
             Code::Unreachable => "08001",
             Code::TimedOut => "08006",
             Code::Nonsense => "08P01",
-            Code::Cancelled => "57014",
+            Code::Cancelled | Code::OutOfTime => "57014",
             Code::WrongTransaction => "25001",
             Code::ReadOnly => "25006",
             Code::NotReady => "55000",

@@ -16,7 +16,7 @@ fn postgres_code(code: Code) -> PgSqlErrorCode {
         Code::Unreachable => PgSqlErrorCode::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
         Code::TimedOut => PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE,
         Code::Nonsense => PgSqlErrorCode::ERRCODE_PROTOCOL_VIOLATION,
-        Code::Cancelled => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+        Code::Cancelled | Code::OutOfTime => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
         Code::WrongTransaction => PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
         Code::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
         Code::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

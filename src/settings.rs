@@ -9,6 +9,7 @@ use std::time::Duration;
 
 static HTTP_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAX_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(120);
+static MAX_RUN_TIME: GucSetting<i32> = GucSetting::<i32>::new(21_600);
 static PREVIEW_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static PREVIEW_RATE: GucSetting<i32> = GucSetting::<i32>::new(10);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(4);
@@ -58,6 +59,15 @@ const INTS: [IntSetting; 15] = [
         &MAX_TIMEOUT,
         1,
         600,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    ),
+    (
+        c"sync_ext.max_run_time",
+        c"Longest time that a run may take; it ends then, and the next one goes on.",
+        &MAX_RUN_TIME,
+        1,
+        604_800,
         GucContext::Suset,
         GucFlags::UNIT_S,
     ),
@@ -287,6 +297,7 @@ unsafe extern "C-unwind" fn check_retention(
 pub struct Settings {
     pub http_timeout: Duration,
     pub max_timeout: Duration,
+    pub max_run_time: Duration,
     pub preview_ttl: Duration,
     pub preview_rate: i32,
     pub max_workers: i32,
@@ -316,6 +327,7 @@ impl Settings {
         Settings {
             http_timeout: seconds(&HTTP_TIMEOUT),
             max_timeout: seconds(&MAX_TIMEOUT),
+            max_run_time: seconds(&MAX_RUN_TIME),
             preview_ttl: seconds(&PREVIEW_TTL),
             preview_rate: PREVIEW_RATE.get(),
             max_workers: MAX_WORKERS.get(),

@@ -102,7 +102,7 @@ fn run_on_connector(request: &Request) -> Result<Answer> {
         return Ok(Answer::Done(shared));
     }
     let context = Context::new(request, connector, key);
-    short(|| claim(&context, has_places))?;
+    claim(&context, has_places)?;
     let outcome = guarded(|| perform(&context));
     close(&context, outcome).map(Answer::Done)
 }
@@ -149,7 +149,7 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
 fn claim(context: &Context, has_places: bool) -> Result<()> {
     let Context { settings, key, .. } = context;
     if key.kind == "preview" {
-        let (recent, seconds) = runs::recent_previews(&key.org)?;
+        let (recent, seconds) = short(|| runs::recent_previews(&key.org))?;
         if recent >= i64::from(settings.preview_rate) {
             let message = format!(
                 "more than {} fresh previews within a minute",
@@ -161,7 +161,7 @@ fn claim(context: &Context, has_places: bool) -> Result<()> {
     if !has_places {
         places::take(settings, &key.org)?;
     }
-    runs::begin(key)
+    short(|| runs::begin(key))
 }
 
 fn perform(context: &Context) -> Result<Outcome> {

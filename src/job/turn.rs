@@ -24,7 +24,7 @@ pub fn take(request: &Request, lock: &str) -> Result<Turn> {
     if !request.was_behind {
         return Ok(Turn::Behind(number));
     }
-    match short(|| places::take(&request.settings, &request.org)) {
+    match places::take(&request.settings, &request.org) {
         Ok(()) => {}
         Err(error) if error.code == Code::LocalLimit => return Ok(Turn::Behind(number)),
         Err(error) => return Err(error),

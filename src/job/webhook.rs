@@ -5,7 +5,7 @@ use super::{claim, close, opener, turn, unseal, Context, Outcome};
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::outcome::Ended;
 use crate::store::{connector, list as lists, run as runs, webhook as store};
-use crate::worker::transaction::short;
+use crate::worker::transaction::{guarded, short};
 use crate::worker::Answer;
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
@@ -90,11 +90,11 @@ fn pull(context: &Context, change: &Change, is_last: bool) -> Result<Answer> {
     if short(|| store::is_seen(&context.key, change))? {
         return Ok(Answer::Done(told(change, "duplicate")));
     }
-    match short(|| claim(context, false)) {
+    match claim(context, false) {
         Err(error) if is_last && error.code == Code::LocalLimit => return note(),
         claimed => claimed?,
     }
-    let outcome = read(context, change);
+    let outcome = guarded(|| read(context, change));
     close(context, outcome).map(Answer::Done)
 }
 

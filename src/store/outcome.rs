@@ -95,6 +95,7 @@ pub fn fail(key: &RunKey, error: &Error, cause: Option<Cause>) -> Result<()> {
     let (status, run_status, told) = match cause {
         Some(Cause::TimedOut) => ("timeout", "interrupted", "the time of the call was over"),
         Some(Cause::Cancelled) => ("cancelled", "interrupted", "the call was cancelled"),
+        None if error.code == Code::OutOfTime => ("timeout", "interrupted", error.message.as_str()),
         None if error.code == Code::Cancelled => ("cancelled", "interrupted", error.message.as_str()),
         None => ("failed", "failed", error.message.as_str()),
     };

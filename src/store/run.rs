@@ -92,6 +92,36 @@ pub fn recent_previews(org: &str) -> Result<(i64, f64)> {
     )
 }
 
+/// How many organisations found no place before this one, and may come back for it.
+pub fn in_front_of(org: &str) -> Result<usize> {
+    row(
+        "SELECT to_json(count(*))::text FROM sync_waiting w
+         WHERE w.org_id <> $1::uuid AND w.until > clock_timestamp()
+           AND NOT EXISTS (SELECT FROM sync_waiting m WHERE m.org_id = $1::uuid AND m.until > clock_timestamp()
+                                                        AND (m.since, m.org_id) < (w.since, w.org_id))",
+        &[org.into()],
+    )
+}
+
+/// Remembers that an organisation found no place: as long as whoever is refused may take to ask again.
+pub fn stand_in_line(org: &str) -> Result<()> {
+    run(
+        "INSERT INTO sync_waiting AS w (org_id, since, until)
+         VALUES ($1::uuid, clock_timestamp(), clock_timestamp() + interval '30 s')
+         ON CONFLICT (org_id) DO UPDATE
+         SET since = CASE WHEN w.until > clock_timestamp() THEN w.since ELSE excluded.since END, until = excluded.until",
+        &[org.into()],
+    )
+}
+
+/// It has a place. Who didn't come back is forgotten as well.
+pub fn leave_line(org: &str) -> Result<()> {
+    run(
+        "DELETE FROM sync_waiting WHERE org_id = $1::uuid OR until < clock_timestamp()",
+        &[org.into()],
+    )
+}
+
 /// Enters the run, after marking those that a crash left behind.
 pub fn begin(key: &RunKey) -> Result<()> {
     run(

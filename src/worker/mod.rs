@@ -3,7 +3,8 @@
 //! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`, and how jsonb arguments are read, in `api::json`): shared memory in
 //! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
 //! who is calling and another role's rights in `identity`, what errors lose on their way in `raised`,
-//! what keeps credentials out of the log in `discreet`, locks in `lock`, how a worker is told to end in `ending`.
+//! what keeps credentials out of the log in `discreet`, locks in `lock`, how a worker is told to end in `ending`,
+//! the time that a run may take in `limit`.
 //! A call that has to wait for others is in `call`, several workers of one call in `together`.
 
 mod call;
@@ -13,6 +14,7 @@ mod entry;
 pub mod identity;
 pub mod latch;
 mod launch;
+pub mod limit;
 pub mod lock;
 mod mailbox;
 pub mod raised;

@@ -4,7 +4,7 @@ use crate::report;
 use crate::store;
 use crate::worker::ending;
 use crate::worker::identity::as_extension;
-use crate::worker::lock;
+use crate::worker::{limit, lock};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;
@@ -121,7 +121,7 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
             lock::hold_on();
             // SAFETY: in the worker's main thread, outside any transaction block of a caller.
             unsafe { pg_sys::AbortCurrentTransaction() };
-            Err(report::caught(&caught))
+            Err(limit::told(report::caught(&caught)))
         })
         .execute()
 }

@@ -108,5 +108,6 @@ mod webhook_faults;
 mod worker_cancel;
 mod worker_limits;
 mod worker_shop;
+mod worker_places;
 mod worker_storm;
 mod worker_waits;

@@ -101,10 +101,10 @@ pub fn run(request: &Request, list: &List) -> Result<Answer> {
 fn carry_out(request: &Request, list: &List, begun: Instant, has_places: bool) -> Result<Value> {
     let key = key_of(request, list.mode);
     let selection = short(|| select(request, list))?;
+    if !has_places {
+        places::take(&request.settings, &key.org)?;
+    }
     let total = short(|| {
-        if !has_places {
-            places::take(&request.settings, &key.org)?;
-        }
         runs::begin(&key)?;
         let total = store::count(&key.org, &selection)?;
         store::begin_progress(&key, list.item_type.map_or("all", ItemType::name), total)?;

@@ -145,6 +145,6 @@ impl Run<'_> {
 fn is_open(error: &Error) -> bool {
     matches!(
         error.code,
-        Code::TimedOut | Code::Nonsense | Code::Cancelled | Code::Internal
+        Code::TimedOut | Code::Nonsense | Code::Cancelled | Code::OutOfTime | Code::Internal
     )
 }
