@@ -317,8 +317,8 @@ AS $$
     SELECT CASE WHEN l.bound_by IS NULL THEN format('@extschema@.sync_scan_%s($1, $4)', l.id)
                 -- called in a SELECT list, its rows are not stored before they are joined
                 ELSE format('(SELECT (y.x).local_id COLLATE "C" AS local_id, (y.x).match_key COLLATE "C" AS match_key, (y.x).fingerprint
-                              FROM (SELECT @extschema@.sync_scan_as(%s, %L, %L, $1, $4, %L) AS x OFFSET 0) y)',
-                            l.bound_by::oid, sync_scan_query(l.id), l.tracking = 'scan', (sync_layout_pieces(l.id)).names) END
+                              FROM (SELECT @extschema@.sync_scan_as(%s, %s, %L, %L, $1, $4, %L) AS x OFFSET 0) y)',
+                            l.bound_by::oid, l.relation::oid, sync_scan_query(l.id), l.tracking = 'scan', (sync_layout_pieces(l.id)).names) END
     FROM sync_layout l WHERE l.id = layout_id
 $$;
 COMMENT ON FUNCTION sync_scan_source(int) IS 'SQL for a layout''s rows as (local_id, match_key, fingerprint).';
@@ -336,7 +336,7 @@ BEGIN
     ELSIF cardinality(ids) > 0 THEN
         RETURN QUERY
             SELECT x.local_id, x.value::jsonb
-            FROM sync_rows_as(l.bound_by, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), org, NULL, ids) x;
+            FROM sync_rows_as(l.bound_by, l.relation, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), org, NULL, ids) x;
     END IF;
 END
 $$;

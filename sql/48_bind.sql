@@ -228,7 +228,7 @@ CREATE FUNCTION sync_try_layout(layout_id int, org uuid, e sync_entity) RETURNS 
 AS $$
 BEGIN
     PERFORM sync_layout_usable(layout_id);
-    PERFORM FROM sync_layout l, sync_scan_as(l.bound_by, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, (sync_layout_pieces(layout_id)).names)
+    PERFORM FROM sync_layout l, sync_scan_as(l.bound_by, l.relation, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, (sync_layout_pieces(layout_id)).names)
     WHERE l.id = layout_id;
 END
 $$;

@@ -30,8 +30,8 @@ COMMENT ON FUNCTION sync_open_change(boolean, text, uuid, uuid, uuid) IS 'What a
 COMMENT ON FUNCTION sync_track_print(text, text, text[]) IS 'sync_row_fingerprint of a row that counts as open from now on; NULL where nothing compares it. For tracking triggers only.';
 COMMENT ON FUNCTION sync_track_stale(uuid, uuid) IS 'Whether the ledger holds another fingerprint of a row than the one just made; where it holds the same, the row isn''t open any more. For tracking triggers only.';
 COMMENT ON FUNCTION sync_track_open() IS 'How many rows are open; they are counted from zero again. For tracking triggers only.';
-COMMENT ON FUNCTION sync_rows_as(oid, text, uuid, text, text[]) IS 'Runs a query of three columns with the rights of that role, and nothing that could run later with others. For the extension''s own functions only.';
-COMMENT ON FUNCTION sync_scan_as(oid, text, boolean, uuid, text, text) IS 'Match keys and fingerprints of what a query of keys and texts returns, run with the rights of that role. For the extension''s own functions only.';
+COMMENT ON FUNCTION sync_rows_as(oid, oid, text, uuid, text, text[]) IS 'Runs a query of three columns of a relation with the rights of that role, and nothing that could run later with others. For the extension''s own functions only.';
+COMMENT ON FUNCTION sync_scan_as(oid, oid, text, boolean, uuid, text, text) IS 'Match keys and fingerprints of what a query of keys and texts of a relation returns, run with the rights of that role. For the extension''s own functions only.';
 COMMENT ON FUNCTION sync_write_as(oid, text, text, uuid, text[], anyarray, text[], text[], bigint[]) IS 'Calls a layout''s writing function with the rights of that role, and fires what is deferred before those end. For the extension''s own functions only.';
 COMMENT ON FUNCTION sync_fields(text) IS 'The fields of an entity type: name, kind, and whether a difference in it is a change.';
 COMMENT ON FUNCTION sync_kind_fields(text, text) IS 'The compared fields that connectors of a kind deliver; NULL where they have no such records.';

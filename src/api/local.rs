@@ -4,17 +4,19 @@ use super::record::layout_of;
 use crate::report::raise;
 use crate::store::local;
 use crate::worker::identity::{as_caller, as_role, given, writing_as};
+use crate::worker::raised;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::AnyArray;
 use std::hash::{BuildHasher, RandomState};
-use sync_engine::error::{Code, Error, Result};
+use sync_engine::error::{Code, Error, Place, Result};
 
-/// `sync_rows_as(role, query, org, spec, ids) → table(local_id, value, fingerprint)`: runs a query of three columns with
-/// that role's rights; `$1`, `$2`, `$3` in it are organisation, comparison and ids.
+/// `sync_rows_as(role, relation, query, org, spec, ids) → table(local_id, value, fingerprint)`: runs a query of three columns of
+/// that relation with that role's rights; `$1`, `$2`, `$3` in it are organisation, comparison and ids.
 #[pg_extern(volatile)]
 fn sync_rows_as(
     role: pg_sys::Oid,
+    relation: pg_sys::Oid,
     query: &str,
     org: pgrx::Uuid,
     spec: Option<&str>,
@@ -27,16 +29,18 @@ fn sync_rows_as(
         name!(fingerprint, Option<pgrx::Uuid>),
     ),
 > {
-    let cursor = opened(role, org, query, &[org.into(), spec.into(), ids.into()]);
-    TableIterator::new(batches(role, org, move || local::fetch(&cursor)))
+    let reader = Reader::new(role, relation, org);
+    let cursor = reader.open(query, &[org.into(), spec.into(), ids.into()]);
+    TableIterator::new(reader.batches(move || local::fetch(&cursor)))
 }
 
-/// `sync_scan_as(role, query, is_unique, org, comparison, layout) → table(local_id, match_key, fingerprint)`: the same
+/// `sync_scan_as(role, relation, query, is_unique, org, comparison, layout) → table(local_id, match_key, fingerprint)`: the same
 /// for a query of two columns, keys and `sync_row_fingerprint`'s texts; a million rows are compared in half the time
 /// that calls of that function would take. `is_unique`: two rows of one key are an error.
 #[pg_extern(volatile)]
 fn sync_scan_as(
     role: pg_sys::Oid,
+    relation: pg_sys::Oid,
     query: &str,
     is_unique: bool,
     org: pgrx::Uuid,
@@ -52,19 +56,21 @@ fn sync_scan_as(
 > {
     let layout = layout_of(comparison, layout).unwrap_or_else(|e| raise(e));
     let query = query.to_owned();
-    let cursor = opened(role, org, &query, &[org.into()]);
-    let mut rows = batches(role, org, move || local::scan(&cursor, &layout));
+    let reader = Reader::new(role, relation, org);
+    let cursor = reader.open(&query, &[org.into()]);
+    let mut rows = reader.clone().batches(move || local::scan(&cursor, &layout));
     let mut keys = is_unique.then(Keys::default);
     TableIterator::new(std::iter::from_fn(move || {
         let row = rows.next();
         match (&mut keys, &row) {
-            (Some(keys), Some((key, ..))) => keys.add(key.as_deref()).unwrap_or_else(|e| raise(e)),
+            (Some(keys), Some((key, ..))) => {
+                keys.add(key.as_deref()).unwrap_or_else(|e| reader.raise_about(e))
+            }
             (Some(keys), None) => {
                 if let Some(twice) = keys.twice() {
-                    let cursor = opened(role, org, &query, &[org.into()]);
-                    let found =
-                        batches(role, org, move || local::keys(&cursor)).find(|key| keys.is(key, twice));
-                    raise(repeated(found.flatten()))
+                    let cursor = reader.open(&query, &[org.into()]);
+                    let mut again = reader.clone().batches(move || local::keys(&cursor));
+                    reader.raise_about(repeated(again.find(|key| keys.is(key, twice)).flatten()))
                 }
             }
             (None, _) => {}
@@ -73,20 +79,46 @@ fn sync_scan_as(
     }))
 }
 
-fn opened(role: pg_sys::Oid, org: pgrx::Uuid, query: &str, args: &[DatumWithOid]) -> String {
-    as_role(role, org, || local::open(query, args)).unwrap_or_else(|e| raise(e))
-}
-
-/// Rows one by one, from batches that are read with the rights of the role.
-fn batches<T>(
+/// Reads a relation with the rights of a role. What goes wrong meanwhile is told as something of that relation.
+#[derive(Clone)]
+struct Reader {
     role: pg_sys::Oid,
     org: pgrx::Uuid,
-    fetch: impl Fn() -> Result<Vec<T>>,
-) -> impl Iterator<Item = T> {
-    let next = move || Some(as_role(role, org, &fetch).unwrap_or_else(|e| raise(e)));
-    std::iter::from_fn(next)
-        .take_while(|batch| !batch.is_empty())
-        .flatten()
+    relation: Place,
+}
+
+impl Reader {
+    fn new(role: pg_sys::Oid, relation: pg_sys::Oid, org: pgrx::Uuid) -> Self {
+        Reader {
+            role,
+            org,
+            relation: raised::relation(relation),
+        }
+    }
+
+    fn read<T>(&self, body: impl FnOnce() -> Result<T>) -> T {
+        as_role(self.role, self.org, || {
+            let _about = raised::about(&self.relation);
+            body()
+        })
+        .unwrap_or_else(|e| raise(e))
+    }
+
+    fn open(&self, query: &str, args: &[DatumWithOid]) -> String {
+        self.read(|| local::open(query, args))
+    }
+
+    /// Rows one by one, from batches.
+    fn batches<T>(self, fetch: impl Fn() -> Result<Vec<T>>) -> impl Iterator<Item = T> {
+        std::iter::from_fn(move || Some(self.read(&fetch)))
+            .take_while(|batch| !batch.is_empty())
+            .flatten()
+    }
+
+    fn raise_about(&self, mut error: Error) -> ! {
+        error.place = Some(Box::new(self.relation.clone()));
+        raise(error)
+    }
 }
 
 /// `sync_write_as(role, query, op, org, ids, records, fields, images, prints) → table(local_id, image, print)`: calls a

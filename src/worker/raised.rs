@@ -26,6 +26,8 @@ thread_local! {
     static MET: RefCell<VecDeque<Raised>> = const { RefCell::new(VecDeque::new()) };
     /// Rust is about to raise the error anew that was met last.
     static IS_PASSING: Cell<bool> = const { Cell::new(false) };
+    /// The relation that foreign code reads just now.
+    static ABOUT: RefCell<Option<Place>> = const { RefCell::new(None) };
     static LAST_WORDS: Cell<Option<&'static dyn Fn(Error)>> = const { Cell::new(None) };
 }
 
@@ -83,6 +85,41 @@ impl Drop for Attending {
                 pg_sys::error_context_stack = (*link).previous;
             }
         }
+    }
+}
+
+/// Until it is dropped, an error that names no relation is one of this.
+#[must_use]
+pub struct About(Option<Place>);
+
+/// Code that a relation's owner has put into it runs.
+pub fn about(relation: &Place) -> About {
+    About(ABOUT.replace(Some(relation.clone())))
+}
+
+impl Drop for About {
+    fn drop(&mut self) {
+        ABOUT.set(self.0.take());
+    }
+}
+
+/// A relation by its name.
+pub fn relation(id: pg_sys::Oid) -> Place {
+    // SAFETY: looks into the catalogue's cache; the texts are null, or copies.
+    let [schema, table] = unsafe {
+        [
+            pg_sys::get_namespace_name(pg_sys::get_rel_namespace(id)),
+            pg_sys::get_rel_name(id),
+        ]
+    };
+    // SAFETY: as above.
+    let text = |at: *const c_char| unsafe {
+        (!at.is_null()).then(|| CStr::from_ptr(at).to_string_lossy().into_owned())
+    };
+    Place {
+        schema: text(schema),
+        table: text(table),
+        ..Place::default()
     }
 }
 
@@ -146,46 +183,40 @@ unsafe extern "C-unwind" fn met(_: *mut c_void) {
     }
     match known(&raised.message).filter(|_| IS_PASSING.replace(false)) {
         // SAFETY: as above.
-        Some(known) => unsafe { put_back(&known, &raised) },
-        None => remember(raised),
+        Some(known) => unsafe {
+            errcode(known.state.packed());
+            complete(&known.place, &raised.place);
+        },
+        None => remember(placed(raised)),
     }
 }
 
-/// Changes the report under way.
-unsafe fn put_back(known: &Raised, raised: &Raised) {
-    // SAFETY: both are what Postgres' callbacks call, and copy what they are given.
-    unsafe { errcode(known.state.packed()) };
+/// An error that says nothing of a relation is about the one that is being read.
+fn placed(raised: Raised) -> Raised {
+    let about = ABOUT.with_borrow(|about| about.clone().filter(|_| raised.place == Place::default()));
+    let Some(place) = about else { return raised };
+    // SAFETY: called with the report under way.
+    unsafe { complete(&place, &raised.place) };
+    Raised { place, ..raised }
+}
+
+/// Adds to the report under way what it doesn't have.
+unsafe fn complete(known: &Place, has: &Place) {
     let fields = [
-        (
-            pg_sys::PG_DIAG_SCHEMA_NAME,
-            &known.place.schema,
-            &raised.place.schema,
-        ),
-        (
-            pg_sys::PG_DIAG_TABLE_NAME,
-            &known.place.table,
-            &raised.place.table,
-        ),
-        (
-            pg_sys::PG_DIAG_COLUMN_NAME,
-            &known.place.column,
-            &raised.place.column,
-        ),
-        (
-            pg_sys::PG_DIAG_DATATYPE_NAME,
-            &known.place.data_type,
-            &raised.place.data_type,
-        ),
+        (pg_sys::PG_DIAG_SCHEMA_NAME, &known.schema, &has.schema),
+        (pg_sys::PG_DIAG_TABLE_NAME, &known.table, &has.table),
+        (pg_sys::PG_DIAG_COLUMN_NAME, &known.column, &has.column),
+        (pg_sys::PG_DIAG_DATATYPE_NAME, &known.data_type, &has.data_type),
         (
             pg_sys::PG_DIAG_CONSTRAINT_NAME,
-            &known.place.constraint,
-            &raised.place.constraint,
+            &known.constraint,
+            &has.constraint,
         ),
     ];
     for (field, was, is) in fields {
         if let (Some(was), None) = (was, is) {
             let was = CString::new(was.as_str()).unwrap_or_default();
-            // SAFETY: see above.
+            // SAFETY: what Postgres' own callbacks call; it copies what it is given.
             unsafe { pg_sys::err_generic_string(field as c_int, was.as_ptr()) };
         }
     }

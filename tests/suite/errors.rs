@@ -109,24 +109,31 @@ fn what_a_view_raises_in_a_worker_keeps_its_code_message_detail_and_hint() {
     let mut shop = troubled();
     let preview = "SELECT sync_preview('woocommerce', 'categories', force_refresh => true)";
     for state in STATES.into_iter().chain(["MY001", "P0001", "22012", "22003"]) {
-        assert_says(&fails(&mut shop, "read", state, preview), state);
+        let error = fails(&mut shop, "read", state, preview);
+        assert_says(&error, state);
+        assert_eq!((error.schema(), error.table()), (Some("crm"), Some("shown")));
     }
     let error = fails(&mut shop, "read", "zero", preview);
     assert_eq!(
-        (error.code().code(), error.message()),
-        ("22012", "division by zero")
+        (error.code().code(), error.message(), error.table()),
+        ("22012", "division by zero", Some("shown"))
     );
     assert_nobody_else_is_blamed(&mut shop);
     // and in the caller's own backend
-    assert_says(
-        &fails(
-            &mut shop,
-            "read",
-            "MY001",
-            "SELECT sync_verify('woocommerce', 'categories')",
-        ),
-        "MY001",
-    );
+    for call in [
+        "SELECT sync_verify('woocommerce', 'categories')",
+        r#"SELECT sync_bind('categories', 'crm.shown', '{"slug": "slug"}', '{id}', tracking => 'scan')"#,
+    ] {
+        for (state, told) in [("MY001", "MY001"), ("zero", "22012")] {
+            let error = fails(&mut shop, "read", state, call);
+            assert_eq!(error.code().code(), told, "{call}");
+            assert_eq!(
+                (error.schema(), error.table()),
+                (Some("crm"), Some("shown")),
+                "{call}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -144,7 +151,7 @@ fn what_a_trigger_raises_keeps_its_code_message_detail_and_hint() {
     let told: String = shop.sql.query_one(told, &[]).unwrap().get(0);
     assert_eq!(told, STATES.join(" "));
 
-    // what an undo meets, it meets in the caller's own backend
+    // and so does what an undo meets
     shop.root.batch_execute("TRUNCATE crm.trouble").unwrap();
     shop.sql.batch_execute(apply).unwrap();
     let undo = "SELECT sync_undo(id) FROM sync_history ORDER BY created_at DESC LIMIT 1";
