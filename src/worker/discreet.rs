@@ -10,6 +10,7 @@ use std::ffi::{c_char, CStr, CString};
 
 /// What takes credentials, and what is logged in place of a statement that calls it.
 const TAKES_CREDENTIALS: &[u8] = b"sync_connect";
+const EXECUTE: &str = "execute";
 const SHOWN: &str = "SELECT sync_connect(...)";
 /// What a quotation begins with, in whatever language the server speaks.
 const QUOTES: [char; 7] = ['"', '\'', '«', '„', '“', '‘', '»'];
@@ -31,8 +32,8 @@ unsafe extern "C-unwind" fn look(report: *mut pg_sys::ErrorData) {
     // SAFETY: Postgres hands over its report, to be changed; statement and texts end in a NUL.
     unsafe {
         if (*report).output_to_server {
-            if let Some(statement) =
-                text(pg_sys::debug_query_string).filter(|s| takes_credentials(s.to_bytes()))
+            if let Some(statement) = text(pg_sys::debug_query_string)
+                .filter(|s| takes_credentials(s.to_bytes()) || executes_what_does(s))
             {
                 hide(&mut *report, statement);
             }
@@ -50,6 +51,51 @@ fn takes_credentials(statement: &[u8]) -> bool {
         let goes_on = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_';
         part.eq_ignore_ascii_case(TAKES_CREDENTIALS) && !statement.get(at + length).is_some_and(goes_on)
     })
+}
+
+/// Whether it is an EXECUTE of a statement that was prepared with the function in it.
+fn executes_what_does(statement: &CStr) -> bool {
+    let statement = statement.to_string_lossy();
+    let lower = statement.to_ascii_lowercase();
+    lower.match_indices(EXECUTE).any(|(at, word)| {
+        let name = statement.get(at + word.len()..).and_then(first_name);
+        name.and_then(|name| CString::new(name).ok()).is_some_and(|name| {
+            // SAFETY: looks into this session's own table; what it finds outlives the report.
+            unsafe {
+                let found = pg_sys::FetchPreparedStatement(name.as_ptr(), false);
+                !found.is_null()
+                    && text((*(*found).plansource).query_string)
+                        .is_some_and(|prepared| takes_credentials(prepared.to_bytes()))
+            }
+        })
+    })
+}
+
+/// The name that a text begins with, after blanks and comments.
+fn first_name(text: &str) -> Option<String> {
+    let mut text = text.trim_start();
+    loop {
+        let comment_end = match text.get(..2) {
+            Some("--") => text.find('\n').map(|end| end + 1),
+            Some("/*") => text.find("*/").map(|end| end + 2),
+            _ => break,
+        };
+        text = text.get(comment_end?..)?.trim_start();
+    }
+    let Some(quoted) = text.strip_prefix('"') else {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let name = text.split(|c| !is_part(c)).next()?;
+        return Some(name.to_ascii_lowercase());
+    };
+    let mut name = String::new();
+    let mut parts = quoted.split('"');
+    name.push_str(parts.next()?);
+    // a doubled quotation mark is one, and goes on
+    while let (Some(""), Some(more)) = (parts.next(), parts.next()) {
+        name.push('"');
+        name.push_str(more);
+    }
+    Some(name)
 }
 
 /// What the function itself reports names no credential; what is found wrong with the statement may quote it.

@@ -256,11 +256,38 @@ fn no_log_shows_a_statement_with_credentials_where_the_library_is_loaded_with_th
     shop.client()
         .batch_execute(&connect(&format!("{good}, name => 'third'")))
         .unwrap();
+    let mut client = shop.client();
+    client
+        .batch_execute(
+            r#"PREPARE "my ""Own""" (text) AS SELECT sync_connect('woocommerce', 'http://127.0.0.1:9', $1::jsonb, name => 'fourth');
+               PREPARE mine AS SELECT sync_connect('woocommerce', 'http://127.0.0.1:9', $1, name => 'fifth')"#,
+        )
+        .unwrap();
+    client
+        .batch_execute("PREPARE harmless AS SELECT 'shown ' || $1::text")
+        .unwrap();
+    for (execute, code) in [
+        (format!(r#"EXECUTE "my ""Own"""({good})"#), "00000"),
+        (
+            format!("/* one */ execute -- two\n /* three */ Mine ({good})"),
+            "00000",
+        ),
+        ("EXECUTE mine('{cs_hushhush}')".to_owned(), "22P02"),
+        ("EXECUTE mine('{}', 'cs_hushhush')".to_owned(), "42601"),
+    ] {
+        let done = client.batch_execute(&execute);
+        let state = done
+            .err()
+            .and_then(|error| error.code().map(|c| c.code().to_owned()));
+        assert_eq!(state.as_deref().unwrap_or("00000"), code, "{execute}");
+    }
+    client.batch_execute("EXECUTE harmless('parameter')").unwrap();
     let log = server.log_since(mark);
     assert!(!log.contains("hushhush"), "{log}");
     // everything else is logged as ever
     for told in [
         "another_statement",
+        "EXECUTE harmless('parameter')",
         "SELECT sync_connect(...)",
         "invalid input syntax for type json",
     ] {
