@@ -42,12 +42,11 @@ END
 $$;
 COMMENT ON FUNCTION sync_undo_part(sync_apply_image) IS 'Takes back one chunk of an apply; returns the local ids for which it could.';
 
-CREATE FUNCTION sync_undo(history_id uuid) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
+CREATE FUNCTION sync_take_back(org uuid, history uuid, user_id text) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    org uuid := sync_require('operate');
     h sync_history;
     p sync_apply_image;
     done text[];
@@ -57,10 +56,9 @@ DECLARE
     started timestamptz := clock_timestamp();
     written uuid;
 BEGIN
-    SELECT * INTO h FROM sync_history x 
-    WHERE x.org_id = org AND x.id = sync_undo.history_id AND sync_is_mine(x.user_id, 'operate') FOR UPDATE;
+    SELECT * INTO h FROM sync_history x WHERE x.org_id = org AND x.id = sync_take_back.history FOR UPDATE;
     IF NOT FOUND OR coalesce(h.metadata ->> 'operation', '') NOT IN ('apply', 'list') THEN
-        RAISE EXCEPTION 'there is no apply "%" in the history', sync_undo.history_id USING ERRCODE = '42704',
+        RAISE EXCEPTION 'there is no apply "%" in the history', sync_take_back.history USING ERRCODE = '42704',
             HINT = 'sync_history lists them: metadata ->> ''operation'' is apply, or list.';
     END IF;
     IF h.metadata ? 'undoneBy' THEN
@@ -80,8 +78,9 @@ BEGIN
                                FROM (SELECT * FROM unnest(p.local_ids, p.external_ids) AS x (local_id, external_id)
                                      WHERE x.local_id <> ALL (done) LIMIT greatest(0, 100 - jsonb_array_length(refused))) t);
     END LOOP;
-    INSERT INTO sync_history (org_id, sync_type, status, items_processed, items_created, items_updated, items_deleted, items_failed, duration_ms, metadata)
-    VALUES (org, 'manual', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
+    INSERT INTO sync_history (org_id, user_id, sync_type, status, items_processed, items_created, items_updated, items_deleted, items_failed,
+                              duration_ms, metadata)
+    VALUES (org, sync_take_back.user_id, 'manual', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
             sync_count((counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + kept),
             sync_count((counts ->> 'delete')::bigint), sync_count((counts ->> 'update')::bigint), sync_count((counts ->> 'insert')::bigint),
             sync_count(kept), extract(epoch FROM clock_timestamp() - started) * 1000,
@@ -97,4 +96,4 @@ BEGIN
                               'refused', kept, 'refusals', refused);
 END
 $$;
-COMMENT ON FUNCTION sync_undo(uuid) IS 'Takes back what one sync_apply wrote, in one transaction: new rows are removed, updated and deleted ones are as they were. Rows that changed since are left, and listed in refusals. {historyId, undoes, status: completed or partial_success, removed, restored, refused, refusals: [{localId, externalId, operation, reason}]}.';
+COMMENT ON FUNCTION sync_take_back(uuid, uuid, text) IS 'Takes back what one apply wrote: what a worker does for sync_undo().';

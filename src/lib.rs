@@ -186,6 +186,7 @@ extension_sql_file!(
         api::connector::sync_connect,
         api::connector::sync_test_connection,
         api::local::sync_rows_as,
+        api::apply::sync_undo,
         api::local::sync_scan_as,
         api::list::sync_delta,
         api::list::sync_full,

@@ -1,4 +1,4 @@
-//! `sync_apply`; `sync_undo` is SQL.
+//! `sync_apply` and `sync_undo`.
 
 use super::needed;
 use crate::report::raise;
@@ -40,6 +40,17 @@ fn sync_apply(
             needed("entity_type", entity_type)?,
             options,
         )
+    };
+    JsonB(asked().unwrap_or_else(|e| raise(e)))
+}
+
+/// `sync_undo(history_id) → jsonb`. Triggers of a bound relation run by that, and what they leave in a session (prepared statements,
+/// locks, temporary tables) is not to be left in the caller's.
+#[pg_extern(volatile)]
+fn sync_undo(history_id: Option<pgrx::Uuid>) -> JsonB {
+    let asked = || {
+        let history = needed("history_id", history_id)?.to_string();
+        worker::run("", Job::Undo { history })
     };
     JsonB(asked().unwrap_or_else(|e| raise(e)))
 }

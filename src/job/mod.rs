@@ -10,6 +10,7 @@ mod probe;
 mod pull;
 mod schedule;
 mod turn;
+mod undo;
 mod webhook;
 
 use crate::settings::Settings;
@@ -61,6 +62,8 @@ pub fn run(request: &Request) -> Result<Answer> {
     match &request.job {
         Job::List(list) => list::run(request, list),
         Job::Due { after } => schedule::run(request, after.as_ref()).map(Answer::Done),
+        Job::Undo { history } => undo::run(request, history).map(Answer::Done),
+        Job::Maintain => short(runs::maintain).map(Answer::Done),
         _ => run_on_connector(request),
     }
 }
@@ -132,7 +135,7 @@ fn key_of(request: &Request, connector: &Connector) -> RunKey {
         Job::Apply { entity, .. } => ("apply", Some(entity)),
         // which one, the body tells
         Job::Webhook { .. } => ("webhook", None),
-        Job::List(_) | Job::Due { .. } => ("list", None),
+        Job::List(_) | Job::Undo { .. } | Job::Due { .. } | Job::Maintain => ("list", None),
     };
     RunKey {
         org: request.org.clone(),
@@ -176,9 +179,13 @@ fn perform(context: &Context) -> Result<Outcome> {
         Job::Probe => probe::run(context, &mut pool),
         Job::Pull { entity, mode } => pull::run(context, &mut pool, entity, mode),
         Job::Preview { entity } => preview::run(context, &mut pool, entity),
-        Job::Entities | Job::Webhook { .. } | Job::Apply { .. } | Job::List(_) | Job::Due { .. } => {
-            Err(Error::new(Code::Internal, "this job is not carried out here"))
-        }
+        Job::Entities
+        | Job::Webhook { .. }
+        | Job::Apply { .. }
+        | Job::List(_)
+        | Job::Undo { .. }
+        | Job::Due { .. }
+        | Job::Maintain => Err(Error::new(Code::Internal, "this job is not carried out here")),
     }
 }
 

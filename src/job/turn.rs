@@ -48,7 +48,7 @@ pub fn lock_or_number(name: &str, caller: i32) -> Result<Option<i64>> {
             Code::Locked,
             "the calling transaction keeps these records to itself until it ends",
         )
-        .hint("Commit it first: it has bound, mapped, undone or repaired what this call is to work on."));
+        .hint("Commit it first: it has bound, mapped or repaired what this call is to work on."));
     }
     Ok(Some(lock.number()))
 }

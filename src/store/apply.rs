@@ -107,3 +107,15 @@ pub fn end(key: &RunKey, history: &str, status: &str, duration_ms: u64, facts: &
         ],
     )
 }
+
+/// Takes back what was written under an entry of the history.
+pub fn take_back(key: &RunKey, history: &str) -> Result<Value> {
+    row(
+        "SELECT sync_take_back($1::uuid, $2::uuid, $3)::text",
+        &[
+            key.org.as_str().into(),
+            history.into(),
+            key.user_id.as_deref().into(),
+        ],
+    )
+}

@@ -167,7 +167,9 @@ impl Call {
     /// who have it; which record a webhook is about, only its worker reads.
     fn turn_name(&self) -> Option<String> {
         let what = match &self.job {
-            Job::Entities | Job::Due { .. } | Job::Webhook { .. } => return None,
+            Job::Entities | Job::Undo { .. } | Job::Due { .. } | Job::Maintain | Job::Webhook { .. } => {
+                return None
+            }
             Job::List(list) if list.mode == ListMode::Scheduled => return None,
             Job::List(_) => "lists",
             Job::Probe => "probe",

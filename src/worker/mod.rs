@@ -55,6 +55,8 @@ pub enum Job {
         entity: EntityType,
         options: ApplyOptions,
     },
+    /// `sync_undo`, of an apply or a list run
+    Undo { history: String },
     /// `sync_preview`: an incremental pull, then the preview
     Preview { entity: EntityType },
     /// `sync_delta`, `sync_full`, `sync_scheduled`: of no connector alone

@@ -104,6 +104,7 @@ mod state;
 mod sync_list;
 mod upgrade;
 mod webhook;
+mod undo_session;
 mod webhook_faults;
 mod worker_cancel;
 mod worker_limits;

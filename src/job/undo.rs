@@ -1,0 +1,36 @@
+//! `sync_undo`: what one apply or list run wrote, taken back in one transaction.
+
+use super::places;
+use crate::store::run::{self as runs, RunKey};
+use crate::store::{apply, connector};
+use crate::worker::transaction::{short, yielding};
+use crate::worker::Request;
+use serde_json::Value;
+use sync_engine::error::Result;
+
+pub fn run(request: &Request, history: &str) -> Result<Value> {
+    short(|| connector::require(&request.org, request.role, "operate"))?;
+    places::take(&request.settings, &request.org)?;
+    let key = RunKey {
+        org: request.org.clone(),
+        sync_id: request.sync_id.clone(),
+        connector: 0,
+        sync_type: "undo".to_owned(),
+        kind: "undo",
+        entity: None,
+        user_id: request.user_id.clone(),
+    };
+    short(|| runs::begin(&key))?;
+    match yielding(|| apply::take_back(&key, history)) {
+        Ok(result) => {
+            let count = ["removed", "restored"].map(|done| result[done].as_u64().unwrap_or_default());
+            short(|| runs::finish(&key, &result, count.iter().sum()))?;
+            Ok(result)
+        }
+        Err(error) => {
+            // the error is the one to tell, even where this fails too
+            let _ = short(|| runs::fail(&key, &error));
+            Err(error)
+        }
+    }
+}
