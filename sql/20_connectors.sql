@@ -103,7 +103,7 @@ BEGIN
     -- nobody's
     FOR e IN SELECT * FROM sync_entity x WHERE sync_kind_fields(c.kind, x.name) IS NOT NULL ORDER BY x.number LOOP
         PERFORM sync_hold_runs(org, c, e);
-        PERFORM sync_lock_local(sync_layout_of(org, e.number));
+        PERFORM sync_lock_local(sync_layout_of(org, e.number), org);
     END LOOP;
     DELETE FROM sync_record r WHERE r.org_id = org AND r.connector = c.number;
     DELETE FROM sync_sweep s WHERE s.org_id = org AND s.connector = c.number;

@@ -239,6 +239,13 @@ END
 $$;
 COMMENT ON FUNCTION sync_layout_pieces(int, text) IS 'The pieces of SQL for a layout; the organisation is the parameter that is named.';
 
+CREATE FUNCTION sync_has_org(layout_id int) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'org')
+$$;
+COMMENT ON FUNCTION sync_has_org(int) IS 'Whether a layout''s relation has a column for the organisation, and so rows of several.';
+
 -- Mapping, connecting and DDL of the app make the functions of one layout anew, perhaps at once.
 CREATE FUNCTION sync_hold_layout(layout_id int) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -290,7 +297,7 @@ $$;
 COMMENT ON FUNCTION sync_read_query(int, text, text) IS 'SQL for the records of some rows of a layout''s relation.';
 
 -- Built-in tables are read by functions that are parsed when they are made, and that the planner puts into the calling
--- query. A bound relation is read by sync_scan_as and sync_rows_as, with the rights of who bound it: a view may call functions of its
+-- query. A bound relation is read by sync_scan_of and sync_rows_of, with the rights of who bound it: a view may call functions of its
 -- owner. That query is made when it is needed, so nothing goes stale by a renaming.
 CREATE FUNCTION sync_generate_readers(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET check_function_bodies = on
@@ -317,7 +324,7 @@ AS $$
     SELECT CASE WHEN l.bound_by IS NULL THEN format('@extschema@.sync_scan_%s($1, $4)', l.id)
                 -- called in a SELECT list, its rows are not stored before they are joined
                 ELSE format('(SELECT (y.x).local_id COLLATE "C" AS local_id, (y.x).match_key COLLATE "C" AS match_key, (y.x).fingerprint
-                              FROM (SELECT @extschema@.sync_scan_as(%s, %s, %L, %L, $1, $4, %L) AS x OFFSET 0) y)',
+                              FROM (SELECT @extschema@.sync_scan_of(%s, %s, %L, %L, $1, $4, %L) AS x OFFSET 0) y)',
                             l.bound_by::oid, l.relation::oid, sync_scan_query(l.id), l.tracking = 'scan', (sync_layout_pieces(l.id)).names) END
     FROM sync_layout l WHERE l.id = layout_id
 $$;
@@ -336,7 +343,7 @@ BEGIN
     ELSIF cardinality(ids) > 0 THEN
         RETURN QUERY
             SELECT x.local_id, x.value::jsonb
-            FROM sync_rows_as(l.bound_by, l.relation, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), org, NULL, ids) x;
+            FROM sync_rows_of(l.bound_by, l.relation, sync_read_query(layout_id, '$3', '(%s)::text, NULL::uuid'), org, NULL, ids) x;
     END IF;
 END
 $$;

@@ -70,10 +70,10 @@ CREATE FUNCTION sync_retrack(org uuid, entity_no smallint) RETURNS void
 AS $$
 BEGIN
     PERFORM sync_generate_trigger(l.id) FROM sync_binding b JOIN sync_layout l ON l.id = b.layout
-    WHERE b.org_id = org AND b.entity = entity_no AND l.tracking = 'trigger' AND l.broken IS NULL;
+    WHERE b.org_id = org AND b.entity = entity_no AND l.tracking = 'trigger' AND l.broken IS NULL AND NOT sync_has_org(l.id);
 END
 $$;
-COMMENT ON FUNCTION sync_retrack(uuid, smallint) IS 'Makes the trigger function of a bound relation anew: the comparisons of its organisation have changed.';
+COMMENT ON FUNCTION sync_retrack(uuid, smallint) IS 'Makes the trigger function of a relation anew that one organisation alone has bound: its comparisons have changed, which stand in there.';
 
 -- True where anything about the comparison is new, so that fingerprints have to be made.
 CREATE FUNCTION sync_compare(org uuid, c integration_connector, e sync_entity) RETURNS boolean
@@ -226,7 +226,7 @@ DECLARE
     full_pull boolean := before.path IS NOT NULL AND before.kind IS NULL AND before.path IS DISTINCT FROM wanted.path;
     changed bigint;
 BEGIN
-    PERFORM sync_check_custom(org, e, sync_layout_of(org, e.number)), sync_lock_local(sync_layout_of(org, e.number)), sync_compare(org, c, e);
+    PERFORM sync_check_custom(org, e, sync_layout_of(org, e.number)), sync_lock_local(sync_layout_of(org, e.number), org), sync_compare(org, c, e);
     changed := sync_refingerprint(org, c.number, e.number);
     IF full_pull THEN
         UPDATE sync_metadata m SET last_sync_timestamp = NULL, last_full_at = NULL, checkpoint = NULL, updated_at = now()
@@ -255,7 +255,7 @@ BEGIN
     PERFORM sync_claim_local(org);
     SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
     FOR e IN SELECT * FROM sync_entity ORDER BY number LOOP
-        PERFORM sync_lock_local(sync_layout_of(org, e.number)) WHERE sync_kind_fields(c.kind, e.name) IS NOT NULL;
+        PERFORM sync_lock_local(sync_layout_of(org, e.number), org) WHERE sync_kind_fields(c.kind, e.name) IS NOT NULL;
         PERFORM sync_rename_documents(org, e, sync_removed_name(c), c.name);
         IF sync_compare(org, c, e) THEN
             total := total + sync_reconcile(org, connector_no, e.number);

@@ -9,6 +9,7 @@ DECLARE
     linked tid[];
     keys text[];
 BEGIN
+    PERFORM sync_share_rules_of(layout_id, ARRAY[org]);
     FOR k IN SELECT * FROM sync_comparison x WHERE x.layout = layout_id AND x.org_id = org LOOP
         SELECT array_agg(x.place) FILTER (WHERE x.is_lone), array_agg(x.place) FILTER (WHERE NOT x.is_lone), array_agg(DISTINCT x.key)
         INTO lone, linked, keys
@@ -69,6 +70,22 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_track_join(sync_layout_sql) IS 'SQL that joins a row n with the comparisons of its organisation''s connectors.';
 
+-- A relation with a column for the organisation has rows of several: nobody may keep the writers of others' rows waiting.
+CREATE FUNCTION sync_has_org(s sync_layout_sql) RETURNS boolean
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    RETURN s.org_match <> 'true';
+COMMENT ON FUNCTION sync_has_org(sync_layout_sql) IS 'Whether a layout''s relation has rows of several organisations.';
+
+-- Before rows are compared by rules that are read in a later statement.
+CREATE FUNCTION sync_track_share(s sync_layout_sql) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE WHEN sync_has_org(s)
+                THEN format('PERFORM sync_share_rules_of(%s, array_agg(o.org)) FROM (SELECT %s AS org FROM new_rows n GROUP BY 1) o', s.id, s.org)
+                ELSE 'NULL' END
+$$;
+COMMENT ON FUNCTION sync_track_share(sync_layout_sql) IS 'The statement by which a tracking trigger keeps the rules of those organisations as they are whose rows were written.';
+
 -- New images of rows beside what the ledger holds of them, by one look-up each.
 CREATE FUNCTION sync_track_held(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -125,13 +142,13 @@ AS $$
                 SET local_fingerprint = h.print,
                     agreed_fingerprint = CASE WHEN h.print = r.remote_fingerprint THEN h.print ELSE r.agreed_fingerprint END
                 FROM (SELECT k.org_id, k.connector, k.entity, k.spec, %2$s AS local_id,
-                             sync_track_print(CASE WHEN %3$s THEN k.spec END, %4$L, ARRAY[%5$s]) AS print%6$s
+                             sync_track_print(CASE WHEN %3$s%8$s THEN k.spec END, %4$L, ARRAY[%5$s]) AS print%6$s
                       FROM new_rows n %1$s OFFSET 0) h
                 WHERE r.org_id = h.org_id AND r.connector = h.connector AND r.entity = h.entity AND r.local_id = h.local_id
                   AND %7$s AND sync_track_stale(r.local_fingerprint, h.print)$sql$,
         sync_track_comparisons(s), s.key_text, s.live, s.names, s.row_texts,
         (SELECT coalesce(string_agg(format(', %s AS match_%s', t.text, t.place), ''), '') FROM unnest(s.match_texts) WITH ORDINALITY t (text, place)),
-        sync_track_key_kept(s))
+        sync_track_key_kept(s), CASE WHEN sync_has_org(s) THEN format(' AND sync_shares_rules_of(%s)', s.org) ELSE '' END)
 $$;
 COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS 'SQL by which a tracking trigger carries an UPDATE to the ledger where rows keep their keys.';
 
@@ -157,11 +174,13 @@ DECLARE
     t sync_touched;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
+        %8$s;
         %5$s;
         GET DIAGNOSTICS updated = ROW_COUNT;
         IF sync_track_open() = updated THEN
             RETURN NULL;
         END IF;
+        %9$s;
         SELECT count(*) FILTER (WHERE h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key) = 0,
                count(h.place) = (SELECT count(*) FROM old_rows n JOIN %7$s WHERE %4$s),
                count(*) > count(DISTINCT (h.org_id, h.connector, h.entity, h.local_id))
@@ -175,6 +194,8 @@ BEGIN
         FROM (SELECT %2$s AS org, %3$s AS local_id FROM old_rows n WHERE %4$s) o
         GROUP BY o.org;
         RETURN NULL;
+    ELSE
+        %9$s;
     END IF;
 
     attempts := 0;
@@ -219,7 +240,9 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$sql$, s.id, s.org, s.key_text, s.live, sync_track_update(s), sync_track_held(s), sync_track_join(s))
+$sql$, s.id, s.org, s.key_text, s.live, sync_track_update(s), sync_track_held(s), sync_track_join(s),
+        -- an assignment of a function's value starts no statement
+        CASE WHEN sync_has_org(s) THEN format('is_done := sync_share_rules(%s)', s.id) ELSE 'NULL' END, sync_track_share(s))
 $$;
 COMMENT ON FUNCTION sync_track_body(sync_layout_sql) IS 'The body of the trigger function that tracks a layout''s relation.';
 

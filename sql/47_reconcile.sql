@@ -1,21 +1,26 @@
 -- Reconciling: the ledger's local side made to agree with the local relation as it is now. What binding, scanning,
 -- repairing and a change of the compared fields have in common.
 
--- Where the rule changes by which fingerprints are made, nobody may write any by the old one meanwhile: so the relation
--- is locked against writing, before anything of the ledger is. What is scanned needs no lock, nor can a view have one.
-CREATE FUNCTION sync_lock_local(layout_id int) RETURNS void
+-- Where the rule changes by which fingerprints are made, nobody may write any by the old one meanwhile: so the relation is locked
+-- against writing, before anything of the ledger is; of a relation that organisations share, the rows of this one
+-- only, as nobody knows when the calling transaction ends. What is scanned needs no lock, nor can a view have one.
+CREATE FUNCTION sync_lock_local(layout_id int, org uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     l sync_layout;
 BEGIN
     SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id;
-    IF l.tracking = 'trigger' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN
+    IF l.tracking <> 'trigger' THEN
+        RETURN;
+    ELSIF sync_has_org(layout_id) THEN
+        PERFORM sync_claim_rules(layout_id, org);
+    ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_relation_name(l.relation));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_lock_local(int) IS 'Keeps others from writing a tracked local relation until the transaction ends.';
+COMMENT ON FUNCTION sync_lock_local(int, uuid) IS 'Keeps others from writing an organisation''s rows of a tracked local relation until the transaction ends.';
 
 -- Local rows are compared in one pass; only what differs is written. What a trigger has written since this statement
 -- began is newer than what it read: hence the comparison with what was seen.
@@ -140,3 +145,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_refingerprint(uuid, int, smallint) IS 'Makes all fingerprints of an entity type anew from the records, without asking the remote.';
+
+CREATE FUNCTION sync_compare_anew(layout_id int) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT sync_refingerprint(k.org_id, k.connector, k.entity)
+    FROM sync_comparison k
+    JOIN integration_connector c ON c.org_id = k.org_id AND c.number = k.connector
+    JOIN sync_entity e ON e.number = k.entity
+    WHERE k.layout = layout_id AND CASE WHEN k.spec <> sync_compute_spec(k.org_id, c, e, layout_id) THEN sync_compare(k.org_id, c, e) END
+$$;
+COMMENT ON FUNCTION sync_compare_anew(int) IS 'Makes fingerprints anew where a layout''s records are compared in another way by now.';

@@ -199,6 +199,10 @@ BEGIN
     IF found IS NOT NULL THEN
         RETURN found;
     END IF;
+    -- as making its triggers does, but with its partitions first: what is written while the rows are read would be missed
+    IF tracking = 'trigger' THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_relation_name(relation));
+    END IF;
     INSERT INTO sync_layout (entity, relation, tracking, bound_by) VALUES (e.number, relation, tracking, sync_caller()::regrole) RETURNING id INTO found;
     INSERT INTO sync_layout_column
     SELECT found, x.position, x.purpose, x.field, x.kind, x.column_name, x.attnum, x.type, x.relation FROM unnest(columns) x;
@@ -228,7 +232,7 @@ CREATE FUNCTION sync_try_layout(layout_id int, org uuid, e sync_entity) RETURNS 
 AS $$
 BEGIN
     PERFORM sync_layout_usable(layout_id);
-    PERFORM FROM sync_layout l, sync_scan_as(l.bound_by, l.relation, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, (sync_layout_pieces(layout_id)).names)
+    PERFORM FROM sync_layout l, sync_scan_of(l.bound_by, l.relation, sync_scan_query(layout_id) || ' LIMIT 1', false, org, e.name, (sync_layout_pieces(layout_id)).names)
     WHERE l.id = layout_id;
 END
 $$;
@@ -311,11 +315,10 @@ BEGIN
                                                       sync_bind.org_column, sync_bind.deleted_column) x);
     IF sync_bind.tracking = 'trigger' THEN
         PERFORM sync_check_key(sync_bind.relation, sync_bind.key_columns);
-        -- what is written while the rows are read would be missed
-        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', sync_relation_name(sync_bind.relation));
     END IF;
-    PERFORM sync_lock_local(before);
+    PERFORM sync_lock_local(before, org);
     made := sync_make_layout(e, sync_bind.relation, sync_bind.tracking, checked);
+    PERFORM sync_lock_local(made, org);
     PERFORM sync_check_custom(org, e, made), sync_try_layout(made, org, e);
     INSERT INTO sync_binding AS b (org_id, entity, layout) VALUES (org, e.number, made)
     ON CONFLICT (org_id, entity) DO UPDATE SET layout = excluded.layout, bound_at = now();
@@ -328,17 +331,41 @@ END
 $$;
 COMMENT ON FUNCTION sync_bind(text, regclass, jsonb, text[], text, text, text) IS 'Makes a table or view of the app the local side of an entity type: columns {field: column}, key_columns (the primary key), tracking by trigger or scan, org_column where organisations share the relation, deleted_column for soft deletes. Its rows enter the ledger at once. {entityType, relation, tracking, connectors: [{syncType, rows, linked, comparedFields}]}.';
 
+-- Dropping triggers locks the relation against everybody until the transaction ends. Where organisations share it, only who may
+-- lock it without us does so; else a worker does it later, and until then the triggers find nothing to do.
 CREATE FUNCTION sync_release_layout(layout_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+DECLARE
+    l sync_layout;
 BEGIN
-    IF EXISTS (SELECT FROM sync_layout l WHERE l.id = layout_id AND l.bound_by IS NOT NULL)
-       AND NOT EXISTS (SELECT FROM sync_binding b WHERE b.layout = layout_id) THEN
+    SELECT * INTO l FROM sync_layout x WHERE x.id = layout_id AND x.bound_by IS NOT NULL;
+    IF FOUND AND NOT EXISTS (SELECT FROM sync_binding b WHERE b.layout = layout_id)
+       AND (NOT sync_has_org(layout_id) OR coalesce(has_table_privilege(sync_caller(), l.relation, 'UPDATE, DELETE, TRUNCATE'), true)) THEN
         PERFORM sync_drop_layout(layout_id);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_release_layout(int) IS 'Removes a layout if no organisation binds it any more.';
+COMMENT ON FUNCTION sync_release_layout(int) IS 'Removes a layout if no organisation binds it any more, where the caller may lock its relation.';
+
+CREATE FUNCTION sync_drop_unbound() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET lock_timeout = '500ms'
+AS $$
+DECLARE
+    l sync_layout;
+BEGIN
+    FOR l IN SELECT * FROM sync_layout x WHERE x.bound_by IS NOT NULL AND NOT EXISTS (SELECT FROM sync_binding b WHERE b.layout = x.id) LOOP
+        BEGIN
+            -- somebody may be binding it anew
+            PERFORM sync_claim_relations(ARRAY[l.relation::oid]);
+            PERFORM sync_drop_layout(l.id) WHERE NOT EXISTS (SELECT FROM sync_binding b WHERE b.layout = l.id);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sync_drop_unbound() IS 'Removes layouts that no organisation binds any more; those whose relations others have locked, the next time.';
 
 CREATE FUNCTION sync_unbind(entity_type text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -351,7 +378,7 @@ BEGIN
     PERFORM sync_claim_local(org);
     PERFORM sync_hold_runs(org, c, e) FROM integration_connector c WHERE c.org_id = org;
     PERFORM sync_claim_relations(ARRAY[sync_bound_relation(sync_layout_of(org, e.number))]);
-    PERFORM sync_lock_local(sync_layout_of(org, e.number)), sync_lock_local(e.number);
+    PERFORM sync_lock_local(sync_layout_of(org, e.number), org), sync_lock_local(e.number, org);
     DELETE FROM sync_binding b WHERE b.org_id = org AND b.entity = e.number RETURNING b.layout INTO before;
     IF NOT FOUND THEN
         RETURN false;

@@ -88,11 +88,7 @@ BEGIN
     SELECT * INTO before FROM sync_layout l WHERE l.id = layout_id;
     PERFORM sync_generate_layout(layout_id);
     -- a column has got, or lost, its default or NOT NULL (sync_tells_no)
-    PERFORM sync_refingerprint(k.org_id, k.connector, k.entity)
-    FROM sync_comparison k
-    JOIN integration_connector c ON c.org_id = k.org_id AND c.number = k.connector
-    JOIN sync_entity e ON e.number = k.entity
-    WHERE k.layout = layout_id AND CASE WHEN k.spec <> sync_compute_spec(k.org_id, c, e, layout_id) THEN sync_compare(k.org_id, c, e) END;
+    PERFORM sync_compare_anew(layout_id);
     IF before.tracking = 'trigger' THEN
         SELECT l.members INTO members FROM sync_layout l WHERE l.id = layout_id;
         moved := NOT before.members <@ members;

@@ -133,7 +133,8 @@ END
 $$;
 COMMENT ON FUNCTION sync_roll_activity(interval) IS 'Makes the partitions of this month and the next two, drops those older than the interval. Does nothing (busy: true) while another transaction is in the way.';
 
-CREATE FUNCTION sync_maintain() RETURNS jsonb
+-- It locks the log against everybody where it makes or drops partitions, so it is for workers, whose transaction is short.
+CREATE FUNCTION sync_keep_house() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -143,6 +144,7 @@ DECLARE
     runs bigint;
     history bigint;
 BEGIN
+    PERFORM sync_drop_unbound();
     PERFORM sync_note_interrupted(o.org_id)
     FROM (SELECT DISTINCT r.org_id FROM sync_run r WHERE r.status = 'running') o;
     -- an app that has ended without a word; what is paused is meant to wait
@@ -159,4 +161,4 @@ BEGIN
     RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);
 END
 $$;
-COMMENT ON FUNCTION sync_maintain() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress, and progress of apps that has been silent for a day. Workers do it after each run. {partitionsMade, partitionsDropped, rowsDeleted, runsDeleted, historyDeleted}.';
+COMMENT ON FUNCTION sync_keep_house() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress, and progress of apps that has been silent for a day. What workers do after each run, and for sync_maintain().';

@@ -54,8 +54,8 @@ extension_sql_file!(
         api::record::sync_row_fingerprint,
         api::record::sync_match_fields,
         api::record::sync_row_match_key,
-        api::local::sync_rows_as,
-        api::local::sync_scan_as
+        api::local::sync_rows_of,
+        api::local::sync_scan_of
     ]
 );
 extension_sql_file!(
@@ -85,7 +85,11 @@ extension_sql_file!(
         "match",
         api::track::sync_track_print,
         api::track::sync_track_stale,
-        api::track::sync_track_open
+        api::track::sync_track_open,
+        api::rules::sync_share_rules,
+        api::rules::sync_shares_rules_of,
+        api::rules::sync_share_rules_of,
+        api::rules::sync_claim_rules
     ]
 );
 extension_sql_file!(
@@ -183,13 +187,14 @@ extension_sql_file!(
         api::access::sync_caller,
         api::all::sync_all,
         api::apply::sync_apply,
+        api::apply::sync_undo,
         api::connector::sync_connect,
         api::connector::sync_test_connection,
-        api::local::sync_rows_as,
-        api::apply::sync_undo,
-        api::local::sync_scan_as,
+        api::local::sync_rows_of,
+        api::local::sync_scan_of,
         api::list::sync_delta,
         api::list::sync_full,
+        api::schedule::sync_maintain,
         api::schedule::sync_scheduled,
         api::pull::sync_pull,
         api::pull::sync_refresh_preview,

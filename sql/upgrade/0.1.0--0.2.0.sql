@@ -175,3 +175,15 @@ CREATE UNIQUE INDEX sync_list_item ON sync_list
 
 -- Contacts have tags.
 ALTER TABLE sync_customers ADD COLUMN tags jsonb;
+
+-- Organisations stand in line for a place among the workers.
+CREATE TABLE sync_waiting (
+    org_id uuid PRIMARY KEY,
+    since timestamptz NOT NULL,
+    until timestamptz NOT NULL
+);
+
+-- Whose rows are locked, and which relation is read, is another argument.
+DROP FUNCTION sync_lock_local(int);
+DROP FUNCTION sync_rows_as(oid, text, uuid, text, text[]);
+DROP FUNCTION sync_scan_as(oid, text, boolean, uuid, text, text);

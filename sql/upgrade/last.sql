@@ -64,4 +64,7 @@ BEGIN
 END
 $$;
 
+-- What records are compared by may be another list of fields by now.
+SELECT sync_compare_anew(l.id) FROM sync_layout l WHERE l.bound_by IS NULL;
+
 DROP TABLE pg_temp.sync_ext_before;

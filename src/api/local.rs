@@ -11,10 +11,10 @@ use pgrx::AnyArray;
 use std::hash::{BuildHasher, RandomState};
 use sync_engine::error::{Code, Error, Place, Result};
 
-/// `sync_rows_as(role, relation, query, org, spec, ids) → table(local_id, value, fingerprint)`: runs a query of three columns of
+/// `sync_rows_of(role, relation, query, org, spec, ids) → table(local_id, value, fingerprint)`: runs a query of three columns of
 /// that relation with that role's rights; `$1`, `$2`, `$3` in it are organisation, comparison and ids.
 #[pg_extern(volatile)]
-fn sync_rows_as(
+fn sync_rows_of(
     role: pg_sys::Oid,
     relation: pg_sys::Oid,
     query: &str,
@@ -34,11 +34,11 @@ fn sync_rows_as(
     TableIterator::new(reader.batches(move || local::fetch(&cursor)))
 }
 
-/// `sync_scan_as(role, relation, query, is_unique, org, comparison, layout) → table(local_id, match_key, fingerprint)`: the same
+/// `sync_scan_of(role, relation, query, is_unique, org, comparison, layout) → table(local_id, match_key, fingerprint)`: the same
 /// for a query of two columns, keys and `sync_row_fingerprint`'s texts; a million rows are compared in half the time
 /// that calls of that function would take. `is_unique`: two rows of one key are an error.
 #[pg_extern(volatile)]
-fn sync_scan_as(
+fn sync_scan_of(
     role: pg_sys::Oid,
     relation: pg_sys::Oid,
     query: &str,
@@ -77,6 +77,53 @@ fn sync_scan_as(
         }
         row
     }))
+}
+
+/// What databases of the version before call until they are upgraded: without the relation.
+#[pg_extern(volatile, sql = false)]
+fn sync_rows_as(
+    role: pg_sys::Oid,
+    query: &str,
+    org: pgrx::Uuid,
+    spec: Option<&str>,
+    ids: Option<Vec<Option<String>>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(local_id, Option<String>),
+        name!(value, Option<String>),
+        name!(fingerprint, Option<pgrx::Uuid>),
+    ),
+> {
+    sync_rows_of(role, pg_sys::InvalidOid, query, org, spec, ids)
+}
+
+/// The same.
+#[pg_extern(volatile, sql = false)]
+fn sync_scan_as(
+    role: pg_sys::Oid,
+    query: &str,
+    is_unique: bool,
+    org: pgrx::Uuid,
+    comparison: &str,
+    layout: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(local_id, Option<String>),
+        name!(match_key, Option<String>),
+        name!(fingerprint, Option<pgrx::Uuid>),
+    ),
+> {
+    sync_scan_of(
+        role,
+        pg_sys::InvalidOid,
+        query,
+        is_unique,
+        org,
+        comparison,
+        layout,
+    )
 }
 
 /// Reads a relation with the rights of a role. What goes wrong meanwhile is told as something of that relation.

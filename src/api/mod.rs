@@ -9,6 +9,7 @@ pub mod list;
 pub mod local;
 pub mod pull;
 pub mod record;
+mod rules;
 pub mod schedule;
 pub mod track;
 pub mod tree;

@@ -54,6 +54,12 @@ fn sync_scheduled() -> JsonB {
     JsonB(scheduled().unwrap_or_else(|e| raise(e)))
 }
 
+/// `sync_maintain() → jsonb`
+#[pg_extern(volatile)]
+fn sync_maintain() -> JsonB {
+    JsonB(worker::run_for(String::new(), "", Job::Maintain).unwrap_or_else(|e| raise(e)))
+}
+
 fn scheduled() -> Result<Value> {
     worker::refuse_read_only()?;
     // of each role, as what is due depends on it: nobody keeps others from theirs. Until the end of the call, not of its

@@ -192,8 +192,8 @@ pub fn drop_checkpoint(key: &RunKey, entity: EntityType) -> Result<()> {
 }
 
 /// Rolls log partitions, forgets old runs.
-pub fn maintain() -> Result<()> {
-    run("SELECT sync_maintain()", &[])
+pub fn maintain() -> Result<Value> {
+    row("SELECT sync_keep_house()::text", &[])
 }
 
 /// Fresh statistics of the ledger after a large change: autovacuum would come a minute late, and until then plans

@@ -15,6 +15,8 @@ pub const ROOM: u16 = 29541;
 
 const ALONE: i32 = pg_sys::ExclusiveLock as i32;
 const SHARED: i32 = pg_sys::ShareLock as i32;
+/// Keeps out who shares it, and nobody who has it in this way.
+const BESIDE: i32 = pg_sys::RowExclusiveLock as i32;
 
 thread_local! {
     /// What this worker holds until it ends, and how.
@@ -81,6 +83,16 @@ impl Lock {
     /// Takes it until the transaction ends, as long as `lock_timeout` allows.
     pub fn hold(self) {
         self.acquire(ALONE, false, true);
+    }
+
+    /// The same, beside others who share it.
+    pub fn hold_shared(self) {
+        self.acquire(SHARED, false, true);
+    }
+
+    /// The same, beside others who do so, and nobody who shares it.
+    pub fn hold_beside_others(self) {
+        self.acquire(BESIDE, false, true);
     }
 
     /// Takes it for a while, if nobody has it.

@@ -64,6 +64,8 @@ pub enum Job {
     /// What `sync_scheduled` finds to do, after what an earlier answer has told of, and with the first the maintenance: of no
     /// organisation alone, and takes no place
     Due { after: Option<Value> },
+    /// `sync_maintain`: of no organisation, and takes no place
+    Maintain,
 }
 
 /// Which items of the sync list are carried out, and how.
