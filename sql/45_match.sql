@@ -1,11 +1,14 @@
 -- Matching: which remote record is which local row, and what it means that several connectors have one.
 
+-- A document is its connector's from the day on which that made it, or was linked with it: the key that only that one's ledger has tells.
 CREATE FUNCTION sync_is_held(r sync_record) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN EXISTS (SELECT FROM sync_record o
                    WHERE o.local_id = r.local_id AND o.org_id = r.org_id AND o.entity = r.entity AND o.connector <> r.connector
-                     AND o.external_id IS NOT NULL AND o.remote_fingerprint IS NOT NULL);
-COMMENT ON FUNCTION sync_is_held(sync_record) IS 'Whether another connector has a record that is linked to the same local row: such a row is never deleted.';
+                     AND (o.external_id IS NOT NULL AND o.remote_fingerprint IS NOT NULL
+                          OR r.external_id IS NULL AND (o.external_id IS NOT NULL OR o.local_match_key IS NOT NULL AND r.local_match_key IS NULL)
+                             AND (SELECT e.is_document FROM sync_entity e WHERE e.number = r.entity)));
+COMMENT ON FUNCTION sync_is_held(sync_record) IS 'Whether another connector has a record that is linked to the same local row, or the row is a document that came from there: it is not this connector''s to delete.';
 
 -- Many rows of the ledger are looked up one by one (LATERAL, FOR UPDATE: the planner has no choice), and then written where
 -- they are. "= ANY (ids)" is no such look-up: where statistics lag behind, all rows of an organisation seem fewer than the ids, and
@@ -45,7 +48,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_is_shared(uuid, int, smallint) IS 'Whether other connectors of the organisation have the same local rows in their ledgers.';
 
--- Two systems that differ on a row that they share turn it back and forth, apply by apply.
+CREATE FUNCTION sync_common_spec(one text, other text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT split_part(one, ':', 1) || ':' || coalesce(string_agg(f, ',' ORDER BY f COLLATE "C"), '')
+    FROM unnest(string_to_array(split_part(one, ':', 2), ',')) f
+    WHERE f = ANY (string_to_array(split_part(other, ':', 2), ','))
+$$;
+COMMENT ON FUNCTION sync_common_spec(text, text) IS 'The fields that two comparisons of an entity type have in common, as a comparison.';
+
+-- Two systems that differ on a row that they share turn it back and forth, apply by apply. Fingerprints are only comparable
+-- where both are made of the same fields.
 CREATE FUNCTION sync_shared_with(org uuid, connector_no int, entity_no smallint) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -56,13 +69,18 @@ BEGIN
     RETURN (
         SELECT jsonb_object_agg(x.name, x.n)
         FROM (SELECT i.name, count(*) AS n
-              FROM sync_record r
+              FROM (SELECT k.connector, k.spec = own.spec AS is_alike, sync_common_spec(own.spec, k.spec) AS common
+                    FROM sync_comparison own
+                    JOIN sync_comparison k ON k.org_id = org AND k.entity = entity_no AND k.connector <> connector_no
+                    WHERE own.org_id = org AND own.entity = entity_no AND own.connector = connector_no) k
+              JOIN integration_connector i ON i.org_id = org AND i.number = k.connector
+              CROSS JOIN sync_record r
               CROSS JOIN LATERAL (
-                  SELECT o.connector FROM sync_record o
-                  WHERE o.local_id = r.local_id AND o.org_id = org AND o.entity = entity_no AND o.connector <> connector_no
-                    AND o.external_id IS NOT NULL AND o.remote_fingerprint IS DISTINCT FROM r.remote_fingerprint AND o.remote_fingerprint IS NOT NULL
+                  SELECT FROM sync_record o
+                  WHERE o.local_id = r.local_id AND o.org_id = org AND o.entity = entity_no AND o.connector = k.connector
+                    AND o.external_id IS NOT NULL AND o.remote_fingerprint IS NOT NULL AND o.remote_fingerprint <> r.remote_fingerprint
+                    AND CASE WHEN k.is_alike THEN true ELSE sync_fingerprint(k.common, o.remote) <> sync_fingerprint(k.common, r.remote) END
                   OFFSET 0) o
-              JOIN integration_connector i ON i.org_id = org AND i.number = o.connector
               WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.change = 'updated'
               GROUP BY i.name) x);
 END

@@ -190,9 +190,14 @@ $$;
 COMMENT ON FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint, boolean) IS 'Count and first records of one class of changes; estimated where the count is, which isn''t asked to be exact.';
 
 CREATE FUNCTION sync_unlinked_count(org uuid, connector_no int, entity_no smallint) RETURNS bigint
-    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT count(*) FROM sync_record r
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id IS NULL
+DECLARE
+    has_others boolean := sync_is_shared(org, connector_no, entity_no) AND (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no);
+BEGIN
+    RETURN (SELECT count(*) FROM sync_record r
+            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id IS NULL
+              AND CASE WHEN has_others THEN NOT sync_is_held(r) ELSE true END);
+END
 $$;
-COMMENT ON FUNCTION sync_unlinked_count(uuid, int, smallint) IS 'How many local rows nothing remote was ever linked to.';
+COMMENT ON FUNCTION sync_unlinked_count(uuid, int, smallint) IS 'How many local rows nothing remote was ever linked to, without documents of other connectors.';

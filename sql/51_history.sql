@@ -48,7 +48,7 @@ CREATE TABLE sync_apply_image (
     connector int NOT NULL,
     entity smallint NOT NULL,
     layout int NOT NULL,
-    operation text NOT NULL CHECK (operation IN ('insert', 'update', 'delete')),
+    operation text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'unlink')),
     local_ids text[] NOT NULL,
     external_ids text[] NOT NULL,
     images text[],

@@ -87,6 +87,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_match_late(sync_comparison, bigint[]) IS 'Links those of some new records that local rows have turned up for.';
 
+CREATE FUNCTION sync_note_links(k sync_comparison, ids bigint[], history uuid) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    INSERT INTO sync_apply_image (org_id, history_id, connector, entity, layout, operation, local_ids, external_ids, images)
+    SELECT k.org_id, history, k.connector, k.entity, k.layout, 'unlink', array_agg(r.local_id), array_agg(r.external_id),
+           array_agg(json_build_object('parent_id', r.parent_id, 'match_key', r.match_key, 'remote', r.remote,
+                                       'remote_modified_at', r.remote_modified_at)::text)
+    FROM unnest(ids) t (id)
+    CROSS JOIN LATERAL (SELECT x.* FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id AND x.change = 'deleted' AND sync_is_held(x) OFFSET 0) r
+    HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION sync_note_links(sync_comparison, bigint[], uuid) IS 'Keeps the links that sync_let_go is going to end, for an undo.';
+
 -- One part of what was noted at the beginning, written: {change, done, failures, unequal, warnings, kept}. Its rows are looked up one by
 -- one, whatever the planner thinks of them (LATERAL leaves it no choice): with statistics of before, or none, it
 -- would read the whole ledger for each part.
@@ -121,6 +134,7 @@ BEGIN
           AND (t.state IS NULL OR sync_record_state(r) = t.state)
         FOR UPDATE) x;
     IF item.change = 'deleted' AND sync_is_shared(org, connector_no, entity_no) THEN
+        PERFORM sync_note_links(k, ids, history);
         kept := sync_let_go(org, ids);
         ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT unnest(kept) ORDER BY 1);
     END IF;

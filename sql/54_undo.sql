@@ -1,5 +1,22 @@
 -- Undoing an apply: what it wrote is taken back where nobody has touched it since.
 
+-- Where the record has come back meanwhile, or the row has got another one, the link stays ended.
+CREATE FUNCTION sync_relink(p sync_apply_image) RETURNS text[]
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    WITH linked AS (
+        UPDATE sync_record r
+        SET external_id = t.external_id, parent_id = t.image ->> 'parent_id', match_key = t.image ->> 'match_key', remote = nullif(t.image -> 'remote', 'null'),
+            remote_modified_at = (t.image ->> 'remote_modified_at')::timestamptz
+        FROM unnest(p.local_ids, p.external_ids, p.images::jsonb[]) AS t (local_id, external_id, image)
+        WHERE r.org_id = p.org_id AND r.connector = p.connector AND r.entity = p.entity AND r.local_id = t.local_id AND r.external_id IS NULL
+          AND NOT EXISTS (SELECT FROM sync_record o WHERE o.org_id = p.org_id AND o.connector = p.connector AND o.entity = p.entity
+                                                      AND o.external_id = t.external_id)
+        RETURNING r.local_id)
+    SELECT coalesce(array_agg(l.local_id), '{}') FROM linked l
+$$;
+COMMENT ON FUNCTION sync_relink(sync_apply_image) IS 'Links records that are gone with their local rows again, as they were before an apply ended that; returns the rows.';
+
 -- The link of a deleted row is restored first, so that what tracks the relation finds it: the preview then shows the
 -- deletion again.
 CREATE FUNCTION sync_undo_part(p sync_apply_image) RETURNS text[]
@@ -13,7 +30,10 @@ DECLARE
     undone text[];
 BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = p.org_id AND x.connector = p.connector AND x.entity = p.entity;
-    IF p.operation = 'delete' THEN
+    UPDATE sync_apply_image i SET undone = true WHERE i.org_id = p.org_id AND i.history_id = p.history_id AND i.part = p.part;
+    IF p.operation = 'unlink' THEN
+        RETURN sync_relink(p);
+    ELSIF p.operation = 'delete' THEN
         INSERT INTO sync_record (org_id, connector, entity, external_id, local_id)
         SELECT p.org_id, p.connector, p.entity, t.external_id, t.local_id
         FROM unnest(p.external_ids, p.local_ids) AS t (external_id, local_id)
@@ -36,7 +56,6 @@ BEGIN
                 FOR UPDATE) x);
         DELETE FROM sync_record r WHERE r.ctid = ANY (places);
     END IF;
-    UPDATE sync_apply_image i SET undone = true WHERE i.org_id = p.org_id AND i.history_id = p.history_id AND i.part = p.part;
     RETURN undone;
 END
 $$;
@@ -51,7 +70,7 @@ DECLARE
     p sync_apply_image;
     done text[];
     refused jsonb := '[]';
-    counts jsonb := '{"insert": 0, "update": 0, "delete": 0}';
+    counts jsonb := '{"insert": 0, "update": 0, "delete": 0, "unlink": 0}';
     kept bigint := 0;
     started timestamptz := clock_timestamp();
     written uuid;
@@ -81,7 +100,7 @@ BEGIN
     INSERT INTO sync_history (org_id, user_id, sync_type, status, items_processed, items_created, items_updated, items_deleted, items_failed,
                               duration_ms, metadata)
     VALUES (org, sync_take_back.user_id, 'manual', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
-            sync_count((counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + kept),
+            sync_count((counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + (counts ->> 'unlink')::bigint + kept),
             sync_count((counts ->> 'delete')::bigint), sync_count((counts ->> 'update')::bigint), sync_count((counts ->> 'insert')::bigint),
             sync_count(kept), extract(epoch FROM clock_timestamp() - started) * 1000,
             jsonb_build_object('operation', 'undo', 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'refused', refused))
@@ -93,7 +112,7 @@ BEGIN
                      (counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint);
     RETURN jsonb_build_object('historyId', written, 'undoes', h.id, 'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
                               'removed', counts -> 'insert', 'restored', (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint,
-                              'refused', kept, 'refusals', refused);
+                              'relinked', counts -> 'unlink', 'refused', kept, 'refusals', refused);
 END
 $$;
 COMMENT ON FUNCTION sync_take_back(uuid, uuid, text) IS 'Takes back what one apply wrote: what a worker does for sync_undo().';

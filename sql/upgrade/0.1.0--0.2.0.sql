@@ -187,3 +187,8 @@ CREATE TABLE sync_waiting (
 DROP FUNCTION sync_lock_local(int);
 DROP FUNCTION sync_rows_as(oid, text, uuid, text, text[]);
 DROP FUNCTION sync_scan_as(oid, text, boolean, uuid, text, text);
+
+-- Links that an apply ends can be undone.
+ALTER TABLE sync_apply_image
+    DROP CONSTRAINT sync_apply_image_operation_check,
+    ADD CONSTRAINT sync_apply_image_operation_check CHECK (operation IN ('insert', 'update', 'delete', 'unlink'));

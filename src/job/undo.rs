@@ -2,9 +2,10 @@
 
 use super::places;
 use crate::store::run::{self as runs, RunKey};
+use crate::store::outcome::{self, Ended};
 use crate::store::{apply, connector};
-use crate::worker::transaction::{short, yielding};
-use crate::worker::Request;
+use crate::worker::transaction::{closing, short, yielding};
+use crate::worker::{ending, Request};
 use serde_json::Value;
 use sync_engine::error::Result;
 
@@ -24,12 +25,12 @@ pub fn run(request: &Request, history: &str) -> Result<Value> {
     match yielding(|| apply::take_back(&key, history)) {
         Ok(result) => {
             let count = ["removed", "restored"].map(|done| result[done].as_u64().unwrap_or_default());
-            short(|| runs::finish(&key, &result, count.iter().sum()))?;
+            short(|| outcome::finish(&key, &Ended::well(), &result, count.iter().sum()))?;
             Ok(result)
         }
         Err(error) => {
             // the error is the one to tell, even where this fails too
-            let _ = short(|| runs::fail(&key, &error));
+            let _ = closing(|| outcome::fail(&key, &error, ending::told()));
             Err(error)
         }
     }

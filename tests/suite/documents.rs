@@ -326,3 +326,95 @@ fn a_mirror_deletes_nothing_that_another_connector_has() {
     assert_eq!(app.text("SELECT count(*) FROM sync_customers"), "2");
     assert_eq!(app.text("SELECT count(*) FROM sync_orders"), "3");
 }
+
+#[test]
+fn an_undo_restores_a_link_that_ended() {
+    let mut app = three("");
+    for name in ["woocommerce", "outlet"] {
+        app.remote_of(name, "customers", &people(&["ada", "bob"]));
+        apply(&mut app, name, "customers");
+    }
+    for name in ["ada", "bob"] {
+        gone(&mut app, "woocommerce", name);
+    }
+    let links = "SELECT string_agg(concat_ws(' ', external_id, match_key, remote ->> 'first_name', change), ', ' ORDER BY external_id)
+                 FROM sync_record r JOIN integration_connector i ON i.number = r.connector AND i.name = 'woocommerce'
+                 WHERE r.external_id IS NOT NULL";
+    let before = text(&mut app.root, links);
+    let done = apply(&mut app, "woocommerce", "customers");
+    assert_eq!(counts(&done), [0, 0, 0, 2], "{done}");
+    assert_eq!(text(&mut app.root, links), "");
+    // one of them has come back meanwhile, and found its row by itself
+    app.remote(&people(&["bob"]));
+    let undone = reply(
+        &mut app,
+        &format!("sync_undo({})", done["historyId"].to_string().replace('"', "'")),
+    );
+    assert_eq!(
+        [
+            &undone["relinked"],
+            &undone["refused"],
+            &undone["removed"],
+            &undone["restored"]
+        ],
+        [&json!(1), &json!(1), &json!(0), &json!(0)],
+        "{undone}"
+    );
+    let after = text(&mut app.root, links);
+    let ada = before.split(", ").next().unwrap();
+    assert!(
+        ada.ends_with("deleted") && after.starts_with(ada),
+        "{before} / {after}"
+    );
+    assert_eq!(delta(&mut app, "woocommerce", "customers"), [0, 0, 1, 0]);
+    assert_eq!(app.drift("customers"), "");
+}
+
+#[test]
+fn documents_of_others_are_neither_unlinked_nor_a_mirrors() {
+    let mut app = three("INSERT INTO sync_orders (number) VALUES ('77'), (NULL)");
+    app.remote_of("outlet", "orders", &orders(1, "o"));
+    apply(&mut app, "outlet", "orders");
+    let unlinked = |app: &mut Bound, name: &str| {
+        app.text(&format!("SELECT detect_order_delta('{name}') ->> 'unlinked'"))
+    };
+    for (name, own) in [("woocommerce", "2"), ("outlet", "2"), ("erp", "2")] {
+        assert_eq!(unlinked(&mut app, name), own, "{name}");
+    }
+    // nor when the other one's link has ended
+    app.root
+        .batch_execute("UPDATE sync_record SET external_id = NULL, remote_fingerprint = NULL, match_key = NULL, remote = NULL WHERE entity = 3")
+        .unwrap();
+    assert_eq!(unlinked(&mut app, "woocommerce"), "2");
+    assert_eq!(unlinked(&mut app, "outlet"), "5");
+    let mirror = "UPDATE integration_connector SET settings = '{\"deleted_scope\": \"all\"}' WHERE name = 'woocommerce'";
+    app.root.execute(mirror, &[]).unwrap();
+    let done = apply(&mut app, "woocommerce", "orders");
+    assert_eq!(counts(&done), [0, 0, 2, 0], "{done}");
+    assert_eq!(app.text("SELECT count(*) FROM sync_orders"), "3");
+}
+
+#[test]
+fn systems_of_two_kinds_differ_where_a_field_of_both_does() {
+    let mut app = three("");
+    app.remote(&people(&["ada"]));
+    apply(&mut app, "woocommerce", "customers");
+    // an ERP has fields that a shop lacks, and lacks others
+    let mut there = people(&["ada"]);
+    there[0]["tax_number"] = json!("ATU1");
+    app.remote_of("erp", "customers", &there);
+    app.run("UPDATE sync_customers SET tax_number = 'ATU1', name = 'Z', billing_company = 'only the shop compares it'");
+    let shared = |app: &mut Bound, name: &str| {
+        app.text(&format!(
+            "SELECT coalesce(detect_customer_delta('{name}') #>> '{{delta,updated,sharedWith}}', 'nobody')"
+        ))
+    };
+    for name in ["woocommerce", "erp"] {
+        assert_eq!(delta(&mut app, name, "customers"), [0, 1, 0, 0], "{name}");
+        assert_eq!(shared(&mut app, name), "nobody", "{name}");
+    }
+    there[0]["name"] = json!("Ada Countess");
+    app.remote_of("erp", "customers", &there);
+    assert_eq!(shared(&mut app, "woocommerce"), r#"{"erp": 1}"#);
+    assert_eq!(shared(&mut app, "erp"), r#"{"woocommerce": 1}"#);
+}
