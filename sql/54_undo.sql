@@ -61,7 +61,8 @@ END
 $$;
 COMMENT ON FUNCTION sync_undo_part(sync_apply_image) IS 'Takes back one chunk of an apply; returns the local ids for which it could.';
 
-CREATE FUNCTION sync_take_back(org uuid, history uuid, user_id text) RETURNS jsonb
+-- only_of: the history is that user's ('': nobody's), or there is none.
+CREATE FUNCTION sync_take_back(org uuid, history uuid, user_id text, only_of text) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -75,7 +76,8 @@ DECLARE
     started timestamptz := clock_timestamp();
     written uuid;
 BEGIN
-    SELECT * INTO h FROM sync_history x WHERE x.org_id = org AND x.id = sync_take_back.history FOR UPDATE;
+    SELECT * INTO h FROM sync_history x
+    WHERE x.org_id = org AND x.id = sync_take_back.history AND (only_of IS NULL OR x.user_id = nullif(only_of, '')) FOR UPDATE;
     IF NOT FOUND OR coalesce(h.metadata ->> 'operation', '') NOT IN ('apply', 'list') THEN
         RAISE EXCEPTION 'there is no apply "%" in the history', sync_take_back.history USING ERRCODE = '42704',
             HINT = 'sync_history lists them: metadata ->> ''operation'' is apply, or list.';
@@ -107,12 +109,9 @@ BEGIN
     RETURNING id INTO written;
     UPDATE sync_history x SET metadata = x.metadata || jsonb_build_object('undoneBy', written) WHERE x.org_id = org AND x.id = h.id;
     DELETE FROM sync_preview_cache c WHERE c.org_id = org AND c.entity_type = h.metadata ->> 'entityType' AND c.preview_id IS NOT NULL;
-    PERFORM sync_log(org, 'undo', h.metadata ->> 'entityType',
-                     jsonb_build_object('historyId', written, 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'refused', kept),
-                     (counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint);
-    RETURN jsonb_build_object('historyId', written, 'undoes', h.id, 'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
+    RETURN jsonb_build_object('historyId', written, 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
                               'removed', counts -> 'insert', 'restored', (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint,
                               'relinked', counts -> 'unlink', 'refused', kept, 'refusals', refused);
 END
 $$;
-COMMENT ON FUNCTION sync_take_back(uuid, uuid, text) IS 'Takes back what one apply wrote: what a worker does for sync_undo().';
+COMMENT ON FUNCTION sync_take_back(uuid, uuid, text, text) IS 'Takes back what one apply wrote: what a worker does for sync_undo().';

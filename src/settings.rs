@@ -43,7 +43,7 @@ type IntSetting = (
     GucFlags,
 );
 
-const INTS: [IntSetting; 15] = [
+const INTS: [IntSetting; 16] = [
     (
         c"sync_ext.http_timeout",
         c"Time after which an HTTP request to a remote is given up.",

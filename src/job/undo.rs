@@ -1,9 +1,9 @@
 //! `sync_undo`: what one apply or list run wrote, taken back in one transaction.
 
 use super::places;
-use crate::store::run::{self as runs, RunKey};
 use crate::store::outcome::{self, Ended};
-use crate::store::{apply, connector};
+use crate::store::run::{self as runs, RunKey};
+use crate::store::{apply, connector, list};
 use crate::worker::transaction::{closing, short, yielding};
 use crate::worker::{ending, Request};
 use serde_json::Value;
@@ -21,10 +21,13 @@ pub fn run(request: &Request, history: &str) -> Result<Value> {
         entity: None,
         user_id: request.user_id.clone(),
     };
+    let only_of = short(|| list::only_of(&request.org, request.role, request.user_id.as_deref()))?;
     short(|| runs::begin(&key))?;
-    match yielding(|| apply::take_back(&key, history)) {
+    match yielding(|| apply::take_back(&key, history, only_of.as_deref())) {
         Ok(result) => {
             let count = ["removed", "restored"].map(|done| result[done].as_u64().unwrap_or_default());
+            let entity = result["entityType"].as_str().and_then(|name| name.parse().ok());
+            let key = RunKey { entity, ..key };
             short(|| outcome::finish(&key, &Ended::well(), &result, count.iter().sum()))?;
             Ok(result)
         }

@@ -108,14 +108,15 @@ pub fn end(key: &RunKey, history: &str, status: &str, duration_ms: u64, facts: &
     )
 }
 
-/// Takes back what was written under an entry of the history.
-pub fn take_back(key: &RunKey, history: &str) -> Result<Value> {
+/// Takes back what was written under an entry of the history; of that user's histories alone, where one is given.
+pub fn take_back(key: &RunKey, history: &str, only_of: Option<&str>) -> Result<Value> {
     row(
-        "SELECT sync_take_back($1::uuid, $2::uuid, $3)::text",
+        "SELECT sync_take_back($1::uuid, $2::uuid, $3, $4)::text",
         &[
             key.org.as_str().into(),
             history.into(),
             key.user_id.as_deref().into(),
+            only_of.into(),
         ],
     )
 }
