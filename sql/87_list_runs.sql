@@ -26,9 +26,13 @@ CREATE FUNCTION sync_list_page(org uuid, of_user text, wanted uuid[], wanted_typ
     RETURNS TABLE (id uuid, user_id text, entity text, source_platform text, target_platform text, source_id text, target_id text,
                    is_full boolean, is_active boolean, fields text[], has_filter boolean, fingerprint uuid, modified_at timestamptz,
                    priority int, "position" timestamptz)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS $$
+#variable_conflict use_column
+BEGIN
+    -- what isn't asked for vanishes from a plan for these arguments alone
+    RETURN QUERY
     SELECT l.id, l.user_id, l.entity_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
            l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
            l.priority, p.at
@@ -40,7 +44,8 @@ AS $$
       AND (due IS NULL OR l.next_due_at <= due)
       AND (after_id IS NULL OR (-l.priority, p.at, l.id) > (-after_priority, after_at, after_id))
     ORDER BY -l.priority, p.at, l.id
-    LIMIT page_size
+    LIMIT page_size;
+END
 $$;
 COMMENT ON FUNCTION sync_list_page(uuid, text, uuid[], text, timestamptz, int, timestamptz, uuid, int) IS 'The next items of a list run.';
 

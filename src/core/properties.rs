@@ -338,7 +338,7 @@ fn specs_are_as_stored() {
     assert_eq!(
         made,
         [
-            "3:7e258619",
+            "3:18854ad1",
             "3:630b0ad3",
             "3:46b38655",
             "3:5e232ad4",
