@@ -8,7 +8,7 @@ use sync_ext_tests::{Server, TestDb};
 use crate::worker_shop::*;
 
 /// A call of every function that reads, and of nothing else.
-const READS: [(&str, &str); 26] = [
+const READS: [(&str, &str); 29] = [
     ("sync_current_org", ""),
     ("sync_writable_org", ""),
     ("sync_worker_alive", "1"),
@@ -25,6 +25,9 @@ const READS: [(&str, &str); 26] = [
     ("sync_diff", "'customers', '{}', '{}'"),
     ("sync_fields", "'customers'"),
     ("sync_plain", "'A'"),
+    ("sync_item_entity", "'inventory'"),
+    ("sync_item_is_stock", "'inventory'"),
+    ("sync_own_rows", "'read'"),
     ("sync_depth", "'{}'"),
     ("sync_preview", "'woocommerce', 'customers'"),
     ("compute_delta", "'woocommerce', 'customers'"),
