@@ -121,8 +121,8 @@ fn status(all: &[Done]) -> &'static str {
             .flat_map(|one| [Some(&one.pull), one.apply.as_ref()])
             .flatten()
     };
-    let is_whole = |part: &Finished| part.outcome.as_ref().is_ok_and(|told| is_whole(told));
-    if parts().all(is_whole) {
+    let went_well = |part: &Finished| part.outcome.as_ref().is_ok_and(is_whole);
+    if parts().all(went_well) {
         "completed"
     } else if all.iter().all(|one| one.pull.outcome.is_err()) {
         "failed"
