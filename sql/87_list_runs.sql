@@ -38,7 +38,8 @@ BEGIN
            l.priority, p.at
     FROM sync_list l, LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
     WHERE l.org_id = org
-      AND (wanted IS NULL AND l.is_active OR l.id = ANY (wanted))
+      -- the index on what is active serves where nothing is named
+      AND (wanted IS NULL OR l.id = ANY (wanted)) AND (wanted IS NOT NULL OR l.is_active)
       AND (of_user IS NULL OR l.user_id = nullif(of_user, ''))
       AND (wanted_type IS NULL OR (l.entity_type, l.is_stock) = (sync_item_entity(wanted_type), sync_item_is_stock(wanted_type)))
       AND (due IS NULL OR l.next_due_at <= due)
