@@ -243,7 +243,7 @@ const CONTENTS: &str = "
     DECLARE found text;
     BEGIN
         EXECUTE format('SELECT count(*) || '' '' || md5(string_agg(j::text, '','' ORDER BY j::text))
-                        FROM (SELECT to_jsonb(t) - ''{is_run,preview_id,settled,unlisted,elapsed_seconds,speed_items_per_min,percent_complete,own_rows,tags}''::text[] - %L::text[] AS j FROM %s t) x',
+                        FROM (SELECT to_jsonb(t) - ''{is_run,preview_id,settled,unlisted,elapsed_seconds,speed_items_per_min,eta_seconds,percent_complete,own_rows,tags}''::text[] - %L::text[] AS j FROM %s t) x',
                        CASE relation WHEN 'sync_list'::regclass THEN '{entity_type,is_stock,fields,planned_at,last_outcome,last_sync_status}' ELSE '{}' END, relation) INTO found;
         RETURN found;
     END $$;
