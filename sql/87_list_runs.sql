@@ -192,29 +192,35 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_planned_next(timestamptz, interval) IS 'The first moment after now of a schedule that has one at planned.';
 
--- A failed item comes back after 1, 2, 4, .. minutes, up to an hour or its interval, whichever is longer. Few or many
--- outcomes, each finds its item by its key.
+-- A failed item comes back after 1, 2, 4, .. minutes, up to an hour or its interval, whichever is longer. One by one, each by its
+-- key: together, without statistics, all items of the organisation would be read for each page. What an app has changed just now
+-- is waited for, and noted as well.
 CREATE FUNCTION sync_list_settle(org uuid, outcomes jsonb) RETURNS void
-    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
-    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    UPDATE sync_list l
-    SET last_sync_status = CASE o.status WHEN 'failed' THEN 'failed' WHEN 'skipped' THEN 'pending' ELSE 'success' END,
-        last_outcome = o.status,
-        error_message = o.error,
-        last_synced_at = CASE WHEN o.status = 'failed' THEN l.last_synced_at ELSE clock_timestamp() END,
-        target_id = coalesce(o.target_id, l.target_id),
-        source_fingerprint = coalesce(o.fingerprint, l.source_fingerprint),
-        source_modified_at = CASE WHEN o.fingerprint IS NULL THEN l.source_modified_at ELSE o.modified_at END,
-        attempts = CASE WHEN o.status = 'failed' THEN l.attempts + 1 ELSE 0 END,
-        planned_at = CASE WHEN o.status = 'failed' THEN coalesce(l.planned_at, l.next_due_at) END,
-        next_due_at = CASE WHEN l.schedule_interval IS NOT NULL THEN sync_next_due(
-            CASE WHEN o.status <> 'failed' THEN sync_planned_next(coalesce(l.planned_at, l.next_due_at, clock_timestamp()), l.schedule_interval)
-                 ELSE clock_timestamp() + least(interval '1 minute' * 2 ^ least(l.attempts, 30), greatest(l.schedule_interval, '1 hour')) END,
-            l.business_hours_start, l.business_hours_end, l.business_days, l.time_zone) END
-    FROM jsonb_to_recordset(outcomes)
-         AS o (id uuid, status text, error text, target_id text, fingerprint uuid, modified_at timestamptz)
-    WHERE l.org_id = org AND l.id = o.id
+DECLARE
+    o record;
+BEGIN
+    FOR o IN SELECT * FROM jsonb_to_recordset(outcomes)
+             AS x (id uuid, status text, error text, target_id text, fingerprint uuid, modified_at timestamptz)
+    LOOP
+        UPDATE sync_list l
+        SET last_sync_status = CASE o.status WHEN 'failed' THEN 'failed' WHEN 'skipped' THEN 'pending' ELSE 'success' END,
+            last_outcome = o.status,
+            error_message = o.error,
+            last_synced_at = CASE WHEN o.status = 'failed' THEN l.last_synced_at ELSE clock_timestamp() END,
+            target_id = coalesce(o.target_id, l.target_id),
+            source_fingerprint = coalesce(o.fingerprint, l.source_fingerprint),
+            source_modified_at = CASE WHEN o.fingerprint IS NULL THEN l.source_modified_at ELSE o.modified_at END,
+            attempts = CASE WHEN o.status = 'failed' THEN l.attempts + 1 ELSE 0 END,
+            planned_at = CASE WHEN o.status = 'failed' THEN coalesce(l.planned_at, l.next_due_at) END,
+            next_due_at = CASE WHEN l.schedule_interval IS NOT NULL THEN sync_next_due(
+                CASE WHEN o.status <> 'failed' THEN sync_planned_next(coalesce(l.planned_at, l.next_due_at, clock_timestamp()), l.schedule_interval)
+                     ELSE clock_timestamp() + least(interval '1 minute' * 2 ^ least(l.attempts, 30), greatest(l.schedule_interval, '1 hour')) END,
+                l.business_hours_start, l.business_hours_end, l.business_days, l.time_zone) END
+        WHERE l.org_id = org AND l.id = o.id;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION sync_list_settle(uuid, jsonb) IS 'Notes how items went, and when they are due next.';
 
