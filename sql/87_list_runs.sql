@@ -27,19 +27,32 @@ CREATE FUNCTION sync_list_page(org uuid, of_user text, wanted uuid[], wanted_typ
                    is_full boolean, is_active boolean, fields text[], has_filter boolean, fingerprint uuid, modified_at timestamptz,
                    priority int, "position" timestamptz)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan
-    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
+    IF wanted IS NOT NULL THEN
+        -- one by one, by their keys
+        RETURN QUERY
+        SELECT l.id, l.user_id, l.entity_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
+               l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
+               l.priority, p.at
+        FROM (SELECT DISTINCT unnest(wanted) AS id) w
+        CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = w.id LIMIT 1) l
+        CROSS JOIN LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
+        WHERE (of_user IS NULL OR l.user_id = nullif(of_user, ''))
+          AND (wanted_type IS NULL OR (l.entity_type, l.is_stock) = (sync_item_entity(wanted_type), sync_item_is_stock(wanted_type)))
+          AND (due IS NULL OR l.next_due_at <= due)
+        ORDER BY -l.priority, p.at, l.id;
+        RETURN;
+    END IF;
     -- what isn't asked for vanishes from a plan for these arguments alone
     RETURN QUERY
     SELECT l.id, l.user_id, l.entity_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
            l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
            l.priority, p.at
     FROM sync_list l, LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
-    WHERE l.org_id = org
-      -- the index on what is active serves where nothing is named
-      AND (wanted IS NULL OR l.id = ANY (wanted)) AND (wanted IS NOT NULL OR l.is_active)
+    WHERE l.org_id = org AND l.is_active
       AND (of_user IS NULL OR l.user_id = nullif(of_user, ''))
       AND (wanted_type IS NULL OR (l.entity_type, l.is_stock) = (sync_item_entity(wanted_type), sync_item_is_stock(wanted_type)))
       AND (due IS NULL OR l.next_due_at <= due)
