@@ -131,7 +131,7 @@ impl Tenant {
             role: db.role("admin", org),
         };
         let connect =
-            "SELECT sync_connect('woocommerce', $1, $2, settings => '{\"requests_per_second\": 1000000}')";
+            "SELECT sync_connect('woocommerce', $1, $2, settings => '{\"requests_per_second\": 10000}')";
         let mut client = db.connect_as(&tenant.role, org);
         client.execute(connect, &[&tenant.shop.url(), &keys()]).unwrap();
         client

@@ -45,7 +45,7 @@ impl<'s> Subject<'s> {
             .client()
             .execute(
                 "SELECT sync_connect(kind => 'woocommerce', base_url => $1, credentials => $2,
-                                     settings => '{\"requests_per_second\": 1000000}')",
+                                     settings => '{\"requests_per_second\": 10000}')",
                 &[&shop.url(), &keys()],
             )
             .unwrap();

@@ -251,7 +251,7 @@ BEGIN
     WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name AND p.preview_id IS NOT NULL;
     IF NOT FOUND THEN
         -- a webhook or another pull has dropped it since, or an app has written over it: the ledger has what it would say now
-        preview := sync_detect(sync_type, entity_name) || jsonb_build_object('meta', meta || jsonb_build_object('timestamp', now()));
+        preview := sync_detect(sync_type, entity_name) - '{new,updated,deleted}'::text[] || jsonb_build_object('meta', meta || jsonb_build_object('timestamp', now()));
     END IF;
     RETURN preview || '{"cacheHit": false}';
 END
@@ -265,27 +265,29 @@ DECLARE
     org uuid := sync_require('read');
     c integration_connector := sync_connector_of(org, sync_detect.sync_type);
     e sync_entity := sync_entity_of(sync_detect.entity_type);
+    delta jsonb := sync_delta_summary(org, c, e, 20, false);
 BEGIN
-    RETURN jsonb_build_object('syncType', c.name, 'entityType', e.name, 'delta', sync_delta_summary(org, c, e, 20, false),
+    RETURN jsonb_build_object('syncType', c.name, 'entityType', e.name, 'new', delta #> '{new,records}', 'updated', delta #> '{updated,records}',
+                              'deleted', delta #> '{deleted,records}', 'delta', delta,
                               'unlinked', sync_unlinked_count(org, c.number, e.number), 'computedAt', now());
 END
 $$;
-COMMENT ON FUNCTION sync_detect(text, text) IS 'The delta of one entity type with counts and first records, from the ledger alone. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION sync_detect(text, text) IS 'The delta of one entity type with counts and first records, from the ledger alone: new, updated and deleted are the records, delta has their counts, too. Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION detect_customer_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'customers'); END $$;
-COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone: {syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION detect_product_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'products'); END $$;
-COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone: {syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION detect_order_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'orders'); END $$;
-COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone: {syncType, entityType, delta, unlinked, computedAt}, the delta as sync_preview has it. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone: {syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION sync_invalidate_preview(sync_type text DEFAULT NULL, entity_type text DEFAULT NULL) RETURNS int
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

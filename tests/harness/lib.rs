@@ -11,6 +11,6 @@ mod skip;
 mod wait;
 
 pub use database::TestDb;
-pub use server::{schema, server, Server};
+pub use server::{schema, server, Server, SUPERUSER};
 pub use skip::skipped;
 pub use wait::{sqlstate, wait_until};

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sync_ext_tests::skipped;
+use sync_ext_tests::{skipped, SUPERUSER};
 
 use crate::contract_app::App;
 
@@ -31,7 +31,11 @@ fn run(app: &App, script: &str) {
             None => node.env_remove(name),
         };
     }
+    // who has no right yet, for scripts that grant
+    let roles: Vec<String> = (0..4).map(|_| app.db.login_role()).collect();
     node.arg(folder().join(script))
+        .env("SYNC_EXT_OWNER", SUPERUSER)
+        .env("SYNC_EXT_ROLES", roles.join(","))
         .env("PGUSER", &app.role)
         .env("SYNC_EXT_ORG", app.org.to_string())
         .env("SYNC_EXT_SHOP", app.shop.url());
@@ -59,4 +63,9 @@ fn an_app_that_previews_chooses_and_applies() {
 #[test]
 fn an_app_that_keeps_single_items_in_sync() {
     run(&App::new(30), "lists.mjs");
+}
+
+#[test]
+fn an_app_that_comes_from_a_rest_api() {
+    run(&App::new(60), "mapping.mjs");
 }
