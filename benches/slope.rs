@@ -84,7 +84,7 @@ fn listed(lab: &Lab, customers: u32) -> [f64; 3] {
         call("SELECT sync_delta()", "itemsCreated"),
         call(
             "SELECT sync_delta(ARRAY(SELECT id FROM sync_list))",
-            "itemsSucceeded",
+            "itemsUnchanged",
         ),
         call(
             "SELECT sync_undo(id) FROM sync_history WHERE items_created > 0 ORDER BY created_at LIMIT 1",
