@@ -283,15 +283,30 @@ END
 $$;
 COMMENT ON FUNCTION sync_scan_query(int) IS 'SQL for keys and texts of all rows of a layout''s relation.';
 
--- And one over some rows: $1 is the organisation, the ids are in the array that is named.
+-- Rows are looked up by items that each have the organisation beside their key. Where it is a constant of the statement,
+-- statistics that don't know it (it is new, or they are old) promise a row of it or none, and all of its rows are compared with
+-- all items. A view or a foreign table, though, can leave out what is others' by a constant only.
+CREATE FUNCTION sync_item_org(layout_id int, org text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE WHEN c.relkind IN ('r', 'p') THEN 'u.org' ELSE org END FROM sync_layout l JOIN pg_class c ON c.oid = l.relation WHERE l.id = layout_id
+$$;
+COMMENT ON FUNCTION sync_item_org(int, text) IS 'SQL for the organisation by which items (sync_items) are looked up in a layout''s relation; org is the parameter that holds it.';
+
+CREATE FUNCTION sync_items(arrays text, columns text, org text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
+    RETURN format('(SELECT i.*, %s AS org FROM unnest(%s) AS i (%s) OFFSET 0) u', org, arrays, columns);
+COMMENT ON FUNCTION sync_items(text, text, text) IS 'SQL for the elements of arrays as rows u of these columns, with the organisation beside them.';
+
+-- And a query over some rows: $1 is the organisation, the ids are in the array that is named.
 CREATE FUNCTION sync_read_query(layout_id int, ids text, record text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    s sync_layout_sql := sync_layout_pieces(layout_id);
+    s sync_layout_sql := sync_layout_pieces(layout_id, sync_item_org(layout_id, '$1'));
 BEGIN
-    RETURN format('SELECT u.id COLLATE "C", %s FROM unnest(%s) AS u (id) JOIN %s n ON %s WHERE %s AND %s',
-                  format(record, s.row_json), ids, s.relation, s.key_match, s.org_match, s.live);
+    RETURN format('SELECT u.id COLLATE "C", %s FROM %s JOIN %s n ON %s AND %s WHERE %s',
+                  format(record, s.row_json), sync_items(ids, 'id', '$1'), s.relation, s.key_match, s.org_match, s.live);
 END
 $$;
 COMMENT ON FUNCTION sync_read_query(int, text, text) IS 'SQL for the records of some rows of a layout''s relation.';

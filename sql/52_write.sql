@@ -118,14 +118,14 @@ CREATE FUNCTION sync_write_body(layout_id int) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET standard_conforming_strings = on
 AS $$
 DECLARE
-    s sync_layout_sql := sync_layout_pieces(layout_id, '$2');
     w sync_writer_sql := sync_writer_pieces(layout_id);
     l sync_layout := (SELECT x FROM sync_layout x WHERE x.id = layout_id);
+    is_lockable boolean := (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation);
+    s sync_layout_sql := sync_layout_pieces(layout_id, sync_item_org(layout_id, '$2'));
     -- the organisation leads the keys of shared tables: without it, each part of an apply would read all of such a table
     row_match text := s.key_match || ' AND ' || s.org_match;
-    is_lockable boolean := (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = l.relation);
-    found text := format('SELECT u.id, u.data, row_to_json(n.*)::text AS image FROM unnest($3, $4) AS u (id, data) JOIN %s n ON %s WHERE %s AND %s %s',
-                         s.relation, s.key_match, s.org_match, s.live, CASE WHEN is_lockable THEN 'FOR UPDATE OF n' ELSE '' END);
+    found text := format('SELECT u.id, u.data, u.org, row_to_json(n.*)::text AS image FROM %s JOIN %s n ON %s WHERE %s %s',
+                         sync_items('$3, $4', 'id, data', '$2'), s.relation, row_match, s.live, CASE WHEN is_lockable THEN 'FOR UPDATE OF n' ELSE '' END);
     key text := CASE WHEN w.key_values IS NOT NULL
         THEN format('RETURN QUERY SELECT %s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place', w.key_values)
         ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L', format('a new row of %s can''t get a key', sync_relation_name(l.relation)),
@@ -134,8 +134,8 @@ DECLARE
     assignments text := coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text))
                                                  FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'));
     deletion text := CASE WHEN w.mark IS NULL
-        THEN format('DELETE FROM %1$s n USING unnest($3) AS u (id) WHERE %2$s AND %3$s AND %4$s RETURNING %5$s, row_to_json(n.*)::text, NULL::bigint',
-                    s.relation, s.key_match, s.org_match, s.live, s.key_text)
+        THEN format('DELETE FROM %s n USING %s WHERE %s AND %s RETURNING %s, row_to_json(n.*)::text, NULL::bigint',
+                    s.relation, sync_items('$3', 'id', '$2'), row_match, s.live, s.key_text)
         ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0)',
                     found, s.relation, w.mark, row_match, s.key_text) END;
 BEGIN
@@ -159,17 +159,17 @@ BEGIN
         WHEN 'delete' THEN
             RETURN QUERY %9$s;
         WHEN 'undo insert' THEN
-            RETURN QUERY DELETE FROM %2$s n USING unnest($3, $7) AS u (id, print)
+            RETURN QUERY DELETE FROM %2$s n USING %14$s
                 WHERE %8$s AND hashtextextended(row_to_json(n.*)::text, 0) = u.print
                 RETURNING %5$s, NULL::text, NULL::bigint;
         WHEN 'undo update' THEN
             RETURN QUERY UPDATE %2$s n SET %10$s
-                FROM unnest($3, $6, $7) AS u (id, image, print), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
+                FROM %15$s, LATERAL json_populate_record(NULL::%2$s, u.image::json) o
                 WHERE %8$s AND hashtextextended(row_to_json(n.*)::text, 0) = u.print
                 RETURNING %5$s, NULL::text, NULL::bigint;
         WHEN 'undo delete' THEN
             RETURN QUERY INSERT INTO %2$s AS n (%11$s) OVERRIDING SYSTEM VALUE
-                SELECT %12$s FROM unnest($3, $6) AS u (id, image), LATERAL json_populate_record(NULL::%2$s, u.image::json) o
+                SELECT %12$s FROM %16$s, LATERAL json_populate_record(NULL::%2$s, u.image::json) o
                 WHERE NOT EXISTS (SELECT FROM %2$s n WHERE %13$s)
                 RETURNING %5$s, NULL::text, NULL::bigint;
         WHEN 'settle' THEN
@@ -184,7 +184,8 @@ $sql$, key, s.relation, w.insert_columns, w.insert_values, s.key_text, found, as
         w.restore_columns, w.restore_values,
         -- a row of another organisation may have the key by now, where one key is one row's in all of the relation
         CASE WHEN sync_is_key(l.relation, (SELECT array_agg(c.column_name::text) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'))
-             THEN s.key_match ELSE row_match END);
+             THEN s.key_match ELSE row_match END,
+        sync_items('$3, $7', 'id, print', '$2'), sync_items('$3, $6, $7', 'id, image, print', '$2'), sync_items('$3, $6', 'id, image', '$2'));
 END
 $$;
 COMMENT ON FUNCTION sync_write_body(int) IS 'The body of the function that writes a layout''s relation.';
@@ -202,7 +203,7 @@ BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
             RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql
             SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1
-            SET standard_conforming_strings = on AS %L', layout_id, sync_write_body(layout_id));
+            SET standard_conforming_strings = on SET enable_seqscan = off AS %L', layout_id, sync_write_body(layout_id));
     PERFORM sync_adopt(signature::regprocedure);
     IF binder IS NOT NULL THEN
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', signature, binder);
