@@ -41,6 +41,11 @@ COMMENT ON COLUMN sync_record.local_match_key IS 'The same of the local row.';
 -- nothing is ever searched for in it, and sampling it would be most of an ANALYZE
 ALTER TABLE sync_record ALTER COLUMN remote SET STATISTICS 0;
 
+-- Of an organisation that is new, statistics would say that there is no row, and ANALYZE comes only when a tenth of all
+-- rows have changed: every index that begins with the organisation would look as good as the one for what is looked up, and all
+-- of its rows be read for each record. Without any, one organisation is taken for half a percent.
+ALTER TABLE sync_record ALTER COLUMN org_id SET STATISTICS 0;
+
 -- 16 + 2 + 4 bytes, aligned: the text after them is found without walking over them, which a tenth of the time of
 -- writing a new record goes into where the connector comes first
 CREATE UNIQUE INDEX sync_record_remote ON sync_record (org_id, entity, connector, external_id) WHERE external_id IS NOT NULL;
@@ -331,19 +336,21 @@ COMMENT ON FUNCTION sync_missing(uuid, int, smallint, text[]) IS 'Records that t
 
 -- A record that was never linked leaves no trace; a linked one stays as the deletion that the preview shows.
 CREATE FUNCTION sync_mark_gone(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off
 AS $$
 DECLARE
     parts text[] := ids;
-    unlinked bigint;
-    linked bigint;
+    lone tid[];
+    linked tid[];
 BEGIN
     -- What belonged to a record goes with it, unless the sweep has met it all the same.
     LOOP
         SELECT array_agg(p.external_id) INTO parts
         FROM (
-            SELECT r.external_id FROM sync_record r
-            WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.parent_id = ANY (parts)
+            SELECT r.external_id FROM unnest(parts) t (id)
+            CROSS JOIN LATERAL (SELECT x.external_id FROM sync_record x
+                                WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no AND x.parent_id = t.id
+                                OFFSET 0) r
             EXCEPT
             (SELECT unnest(ids)
              UNION ALL
@@ -353,16 +360,15 @@ BEGIN
         ids := ids || parts;
     END LOOP;
 
-    DELETE FROM sync_record r
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-      AND r.external_id = ANY (ids) AND r.local_id IS NULL;
-    GET DIAGNOSTICS unlinked = ROW_COUNT;
-
-    UPDATE sync_record r SET remote_fingerprint = NULL, remote_modified_at = NULL, seen_at = now()
-    WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
-      AND r.external_id = ANY (ids) AND r.remote_fingerprint IS NOT NULL;
-    GET DIAGNOSTICS linked = ROW_COUNT;
-    RETURN unlinked + linked;
+    SELECT array_agg(r.place) FILTER (WHERE r.is_lone), array_agg(r.place) FILTER (WHERE NOT r.is_lone) INTO lone, linked
+    FROM unnest(ARRAY(SELECT DISTINCT i FROM unnest(ids) i ORDER BY i)) t (id)
+    CROSS JOIN LATERAL (SELECT x.ctid AS place, x.local_id IS NULL AS is_lone FROM sync_record x
+                        WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no AND x.external_id = t.id
+                          AND (x.local_id IS NULL OR x.remote_fingerprint IS NOT NULL)
+                        FOR UPDATE) r;
+    DELETE FROM sync_record r WHERE r.ctid = ANY (lone);
+    UPDATE sync_record r SET remote_fingerprint = NULL, remote_modified_at = NULL, seen_at = now() WHERE r.ctid = ANY (linked);
+    RETURN coalesce(cardinality(lone), 0) + coalesce(cardinality(linked), 0);
 END
 $$;
 COMMENT ON FUNCTION sync_mark_gone(uuid, int, smallint, text[]) IS 'Records that a complete sweep proved gone, with what belonged to them.';

@@ -77,8 +77,9 @@ BEGIN
     SELECT count(*), (array_agg(coalesce(r.external_id, r.local_id, format('record %s, which is gone', x.id))))[1:10] INTO n, moved
     FROM sync_preview_item i
     CROSS JOIN LATERAL unnest(i.ids, i.states) AS x (id, state)
-    LEFT JOIN sync_record r ON r.org_id = org AND r.id = x.id
-    WHERE i.org_id = org AND i.preview_id = preview AND (r.id IS NULL OR sync_record_state(r) <> x.state);
+    LEFT JOIN LATERAL (SELECT s.id, s.external_id, s.local_id, sync_record_state(s) AS state FROM sync_record s
+                       WHERE s.org_id = org AND s.id = x.id LIMIT 1) r ON true
+    WHERE i.org_id = org AND i.preview_id = preview AND (r.id IS NULL OR r.state <> x.state);
     IF n > 0 THEN
         RAISE EXCEPTION 'the preview is no longer true: % of its records have changed', n USING ERRCODE = '40001',
             DETAIL = format('Changed since: %s%s.', array_to_string(moved, ', '), CASE WHEN n > 10 THEN ', ...' ELSE '' END),

@@ -2,18 +2,32 @@
 
 -- Where the record has come back meanwhile, or the row has got another one, the link stays ended.
 CREATE FUNCTION sync_relink(p sync_apply_image) RETURNS text[]
-    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off
 AS $$
+DECLARE
+    places tid[];
+    external_ids text[];
+    images jsonb[];
+    relinked text[];
+BEGIN
+    SELECT array_agg(r.place), array_agg(t.external_id), array_agg(t.image) INTO places, external_ids, images
+    FROM unnest(p.local_ids, p.external_ids, p.images::jsonb[]) AS t (local_id, external_id, image)
+    CROSS JOIN LATERAL (SELECT x.ctid AS place FROM sync_record x
+                        WHERE x.org_id = p.org_id AND x.connector = p.connector AND x.entity = p.entity AND x.local_id = t.local_id
+                          AND x.external_id IS NULL FOR UPDATE) r;
     WITH linked AS (
         UPDATE sync_record r
         SET external_id = t.external_id, parent_id = t.image ->> 'parent_id', match_key = t.image ->> 'match_key', remote = nullif(t.image -> 'remote', 'null'),
             remote_modified_at = (t.image ->> 'remote_modified_at')::timestamptz
-        FROM unnest(p.local_ids, p.external_ids, p.images::jsonb[]) AS t (local_id, external_id, image)
-        WHERE r.org_id = p.org_id AND r.connector = p.connector AND r.entity = p.entity AND r.local_id = t.local_id AND r.external_id IS NULL
-          AND NOT EXISTS (SELECT FROM sync_record o WHERE o.org_id = p.org_id AND o.connector = p.connector AND o.entity = p.entity
-                                                      AND o.external_id = t.external_id)
+        FROM unnest(places, external_ids, images) AS t (place, external_id, image)
+        LEFT JOIN LATERAL (SELECT true AS is_back FROM sync_record o
+                           WHERE o.org_id = p.org_id AND o.connector = p.connector AND o.entity = p.entity AND o.external_id = t.external_id
+                           LIMIT 1) o ON true
+        WHERE r.ctid = t.place AND o.is_back IS NULL
         RETURNING r.local_id)
-    SELECT coalesce(array_agg(l.local_id), '{}') FROM linked l
+    SELECT coalesce(array_agg(l.local_id), '{}') INTO relinked FROM linked l;
+    RETURN relinked;
+END
 $$;
 COMMENT ON FUNCTION sync_relink(sync_apply_image) IS 'Links records that are gone with their local rows again, as they were before an apply ended that; returns the rows.';
 

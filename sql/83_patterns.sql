@@ -327,8 +327,8 @@ AS $$
                'sku', r.remote -> 'sku', 'number', r.remote -> 'number', 'status', r.remote -> 'status', 'type', r.remote -> 'type',
                'price', r.remote -> 'price', 'total', r.remote -> 'total', 'currency', r.remote -> 'currency',
                'stockQuantity', r.remote -> 'stock_quantity')) ORDER BY r.id), '[]')
-    FROM sync_record r
-    WHERE r.org_id = org AND r.id = ANY (ids)
+    FROM unnest(ids) t (id)
+    CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = t.id LIMIT 1) r
 $$;
 COMMENT ON FUNCTION sync_pattern_sample(uuid, bigint[]) IS 'The main fields of these records of the ledger.';
 

@@ -39,6 +39,9 @@ CREATE TABLE sync_list (
                                                AND business_hours_start <> business_hours_end)
 ) WITH (fillfactor = 80);
 -- the same item of the same user goes to a target once; what sync_list_add_from_pattern relies on
+-- as of the ledger: a new organisation is to be looked up by what is looked for, too
+ALTER TABLE sync_list ALTER COLUMN org_id SET STATISTICS 0;
+
 CREATE UNIQUE INDEX sync_list_item ON sync_list
     (org_id, entity_type, source_platform, source_id, target_platform, is_stock, coalesce(user_id, ''));
 CREATE INDEX sync_list_due ON sync_list (org_id, next_due_at) WHERE is_active AND next_due_at IS NOT NULL;
@@ -256,7 +259,7 @@ BEGIN
                'price', coalesce(r.remote -> 'price', r.remote -> 'total'), 'currency', r.remote -> 'currency'))
            || jsonb_build_object('filter', pattern.filter_config)
     FROM sync_filter_rows(org, c.number, e, f) m
-    JOIN sync_record r ON r.org_id = org AND r.id = m.id
+    CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = m.id LIMIT 1) r
     -- what is gone can't be a source
     WHERE r.remote_fingerprint IS NOT NULL
     ORDER BY r.id

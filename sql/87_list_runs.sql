@@ -253,15 +253,18 @@ BEGIN
                                                      'detail', 'It is not created by some of its fields alone, by which it could not be found again.'))
                         FILTER (WHERE NOT r.is_known), '[]')
         INTO wanted, refused
-        FROM (SELECT x.id, sync_match_key(entity_name, sync_record_part(x.remote, chosen)) IS NOT NULL AS is_known
-              FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (rows)) r;
+        FROM (SELECT t.id, sync_match_key(entity_name, sync_record_part(x.remote, chosen)) IS NOT NULL AS is_known
+              FROM unnest(rows) t (id)
+              CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id LIMIT 1) x) r;
     ELSE
+        WITH listed AS MATERIALIZED (
+            SELECT r.id, r.external_id, r.local_id, r.remote
+            FROM unnest(rows) t (id)
+            CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id LIMIT 1) r)
         SELECT array_agg(r.id ORDER BY r.id) INTO wanted
-        FROM sync_record r
-        JOIN sync_local_records(k.layout, k.org_id, ARRAY(SELECT x.local_id FROM sync_record x WHERE x.org_id = k.org_id AND x.id = ANY (rows))) l
-          ON l.local_id = r.local_id
-        WHERE r.org_id = k.org_id AND r.id = ANY (rows)
-          AND (r.external_id = ANY (forced) OR sync_diff(k.spec, l.record, r.remote) ?| chosen);
+        FROM listed r
+        JOIN sync_local_records(k.layout, k.org_id, ARRAY(SELECT x.local_id FROM listed x)) l ON l.local_id = r.local_id
+        WHERE r.external_id = ANY (forced) OR sync_diff(k.spec, l.record, r.remote) ?| chosen;
     END IF;
 END
 $$;

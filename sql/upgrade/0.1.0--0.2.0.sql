@@ -116,6 +116,12 @@ ALTER TABLE sync_preview_item
 -- The delta is made as it is fetched.
 CREATE TYPE sync_delta_row AS (id bigint, change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb);
 
+-- what was gathered before would stay
+ALTER TABLE sync_record ALTER COLUMN org_id SET STATISTICS 0;
+ALTER TABLE sync_list ALTER COLUMN org_id SET STATISTICS 0;
+DELETE FROM pg_statistic s USING pg_attribute a
+WHERE a.attrelid IN ('@extschema@.sync_record'::regclass, '@extschema@.sync_list'::regclass) AND a.attname = 'org_id'
+  AND s.starelid = a.attrelid AND s.staattnum = a.attnum;
 CREATE INDEX sync_list_in_order ON sync_list (org_id, (-priority), created_at, id) WHERE is_active;
 CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_at, id) WHERE is_active AND next_due_at IS NOT NULL;
 
