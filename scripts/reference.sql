@@ -27,7 +27,7 @@ WHERE c.relkind IN ('r', 'p', 'v');
 \echo
 \echo '"Level" is what `sync_grant` has to give for calling it.'
 SELECT format(E'\n### %s\n\n    %s → %s\n\n%s\n\nLevel: %s.', name, call, result, about, level)
-FROM callable WHERE level IS NOT NULL ORDER BY name;
+FROM callable WHERE level IS NOT NULL ORDER BY name, call COLLATE "C";
 \echo
 \echo '## Views'
 SELECT format(E'\n### %s\n\n%s\n\nColumns: %s.', r.name, r.about,
@@ -51,7 +51,7 @@ FROM relation r WHERE relkind <> 'v' ORDER BY r.name;
 \echo
 \echo 'Functions and types that the extension calls itself; no level may call them, and they may change.'
 \echo
-SELECT format('* `%s`: %s', call, about) FROM callable WHERE level IS NULL ORDER BY name;
+SELECT format('* `%s`: %s', call, about) FROM callable WHERE level IS NULL ORDER BY name, call COLLATE "C";
 SELECT format('* type `%s`: %s', t.typname, obj_description(t.oid, 'pg_type'))
 FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
 JOIN pg_class c ON c.oid = t.typrelid AND c.relkind = 'c' ORDER BY t.typname COLLATE "C";

@@ -236,7 +236,10 @@ fn the_delta_of_each_entity_type_is_told_without_asking_the_shop() {
             (&json!(entity), &preview["delta"])
         );
         for change in ["new", "updated", "deleted"] {
-            assert_eq!(detected[change], preview["delta"][change]["records"], "{call}: {change}");
+            assert_eq!(
+                detected[change], preview["delta"][change]["records"],
+                "{call}: {change}"
+            );
         }
         assert_eq!(shop.sandbox.stats().requests, 0);
     }
