@@ -56,7 +56,7 @@ BEGIN
                 HINT = 'If that is right, call sync_apply with allow_mass_update => true; include_updated => false leaves updates out.';
         END IF;
     END IF;
-    -- partial until it is complete: so a crash needs no mending
+    -- partial until it is complete
     INSERT INTO sync_history (org_id, id, user_id, sync_type, status, metadata)
     VALUES (org, history, sync_apply_begin.user_id, 'manual', 'partial_success',
             jsonb_build_object('operation', CASE WHEN (wanted ->> 'dryRun')::boolean THEN 'dry run' ELSE 'apply' END, 'syncId', run_id,

@@ -80,6 +80,11 @@ BEGIN
     IF cardinality(coalesce(written_ids, '{}')) <> cardinality(ids) THEN
         RAISE EXCEPTION 'the local relation did not take the row' USING ERRCODE = 'P0001',
             DETAIL = 'A trigger or a rule left it out, or the row is gone.';
+    ELSIF class = 'new' AND NOT written_ids <@ ids THEN
+        -- the record would never be found linked, and be written again each time
+        RAISE EXCEPTION 'the local relation gave the row another key than its column''s default or field did' USING ERRCODE = 'P0001',
+            DETAIL = 'A trigger sets it, or its type cuts what was given.',
+            HINT = 'Give the key column a default that makes the key, or bind it to a field.';
     END IF;
     IF is_scanned THEN
         PERFORM sync_note_written(k, operation, written_ids);

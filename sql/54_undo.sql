@@ -109,7 +109,7 @@ BEGIN
         counts := jsonb_set(counts, ARRAY[p.operation], to_jsonb((counts ->> p.operation)::bigint + cardinality(done)));
         kept := kept + cardinality(p.local_ids) - cardinality(done);
         refused := refused || (SELECT coalesce(jsonb_agg(jsonb_build_object('localId', t.local_id, 'externalId', t.external_id, 'operation', p.operation,
-                                                                            'reason', 'the row has changed since')), '[]')
+                                                                            'reason', 'the row, or the columns of its table, have changed since')), '[]')
                                FROM (SELECT * FROM unnest(p.local_ids, p.external_ids) AS x (local_id, external_id)
                                      WHERE x.local_id <> ALL (done) LIMIT greatest(0, 100 - jsonb_array_length(refused))) t);
     END LOOP;

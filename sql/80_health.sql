@@ -62,7 +62,13 @@ BEGIN
     WITH left_over AS (
         UPDATE sync_run r SET status = 'interrupted', finished_at = clock_timestamp()
         WHERE r.org_id = org AND r.status = 'running' AND NOT sync_worker_alive(r.pid)
-        RETURNING r.*)
+        RETURNING r.*),
+    histories AS (
+        UPDATE sync_history h
+        SET status = 'failed', metadata = h.metadata || '{"error": {"sqlstate": "57P01", "message": "the worker ended before the run was done"}}'
+        FROM left_over l
+        WHERE h.org_id = l.org_id AND h.created_at >= l.started_at AND h.metadata ->> 'syncId' = l.sync_id
+          AND h.status = 'partial_success' AND h.items_processed = 0)
     INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, error_message, record_count, duration_seconds, user_id)
     SELECT l.org_id, l.sync_id, l.entity_type, l.kind, 'failed', '{"interrupted": true}', 'the worker ended before the run was done', 0,
            extract(epoch FROM l.heartbeat_at - l.started_at), l.user_id
@@ -141,6 +147,8 @@ DECLARE
     types jsonb;
     unhealthy bigint;
     ill bigint;
+    broken jsonb := (SELECT coalesce(jsonb_agg(jsonb_build_object('entityType', b.entity_type, 'relation', b.relation::text, 'reason', b.broken)), '[]')
+                     FROM sync_bindings b WHERE b.org_id = org AND b.broken IS NOT NULL);
 BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('syncType', c.name, 'kind', c.kind, 'isActive', c.is_active,
                                                  'lastOkAt', c.last_ok_at, 'lastError', c.last_error) ORDER BY c.name), '[]'),
@@ -165,15 +173,16 @@ BEGIN
     WHERE s.org_id = org;
 
     RETURN jsonb_build_object(
-        'status', CASE WHEN unhealthy + ill = 0 THEN 'ok' ELSE 'degraded' END,
+        'status', CASE WHEN unhealthy + ill = 0 AND broken = '[]' THEN 'ok' ELSE 'degraded' END,
         'connectors', connectors,
         'entityTypes', types,
+        'brokenBindings', broken,
         'workers', (SELECT count(*) FROM sync_run r WHERE r.org_id = org AND r.status = 'running' AND sync_worker_alive(r.pid)),
         'interrupted', (SELECT count(*) FROM sync_run r WHERE r.org_id = org AND r.status = 'running' AND NOT sync_worker_alive(r.pid)),
         'checkedAt', now());
 END
 $$;
-COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the workers of the organisation: ok or degraded, with the reasons. {status, connectors: [...], entityTypes: [...], workers, interrupted, checkedAt}.';
+COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the bindings and workers of the organisation: ok or degraded, with the reasons. {status, connectors: [...], entityTypes: [...], brokenBindings: [{entityType, relation, reason}], workers, interrupted, checkedAt}.';
 
 -- Everything is computed anew from the records themselves and compared with what the ledger says.
 CREATE FUNCTION sync_verify(sync_type text, entity_type text, repair boolean DEFAULT false)

@@ -25,10 +25,13 @@ pub fn run(request: &Request, history: &str) -> Result<Value> {
     short(|| runs::begin(&key))?;
     match yielding(|| apply::take_back(&key, history, only_of.as_deref())) {
         Ok(result) => {
-            let count = ["removed", "restored"].map(|done| result[done].as_u64().unwrap_or_default());
+            let count = |name: &str| result[name].as_u64().unwrap_or_default();
+            let (done, refused) = (count("removed") + count("restored"), count("refused"));
+            let all = done + count("relinked") + refused;
+            let ended = Ended::counted(refused, all, result["refusals"][0]["reason"].as_str());
             let entity = result["entityType"].as_str().and_then(|name| name.parse().ok());
             let key = RunKey { entity, ..key };
-            short(|| outcome::finish(&key, &Ended::well(), &result, count.iter().sum()))?;
+            short(|| outcome::finish(&key, &ended, &result, done))?;
             Ok(result)
         }
         Err(error) => {

@@ -101,6 +101,9 @@ fn first_name(text: &str) -> Option<String> {
 /// What the function itself reports names no credential; what is found wrong with the statement may quote it.
 unsafe fn hide(report: &mut pg_sys::ErrorData, statement: &CStr) {
     report.hide_stmt = true;
+    // a statement within it, as of a DO block: it would be printed as QUERY
+    report.internalquery = std::ptr::null_mut();
+    report.internalpos = 0;
     // SAFETY: see `look`.
     let Some(message) = (unsafe { text(report.message) }) else {
         return;

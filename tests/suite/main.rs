@@ -16,6 +16,7 @@ mod bind;
 mod bind_ddl;
 mod bind_dump;
 mod bind_hostile;
+mod bind_keys;
 mod bind_names;
 mod bind_races;
 mod bind_rights;
