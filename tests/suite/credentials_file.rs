@@ -226,6 +226,15 @@ fn no_log_shows_a_statement_with_credentials_where_the_library_is_loaded_with_th
         (connect("'cs_hushhush"), "42601"),
         (format!("BEGIN; SELECT 1 / 0; {}", connect(good)), "22012"),
         (connect("'{\"consumer_key\": \"ck_hushhush\"}'"), "22023"),
+        (
+            connect("'{\"consumer_key\": \"ck_hushhush\"'").replace("SELECT", "DO $do$ BEGIN PERFORM")
+                + "; END $do$",
+            "22P02",
+        ),
+        (
+            connect(&format!("{good}, nme => 1")).replace("SELECT", "DO $do$ BEGIN PERFORM") + "; END $do$",
+            "42883",
+        ),
     ] {
         let mut client = shop.client();
         let error = client.batch_execute(&statement).expect_err(&statement);
