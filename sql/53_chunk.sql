@@ -80,7 +80,7 @@ BEGIN
     IF cardinality(coalesce(written_ids, '{}')) <> cardinality(ids) THEN
         RAISE EXCEPTION 'the local relation did not take the row' USING ERRCODE = 'P0001',
             DETAIL = 'A trigger or a rule left it out, or the row is gone.';
-    ELSIF class = 'new' AND NOT written_ids <@ ids THEN
+    ELSIF class = 'new' AND written_ids <> ids AND EXISTS (SELECT unnest(written_ids) EXCEPT SELECT unnest(ids)) THEN
         -- the record would never be found linked, and be written again each time
         RAISE EXCEPTION 'the local relation gave the row another key than its column''s default or field did' USING ERRCODE = 'P0001',
             DETAIL = 'A trigger sets it, or its type cuts what was given.',
