@@ -223,10 +223,11 @@ AS $$
               AND EXISTS (SELECT FROM sync_record r
                           WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
                             AND r.match_key = l.local_match_key AND r.local_id IS NULL)
-              AND NOT EXISTS (SELECT FROM sync_entity e, sync_record o
-                              WHERE e.number = entity_no AND e.is_document
-                                AND o.local_id = l.local_id AND o.org_id = org AND o.entity = entity_no
-                                AND o.connector <> connector_no AND o.external_id IS NOT NULL)
+              -- no join, which would compare each row with all: looked up row by row, and for documents only
+              AND (NOT (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no)
+                   OR NOT EXISTS (SELECT FROM sync_record o
+                                  WHERE o.local_id = l.local_id AND o.org_id = org AND o.entity = entity_no
+                                    AND o.connector <> connector_no AND o.external_id IS NOT NULL))
             UNION ALL
             SELECT r.match_key
             FROM sync_record r
