@@ -144,5 +144,5 @@ fn a_list_run_behind_a_removal_finds_no_connector() {
     assert_eq!(text(&mut shop.root, ORPHANS), "0", "{told}");
     let status = format!("SELECT last_sync_status FROM sync_list WHERE id = '{item}'");
     assert_eq!(text(&mut shop.root, &status), "failed");
-    assert_eq!(shop.sandbox.stats().running, 0);
+    wait_until(PATIENCE, || shop.sandbox.stats().running == 0);
 }
