@@ -246,6 +246,49 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_has_org(int) IS 'Whether a layout''s relation has a column for the organisation, and so rows of several.';
 
+-- Who binds lends the rights: neither by the binding nor by what tracks the relation later may come what the role can't read.
+-- PL/pgSQL, whose plans are kept: every statement on a bound relation asks.
+CREATE FUNCTION sync_unread(role oid, relation oid) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    c pg_class;
+BEGIN
+    SELECT * INTO c FROM pg_class x WHERE x.oid = relation;
+    IF (has_table_privilege(role, relation, 'SELECT') AND has_schema_privilege(role, c.relnamespace, 'USAGE')) IS NOT TRUE THEN
+        RETURN 'relation';
+    ELSIF c.relrowsecurity AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role AND (r.rolsuper OR r.rolbypassrls))
+          AND (c.relforcerowsecurity OR NOT pg_has_role(role, c.relowner, 'USAGE')) THEN
+        RETURN 'rows';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sync_unread(oid, oid) IS 'What a role may not read: the relation, or some rows of it (row-level security); NULL where it may read all.';
+
+-- Entered by who writes to the relation, whose own statement must neither wait nor fail: by INSERT alone, under a key that
+-- no other can have.
+CREATE TABLE sync_layout_loss (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    layout int NOT NULL,
+    noticed_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sync_layout_loss IS 'Layouts whose relation was written while the role that bound it could not read it: the ledger has missed that.';
+
+-- Rights also go without an event (those of members of roles, BYPASSRLS), so each statement looks.
+CREATE FUNCTION sync_follows(layout_id int) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF (SELECT sync_unread(l.bound_by, l.relation) FROM sync_layout l WHERE l.id = layout_id) IS NULL THEN
+        RETURN true;
+    END IF;
+    INSERT INTO sync_layout_loss (layout) SELECT layout_id WHERE NOT EXISTS (SELECT FROM sync_layout_loss x WHERE x.layout = layout_id);
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION sync_follows(int) IS 'Whether the role that bound a layout''s relation can read all of it; where not, it is noted that the ledger misses something.';
+
 -- Mapping, connecting and DDL of the app make the functions of one layout anew, perhaps at once.
 CREATE FUNCTION sync_hold_layout(layout_id int) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp

@@ -152,6 +152,20 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS 'SQL by which a tracking trigger carries an UPDATE to the ledger where rows keep their keys.';
 
+-- Numbers, since to look up what they are takes longer than all else of a one-row statement; where they are not right any
+-- more, as after a restore, it is looked up. Row-level security comes with an ALTER TABLE, which makes the function anew.
+CREATE FUNCTION sync_track_guard(layout_id int) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT CASE WHEN l.bound_by IS NULL THEN 'NULL'
+                ELSE format('IF %s NOT sync_follows(%s) THEN RETURN NULL; END IF',
+                            CASE WHEN NOT c.relrowsecurity
+                                 THEN format('(has_table_privilege(%1$s, %2$s, ''SELECT'') AND has_schema_privilege(%1$s, %3$s, ''USAGE'')) IS NOT TRUE AND',
+                                             l.bound_by::oid, c.oid, c.relnamespace::oid) END, l.id) END
+    FROM sync_layout l JOIN pg_class c ON c.oid = l.relation WHERE l.id = layout_id
+$$;
+COMMENT ON FUNCTION sync_track_guard(int) IS 'The statement by which a tracking trigger leaves alone what the role that bound the relation may not read.';
+
 -- One trigger function per layout. SECURITY DEFINER: who may write the local relation has no right on the ledger. The
 -- planner settings: a plan cached from a bulk statement would scan the whole ledger for every later one-row statement.
 -- Each setting costs a hundredth of an update of one row, as does each variable with a default.
@@ -173,6 +187,7 @@ DECLARE
     touched sync_touched[];
     t sync_touched;
 BEGIN
+    %10$s;
     IF TG_OP = 'UPDATE' THEN
         %8$s;
         %5$s;
@@ -242,7 +257,8 @@ BEGIN
 END
 $sql$, s.id, s.org, s.key_text, s.live, sync_track_update(s), sync_track_held(s), sync_track_join(s),
         -- an assignment of a function's value starts no statement
-        CASE WHEN sync_has_org(s) THEN format('is_done := sync_share_rules(%s)', s.id) ELSE 'NULL' END, sync_track_share(s))
+        CASE WHEN sync_has_org(s) THEN format('is_done := sync_share_rules(%s)', s.id) ELSE 'NULL' END, sync_track_share(s),
+        sync_track_guard(s.id))
 $$;
 COMMENT ON FUNCTION sync_track_body(sync_layout_sql) IS 'The body of the trigger function that tracks a layout''s relation.';
 

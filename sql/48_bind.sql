@@ -130,13 +130,11 @@ BEGIN
     IF tracking = 'trigger' AND c.relkind NOT IN ('r', 'p') THEN
         RAISE EXCEPTION '% can''t have triggers that see what changed', relation USING ERRCODE = '42809', HINT = 'Use tracking => ''scan''.';
     END IF;
-    IF NOT has_table_privilege(caller, relation, 'SELECT') OR tracking = 'trigger' AND NOT has_table_privilege(caller, relation, 'TRIGGER') THEN
+    IF sync_unread(caller, relation) = 'relation' OR tracking = 'trigger' AND NOT has_table_privilege(caller, relation, 'TRIGGER') THEN
         RAISE EXCEPTION 'role "%" may not % %', pg_get_userbyid(caller), CASE tracking WHEN 'trigger' THEN 'read and track' ELSE 'read' END, relation
             USING ERRCODE = '42501', HINT = 'GRANT SELECT, TRIGGER ON ... TO ...; or let its owner bind it. sync_apply needs INSERT, UPDATE and DELETE as well.';
     END IF;
-    -- who binds lends the rights: rows that the role may not see must not come into a preview by that
-    IF c.relrowsecurity AND NOT (SELECT r.rolsuper OR r.rolbypassrls OR pg_has_role(caller, c.relowner, 'USAGE') AND NOT c.relforcerowsecurity
-                                 FROM pg_roles r WHERE r.oid = caller) THEN
+    IF sync_unread(caller, relation) = 'rows' THEN
         RAISE EXCEPTION 'row-level security of % applies to role "%"', relation, pg_get_userbyid(caller) USING ERRCODE = '42501',
             HINT = 'Let the table''s owner bind it, or a role with BYPASSRLS.';
     END IF;
@@ -194,6 +192,7 @@ BEGIN
     SELECT l.id INTO found FROM sync_layout l
     WHERE l.entity = e.number AND l.relation = sync_make_layout.relation AND l.tracking = sync_make_layout.tracking
       AND l.bound_by = sync_caller()::regrole AND l.broken IS NULL
+      AND NOT EXISTS (SELECT FROM sync_layout_loss x WHERE x.layout = l.id)
       AND (SELECT array_agg((x.purpose, x.field, x.attnum)::text ORDER BY x.position) FROM sync_layout_column x WHERE x.layout = l.id)
         = (SELECT array_agg((x.purpose, x.field, x.attnum)::text ORDER BY x.position) FROM unnest(columns) x);
     IF found IS NOT NULL THEN
@@ -253,6 +252,7 @@ BEGIN
     LOOP
         EXECUTE format('DROP FUNCTION %s CASCADE', routine);
     END LOOP;
+    DELETE FROM sync_layout_loss x WHERE x.layout = layout_id;
     DELETE FROM sync_layout_column x WHERE x.layout = layout_id;
     DELETE FROM sync_layout l WHERE l.id = layout_id;
 END

@@ -1,16 +1,11 @@
 -- What happens to a bound relation after it was bound: renamings, dropped columns, other types, partitions.
 
-CREATE FUNCTION sync_layout_problem(layout_id int) RETURNS text
+CREATE FUNCTION sync_layout_misfit(layout_id int) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT coalesce(
         l.broken,
-        CASE WHEN c.oid IS NULL THEN 'it was dropped' END,
-        CASE WHEN l.bound_by IS NULL THEN NULL
-             WHEN r.oid IS NULL THEN 'the role that bound it was dropped'
-             WHEN NOT (has_function_privilege(r.oid, '@extschema@.sync_row_fingerprint(text, text, text[])', 'EXECUTE')
-                       AND has_schema_privilege(r.oid, '@extschema@', 'USAGE'))
-             THEN format('the role that bound it, %I, has no grant of sync_grant any more', r.rolname) END,
+        CASE WHEN c.oid IS NULL THEN 'it was dropped' WHEN l.bound_by IS NOT NULL AND r.oid IS NULL THEN 'the role that bound it was dropped' END,
         (SELECT CASE WHEN a.attname IS NULL THEN format('its column "%s" was dropped', x.column_name)
                      ELSE format('its column "%s" is of type %s now, and was %s', a.attname, format_type(a.atttypid, NULL),
                                  coalesce(format_type(nullif(x.type::oid, 0), NULL), 'another')) END
@@ -23,7 +18,22 @@ AS $$
     LEFT JOIN pg_roles r ON r.oid = l.bound_by
     WHERE l.id = layout_id
 $$;
-COMMENT ON FUNCTION sync_layout_problem(int) IS 'Why a layout no longer fits its relation; NULL where it does.';
+COMMENT ON FUNCTION sync_layout_misfit(int) IS 'Why a layout no longer fits its relation; NULL where it does.';
+
+-- Rights come back: a layout is not broken by their loss, but by what was written meanwhile.
+CREATE FUNCTION sync_layout_problem(layout_id int) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT coalesce(sync_layout_misfit(layout_id), (
+        SELECT 'the role that bound it, ' || l.bound_by || ', ' || CASE
+                   WHEN NOT (has_function_privilege(l.bound_by, '@extschema@.sync_row_fingerprint(text, text, text[])', 'EXECUTE')
+                             AND has_schema_privilege(l.bound_by, '@extschema@', 'USAGE')) THEN 'has no grant of sync_grant any more'
+                   WHEN sync_unread(l.bound_by, l.relation) = 'relation' THEN 'may not read it any more'
+                   WHEN sync_unread(l.bound_by, l.relation) = 'rows' THEN 'may not read all of its rows (row-level security)'
+                   WHEN EXISTS (SELECT FROM sync_layout_loss x WHERE x.layout = l.id) THEN 'could not read what was written to it for a while' END
+        FROM sync_layout l WHERE l.id = layout_id AND l.bound_by IS NOT NULL))
+$$;
+COMMENT ON FUNCTION sync_layout_problem(int) IS 'Why a layout can''t be used; NULL where it can.';
 
 CREATE FUNCTION sync_layout_usable(layout_id int) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -80,7 +90,7 @@ BEGIN
     UPDATE sync_layout_column x SET column_name = a.attname
     FROM pg_attribute a
     WHERE x.layout = layout_id AND a.attrelid = x.relation AND a.attnum = x.attnum AND NOT a.attisdropped AND a.attname <> x.column_name;
-    problem := sync_layout_problem(layout_id);
+    problem := sync_layout_misfit(layout_id);
     IF problem IS NOT NULL THEN
         PERFORM sync_break_layout(layout_id, problem);
         RETURN;

@@ -28,6 +28,7 @@ SELECT pg_extension_config_dump('sync_apply_failure_id_seq', '');
 SELECT pg_extension_config_dump('sync_layout', 'WHERE bound_by IS NOT NULL');
 SELECT pg_extension_config_dump('sync_layout_id_seq', '');
 SELECT pg_extension_config_dump('sync_layout_column', 'WHERE layout > 100');
+SELECT pg_extension_config_dump('sync_layout_loss', '');
 SELECT pg_extension_config_dump('sync_binding', '');
 SELECT pg_extension_config_dump('sync_comparison', '');
 SELECT pg_extension_config_dump('sync_field_map', '');

@@ -183,6 +183,14 @@ CREATE UNIQUE INDEX sync_list_item ON sync_list
 ALTER TABLE sync_customers ADD COLUMN tags jsonb;
 
 -- Organisations stand in line for a place among the workers.
+-- What is written while the binder may not read it is missed, and noted.
+CREATE TABLE sync_layout_loss (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    layout int NOT NULL,
+    noticed_at timestamptz NOT NULL DEFAULT now()
+);
+SELECT pg_extension_config_dump('sync_layout_loss', '');
+
 CREATE TABLE sync_waiting (
     org_id uuid PRIMARY KEY,
     since timestamptz NOT NULL,

@@ -113,7 +113,7 @@ fn every_table_has_row_level_security_and_a_policy_for_every_command() {
     );
     assert_eq!(
         partial,
-        "sync_access|\nsync_claim|\nsync_entity|\nsync_given|\nsync_layout|\nsync_layout_column|\nsync_privilege|"
+        "sync_access|\nsync_claim|\nsync_entity|\nsync_given|\nsync_layout|\nsync_layout_column|\nsync_layout_loss|\nsync_privilege|"
     );
     let open_views = db.psql(
         "SELECT relname FROM pg_class
