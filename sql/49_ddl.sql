@@ -56,16 +56,14 @@ CREATE FUNCTION sync_break_layout(layout_id int, problem text) RETURNS void
 AS $$
 BEGIN
     PERFORM sync_hold_layout(layout_id);
-    -- a number that is nobody's today may be another relation's where a dump is restored
-    UPDATE sync_layout l
-    SET broken = problem,
-        relation = CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation) THEN l.relation ELSE 0 END
-    WHERE l.id = layout_id AND l.broken IS NULL;
+    UPDATE sync_layout l SET broken = problem WHERE l.id = layout_id AND l.broken IS NULL;
     IF FOUND THEN
         RAISE WARNING 'the relation bound to % is not followed any more: %',
             (SELECT e.name FROM sync_layout l JOIN sync_entity e ON e.number = l.entity WHERE l.id = layout_id), problem
             USING HINT = 'Call sync_bind anew, or sync_unbind; sync_bindings shows what is bound.';
     END IF;
+    -- a number that is nobody's today may be another relation's where a dump is restored
+    UPDATE sync_layout l SET relation = 0 WHERE l.id = layout_id AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation);
     UPDATE sync_layout_column x SET relation = 0
     FROM sync_layout l WHERE l.id = layout_id AND x.layout = l.id AND l.relation = 0;
     EXECUTE format('DROP FUNCTION IF EXISTS @extschema@.sync_track_%s() CASCADE', layout_id);
@@ -201,7 +199,7 @@ BEGIN
     END IF;
     FOR layout_id IN
         SELECT l.id FROM sync_layout l
-        WHERE l.bound_by IS NOT NULL AND l.broken IS NULL
+        WHERE l.bound_by IS NOT NULL
           AND l.members && ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d WHERE d.classid = 'pg_class'::regclass)
     LOOP
         PERFORM sync_refresh_layout(layout_id, false);
@@ -210,17 +208,14 @@ END
 $$;
 COMMENT ON FUNCTION sync_after_drop() IS 'Event trigger: a bound relation, column or partition was dropped.';
 
--- Tables and columns also go with what they depend on: a type, a schema, an extension, a foreign server.
 CREATE EVENT TRIGGER sync_on_rewrite ON table_rewrite EXECUTE FUNCTION sync_on_rewrite();
 CREATE EVENT TRIGGER sync_after_ddl ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA',
                  'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE VIEW', 'ALTER TYPE', 'ALTER DOMAIN', 'ALTER SEQUENCE', 'ALTER FUNCTION',
                  'ALTER ROUTINE', 'ALTER OPERATOR', 'ALTER COLLATION', 'ALTER EXTENSION')
     EXECUTE FUNCTION sync_after_ddl();
-CREATE EVENT TRIGGER sync_after_drop ON sql_drop
-    WHEN TAG IN ('DROP TABLE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED',
-                 'DROP TYPE', 'DROP DOMAIN', 'DROP FUNCTION', 'DROP EXTENSION', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER')
-    EXECUTE FUNCTION sync_after_drop();
+-- Whatever is dropped: relations and columns also go with what they depend on, as views with a column, and columns with a type.
+CREATE EVENT TRIGGER sync_after_drop ON sql_drop EXECUTE FUNCTION sync_after_drop();
 COMMENT ON EVENT TRIGGER sync_on_rewrite IS 'Notes that a bound relation is rewritten.';
 COMMENT ON EVENT TRIGGER sync_after_ddl IS 'Follows bound relations through DDL.';
 COMMENT ON EVENT TRIGGER sync_after_drop IS 'Notes that a bound relation is gone.';
@@ -237,7 +232,7 @@ $$;
 COMMENT ON FUNCTION sync_binding_problem(smallint) IS 'Why what is bound for the current organisation can''t be used; NULL where it can.';
 
 CREATE VIEW sync_bindings WITH (security_barrier) AS
-SELECT b.org_id, e.name AS entity_type, CASE WHEN l.relation <> 0 THEN l.relation::text END AS relation, l.tracking,
+SELECT b.org_id, e.name AS entity_type, (SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = l.relation) AS relation, l.tracking,
        (SELECT jsonb_object_agg(c.field, c.column_name) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'field') AS columns,
        (SELECT array_agg(c.column_name::text ORDER BY c.position) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'key') AS key_columns,
        (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'org') AS org_column,
@@ -248,3 +243,4 @@ JOIN sync_layout l ON l.id = b.layout
 JOIN sync_entity e ON e.number = b.entity
 WHERE b.org_id = (SELECT sync_current_org());
 COMMENT ON VIEW sync_bindings IS 'Which relations of the app are bound for the current organisation, and whether they can still be used.';
+COMMENT ON COLUMN sync_bindings.relation IS 'The relation by its name today; NULL where it was dropped.';

@@ -206,3 +206,7 @@ DROP FUNCTION sync_scan_as(oid, text, boolean, uuid, text, text);
 ALTER TABLE sync_apply_image
     DROP CONSTRAINT sync_apply_image_operation_check,
     ADD CONSTRAINT sync_apply_image_operation_check CHECK (operation IN ('insert', 'update', 'delete', 'unlink'));
+
+-- A relation may go with anything that is dropped, not only by the commands that were named.
+DROP EVENT TRIGGER sync_after_drop;
+CREATE EVENT TRIGGER sync_after_drop ON sql_drop EXECUTE FUNCTION sync_after_drop();

@@ -164,6 +164,45 @@ fn a_preview_of_a_broken_binding_says_so_too() {
 }
 
 #[test]
+fn what_is_gone_has_no_name_and_no_number() {
+    for (first, change) in [
+        ("", "DROP TABLE contacts"),
+        ("", "DROP SCHEMA crm CASCADE"),
+        ("ALTER TABLE contacts DROP COLUMN label", "DROP TABLE contacts"),
+        (
+            "CREATE VIEW shown AS SELECT id, mail FROM contacts;
+             SELECT sync_bind('customers', 'shown', '{\"email\": \"mail\"}', '{id}', tracking => 'scan')",
+            "ALTER TABLE contacts DROP COLUMN mail CASCADE",
+        ),
+    ] {
+        let mut app = app();
+        app.run(first);
+        let shown = "SELECT coalesce(relation, 'gone') || coalesce(broken, '') FROM sync_bindings";
+        assert!(!app.text(shown).starts_with("gone"), "{first}");
+        app.run(change);
+        assert!(
+            app.text(shown).starts_with("gone"),
+            "{change}: {}",
+            app.text(shown)
+        );
+        let health = "SELECT jsonb_typeof(sync_health() #> '{brokenBindings,0,relation}')";
+        assert_eq!(app.text(health), "null", "{change}");
+        // a dump would carry the number to where it may be another relation's
+        let kept =
+            "SELECT sum(l.relation::oid::bigint + c.relation::oid::bigint) FROM sync_layout l JOIN sync_layout_column c ON c.layout = l.id
+                    WHERE l.bound_by IS NOT NULL";
+        assert_eq!(text(&mut app.root, kept), "0", "{change}");
+    }
+    // where a session fires no triggers
+    let mut app = app();
+    app.root
+        .batch_execute("SET session_replication_role = replica; DROP TABLE crm.contacts")
+        .unwrap();
+    let shown = "SELECT coalesce(relation, 'gone') || broken FROM sync_bindings";
+    assert_eq!(app.text(shown), "goneit was dropped");
+}
+
+#[test]
 fn an_error_in_a_statement_undoes_what_was_followed() {
     let mut app = app();
     app.run("BEGIN; ALTER TABLE contacts DROP COLUMN label; ROLLBACK; BEGIN; DROP TABLE contacts; ROLLBACK");
