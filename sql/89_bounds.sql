@@ -1,5 +1,7 @@
 -- Bounds of what apps write, checked when it is written: one odd value would fail the batch that comes across it, or the list of
 -- a whole organisation. Each constraint is named for its bound, which is what a client is shown of it.
+-- Logs are read by their time and deleted by it: what happened at no time is never old, counts as of the last month, and has no age
+-- (now() - created_at fails for all rows). Years of more digits are no dates to most clients.
 -- Those of sync_progress are in its trigger, which would meet such values before. error_message has none: runs write what they
 -- were told.
 
@@ -12,7 +14,7 @@ DECLARE
 BEGIN
     FOR c IN
         SELECT a.attrelid::regclass AS relation, a.attname AS name, a.atttypid::regtype::text AS type
-        FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_list,saved_search_patterns}'::regclass[]) r (oid)
+        FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_history,sync_list,saved_search_patterns}'::regclass[]) r (oid)
         JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
         WHERE a.attname <> 'error_message'
         ORDER BY a.attrelid, a.attnum
@@ -23,10 +25,22 @@ BEGIN
                 bound := format('%s_up_to_%s_characters', c.name, longest);
                 term := format('length(%I) <= %s', c.name, longest);
             WHEN 'timestamp with time zone' THEN
-                -- a preview may be kept for good, and entries of any time find a place in the log: nothing is made from their dates
-                CONTINUE WHEN c.name = 'expires_at' OR c.relation = 'sync_activity_log'::regclass;
+                IF c.name = 'expires_at' OR c.relation IN ('sync_activity_log'::regclass, 'sync_history'::regclass) THEN
+                    bound := c.name || '_in_years_1_to_9999';
+                    term := format('%I >= ''0001-01-01 00:00+00'' AND %1$I < ''10000-01-01 00:00+00''', c.name);
+                ELSE
+                    bound := c.name || '_is_finite';
+                    term := format('isfinite(%I)', c.name);
+                END IF;
+                -- a preview may be kept for good
+                IF c.name = 'expires_at' THEN
+                    bound := bound || '_or_infinity';
+                    term := format('%s OR %I = ''infinity''', term, c.name);
+                END IF;
+            WHEN 'double precision' THEN
+                -- of one that is no number, nor is the sum
                 bound := c.name || '_is_finite';
-                term := format('isfinite(%I)', c.name);
+                term := format('%I > ''-infinity'' AND %1$I < ''infinity''', c.name);
             WHEN 'jsonb' THEN
                 -- what a preview shows of records stands some levels deeper in it, and is read by nobody else
                 CONTINUE WHEN c.relation = 'sync_preview_cache'::regclass;

@@ -34,7 +34,8 @@ ALTER TABLE sync_history
     ALTER duration_ms TYPE int USING least(duration_ms, 2147483647);
 ALTER TABLE sync_activity_log
     ALTER record_count TYPE int USING greatest(least(record_count, 2147483647), -2147483647),
-    ALTER duration_seconds TYPE double precision;
+    -- NaN is above all numbers
+    ALTER duration_seconds TYPE double precision USING CASE WHEN abs(duration_seconds) < 1e300 THEN duration_seconds END;
 ALTER TABLE sync_metadata
     ALTER last_sync_count TYPE int USING least(last_sync_count, 2147483647),
     ALTER hidden_count TYPE int USING least(hidden_count, 2147483647);
@@ -130,6 +131,23 @@ CREATE FUNCTION sync_depth(value jsonb) RETURNS int
     IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_depth_wrapper';
 UPDATE sync_list SET metadata = to_jsonb(metadata::text) WHERE sync_depth(metadata) > 64;
 UPDATE sync_activity_log SET details = to_jsonb(details::text) WHERE sync_depth(details) > 64;
+UPDATE sync_history SET metadata = to_jsonb(metadata::text) WHERE sync_depth(metadata) > 64;
+
+-- Bounds that are new: what was said to happen after all times happens now, what was before them long ago.
+UPDATE sync_history SET user_id = left(user_id, 255) WHERE length(user_id) > 255;
+DO $$
+DECLARE
+    log regclass;
+BEGIN
+    FOREACH log IN ARRAY '{sync_history,sync_activity_log}'::regclass[] LOOP
+        EXECUTE format('UPDATE %s SET created_at = CASE WHEN created_at < ''0001-01-01 00:00+00'' THEN timestamptz ''0001-01-01 00:00+00'' ELSE now() END
+                        WHERE created_at < ''0001-01-01 00:00+00'' OR created_at >= ''10000-01-01 00:00+00''', log);
+    END LOOP;
+END
+$$;
+UPDATE sync_preview_cache
+SET expires_at = CASE WHEN expires_at < '0001-01-01 00:00+00' THEN timestamptz '0001-01-01 00:00+00' ELSE 'infinity' END
+WHERE expires_at < '0001-01-01 00:00+00' OR expires_at >= '10000-01-01 00:00+00' AND isfinite(expires_at);
 
 -- What an apply is going to do is noted at its beginning, and it is told of many updates; counts may be estimates.
 DROP FUNCTION sync_apply(text, text, boolean, boolean, boolean, uuid, boolean, boolean);

@@ -40,7 +40,7 @@ fn entries_of_any_time_find_a_place() {
     let org = db.org();
     let mut app = db.connect_as(&db.role("operate", org), org);
     let write = "INSERT INTO sync_activity_log (activity_type, created_at)
-                 SELECT 'note', t FROM unnest('{1970-01-01, 2200-01-01, now, infinity, -infinity}'::timestamptz[]) t";
+                 SELECT 'note', t FROM unnest('{0001-01-02, 1970-01-01, 2200-01-01, now, 9999-12-31}'::timestamptz[]) t";
     for _ in 0..2 {
         app.batch_execute(write).unwrap();
         db.psql("SELECT sync_make_activity_partition(((now() AT TIME ZONE 'UTC')::date))");

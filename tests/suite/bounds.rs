@@ -4,7 +4,7 @@ use sync_ext_tests::TestDb;
 use sync_sandbox::Version;
 
 use crate::shop::Shop;
-use crate::worker_shop::{refused, ConnectedShop, CUSTOMERS};
+use crate::worker_shop::{first_value, refused, ConnectedShop, CUSTOMERS};
 
 #[test]
 fn columns_that_an_app_writes_have_bounds() {
@@ -18,6 +18,17 @@ fn columns_that_an_app_writes_have_bounds() {
     };
     let progress = |columns: &str, values: &str| {
         format!("INSERT INTO sync_progress (entity_type, {columns}) VALUES ('customer', {values})")
+    };
+    let log = |column: &str, value: &str| {
+        format!("INSERT INTO sync_activity_log (activity_type, {column}) VALUES ('a', {value})")
+    };
+    let history = |column: &str, value: &str| {
+        format!(
+            "INSERT INTO sync_history (sync_type, status, {column}) VALUES ('manual', 'completed', {value})"
+        )
+    };
+    let preview = |expires: &str| {
+        format!("INSERT INTO sync_preview_cache (sync_type, delta_data, expires_at) VALUES ('mine', '{{}}', {expires})")
     };
     let pattern = |filter: &str| {
         format!("INSERT INTO saved_search_patterns (name, filter_config) VALUES ('p', {filter})")
@@ -68,6 +79,17 @@ fn columns_that_an_app_writes_have_bounds() {
             "23514",
             "details_up_to_64_levels",
         ),
+        (log("created_at", "'infinity'"), "23514", "created_at_in_years_1_to_9999"),
+        (log("created_at", "'-infinity'"), "23514", "created_at_in_years_1_to_9999"),
+        (log("created_at", "'294276-12-31'"), "23514", "created_at_in_years_1_to_9999"),
+        (log("duration_seconds", "'NaN'"), "23514", "duration_seconds_is_finite"),
+        (log("duration_seconds", "'-infinity'"), "23514", "duration_seconds_is_finite"),
+        (history("created_at", "'infinity'"), "23514", "created_at_in_years_1_to_9999"),
+        (history("created_at", "'4713-01-01 BC'"), "23514", "created_at_in_years_1_to_9999"),
+        (history("user_id", "repeat('u', 256)"), "23514", "user_id_up_to_255_characters"),
+        (history("metadata", "(repeat('[', 65) || repeat(']', 65))::jsonb"), "23514", "metadata_up_to_64_levels"),
+        (preview("'-infinity'"), "23514", "expires_at_in_years_1_to_9999_or_infinity"),
+        (preview("'10000-01-01 00:00+00'"), "23514", "expires_at_in_years_1_to_9999_or_infinity"),
         (pattern("jsonb_build_object('text', repeat('word ', 100000))"), "22023", "at most 1,000 characters"),
         (pattern("jsonb_build_object('text', repeat('a ', 51))"), "22023", "at most 50 words"),
         (pattern("jsonb_build_object('sku', to_jsonb(array_fill('a'::text, ARRAY[101])))"), "22023", "at most 100 texts"),
@@ -81,10 +103,19 @@ fn columns_that_an_app_writes_have_bounds() {
     for statement in [
         item("schedule_interval, user_id, metadata", "'10 years', repeat('u', 255), (repeat('[', 64) || repeat(']', 64))::jsonb"),
         progress("sync_id, total_items, processed_count", "repeat('x', 255), 2147483647, 2147483647"),
+        log("created_at", "'9999-12-31'"),
+        history("created_at, user_id, metadata", "'0001-01-02', repeat('u', 255), (repeat('[', 64) || repeat(']', 64))::jsonb"),
+        preview("'infinity'"),
         pattern("jsonb_build_object('text', repeat('a ', 50), 'sku', to_jsonb(array_fill('a'::text, ARRAY[100])))"),
     ] {
         client.batch_execute(&statement).unwrap();
     }
+    // what is kept for good is kept, and what an app has entered long ago is old
+    client
+        .batch_execute("SELECT auto_cleanup_preview_cache(), sync_maintain()")
+        .unwrap();
+    let left = "SELECT concat_ws(' ', (SELECT count(*) FROM sync_preview_cache), (SELECT count(*) FROM sync_history))";
+    assert_eq!(first_value(&mut client, left).unwrap(), "1 0");
 }
 
 #[test]

@@ -317,6 +317,45 @@ fn what_a_ledger_holds_and_what_is_nested_deeply_is_kept() {
 }
 
 #[test]
+fn what_is_out_of_the_bounds_of_today_stops_no_upgrade() {
+    let db = old();
+    let org = db.org();
+    db.psql("SELECT sync_maintain()");
+    let mut app = db.connect_as(&db.role("operate", org), org);
+    app.batch_execute(
+        "INSERT INTO sync_activity_log (activity_type, created_at, duration_seconds) VALUES
+             ('after', 'infinity', 'NaN'), ('before', '-infinity', 1e400), ('far', '294276-12-31', 1.5);
+         INSERT INTO sync_preview_cache (sync_type, delta_data, expires_at) VALUES
+             ('after', '{}', '294276-12-31'), ('before', '{}', '-infinity'), ('kept', '{}', 'infinity'), ('today', '{}', '2030-01-01')",
+    )
+    .unwrap();
+    db.psql(&format!(
+        "INSERT INTO sync_history (org_id, sync_type, status, created_at, user_id, metadata) VALUES
+             ('{org}', 'manual', 'completed', 'infinity', repeat('u', 1000), (repeat('[', 70) || repeat(']', 70))::jsonb),
+             ('{org}', 'full', 'completed', '4713-01-01 BC', 'u', '[[1]]')"
+    ));
+    upgrade(&db);
+    for (query, kept) in [
+        (
+            "SELECT string_agg(concat_ws(' ', activity_type, CASE WHEN created_at > now() - interval '1 day' THEN 'now' ELSE created_at::date::text END, duration_seconds),
+                               ', ' ORDER BY activity_type) FROM sync_activity_log",
+            "after now, before 0001-01-01, far now 1.5",
+        ),
+        (
+            "SELECT string_agg(concat_ws(' ', length(user_id), CASE WHEN created_at > now() - interval '1 day' THEN 'now' ELSE created_at::date::text END, jsonb_typeof(metadata)),
+                               ', ' ORDER BY sync_type) FROM sync_history",
+            "1 0001-01-01 array, 255 now string",
+        ),
+        (
+            "SELECT string_agg(concat_ws(' ', sync_type, expires_at::date), ', ' ORDER BY sync_type) FROM sync_preview_cache",
+            "after infinity, before 0001-01-01, kept infinity, today 2030-01-01",
+        ),
+    ] {
+        assert_eq!(text(&mut app, query), kept, "{query}");
+    }
+}
+
+#[test]
 fn items_keep_what_they_are_and_how_they_went() {
     let db = old();
     let org = db.org();
