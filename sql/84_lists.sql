@@ -51,7 +51,7 @@ CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_
 -- what sync_scheduled() looks for, over all organisations
 CREATE INDEX sync_list_due_anywhere ON sync_list (next_due_at) WHERE is_active;
 COMMENT ON TABLE sync_list IS 'Items that are kept in sync between a source and a target. Apps insert and update rows; sync_delta, sync_full and sync_scheduled carry them out.';
-COMMENT ON COLUMN sync_list.item_type IS 'Entity type, singular or plural, or inventory: the stock of a product.';
+COMMENT ON COLUMN sync_list.item_type IS 'Entity type, singular or plural, or inventory: the stock of a product. One that the kinds of both connectors have; asked when an active item is written.';
 COMMENT ON COLUMN sync_list.entity_type IS 'The entity type that item_type stands for.';
 COMMENT ON COLUMN sync_list.is_stock IS 'Whether only the stock of a product is meant.';
 COMMENT ON COLUMN sync_list.fields IS 'Only these fields are written, in their names of sync_fields() or custom.* as mapped; NULL: all. What the target lacks is created only where they hold what it is found by.';
@@ -95,16 +95,24 @@ END
 $$;
 COMMENT ON FUNCTION sync_next_due(timestamptz, time, time, int[], text) IS 'The first moment from `earliest` on that lies in the business hours of a schedule.';
 
-CREATE FUNCTION sync_list_check_platform(org uuid, platform text) RETURNS void
+CREATE FUNCTION sync_list_check_platform(org uuid, platform text, entity_name text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+DECLARE
+    c integration_connector;
 BEGIN
-    IF platform <> 'local' THEN
-        PERFORM sync_connector_of(org, platform);
+    IF platform = 'local' THEN
+        RETURN;
+    END IF;
+    c := sync_connector_of(org, platform);
+    IF entity_name <> ALL (sync_kind_entities(c.kind)) THEN
+        RAISE EXCEPTION 'a connector of kind "%" has no %', c.kind, entity_name USING ERRCODE = '22023',
+            DETAIL = format('"%s" is one.', c.name),
+            HINT = format('Its entity types: %s.', array_to_string(sync_kind_entities(c.kind), ', '));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_list_check_platform(uuid, text) IS 'Refuses a platform that is neither local nor a connector of the organisation.';
+COMMENT ON FUNCTION sync_list_check_platform(uuid, text, text) IS 'Refuses a platform that is neither local nor a connector of the organisation, and one whose kind hasn''t that entity type.';
 
 CREATE FUNCTION sync_check_time_zone(zone text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -163,10 +171,10 @@ BEGIN
     IF NOT sync_role_has(sync_caller(), NEW.org_id, 'operate') THEN
         RETURN NEW;
     END IF;
-    -- an item whose connector is gone can still be switched off
+    -- an item whose connector is gone, or hasn't what it is, can still be switched off
     IF NEW.is_active THEN
-        PERFORM sync_list_check_platform(NEW.org_id, NEW.source_platform);
-        PERFORM sync_list_check_platform(NEW.org_id, NEW.target_platform);
+        PERFORM sync_list_check_platform(NEW.org_id, NEW.source_platform, entity_name);
+        PERFORM sync_list_check_platform(NEW.org_id, NEW.target_platform, entity_name);
     END IF;
     PERFORM sync_check_time_zone(NEW.time_zone);
     PERFORM sync_list_check_fields(NEW);

@@ -169,6 +169,7 @@ DROP FUNCTION sync_all(text, text);
 -- it was stands beside.
 DROP FUNCTION sync_list_page(uuid, uuid[], text, timestamptz, int, timestamptz, uuid, int);
 DROP FUNCTION sync_item_type(text);
+DROP FUNCTION sync_list_check_platform(uuid, text);
 DROP FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], boolean, uuid);
 DROP FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid);
 DROP FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid);

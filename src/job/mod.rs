@@ -288,19 +288,22 @@ fn check_entity(connector: &Connector, entity: EntityType) -> Result<()> {
     if known.contains(&entity) {
         return Ok(());
     }
+    check_kind(connector.kind.parse()?, entity)?;
     let names: Vec<_> = known.iter().map(|e| e.name()).collect();
-    let (names, entity_name, Connector { name, kind, .. }) = (names.join(", "), entity.name(), connector);
-    let is_left_out = kind.parse::<ConnectorKind>()?.entities().contains(&entity);
-    Err(if is_left_out {
-        Error::new(
-            Code::Invalid,
-            format!("connector \"{name}\" leaves {entity_name} out"),
-        )
-        .hint(format!(
-            "Its setting entity_types names {names}: add {entity_name} to them with sync_connect."
-        ))
-    } else {
-        let message = format!("a connector of kind \"{kind}\" has no {entity_name}");
-        Error::new(Code::Invalid, message).hint(format!("It has: {names}."))
-    })
+    let (names, entity_name, name) = (names.join(", "), entity.name(), &connector.name);
+    let message = format!("connector \"{name}\" leaves {entity_name} out");
+    Err(Error::new(Code::Invalid, message).hint(format!(
+        "Its setting entity_types names {names}: add {entity_name} to them with sync_connect."
+    )))
+}
+
+/// The entity types that systems of a kind have; 22023 for another.
+fn check_kind(kind: ConnectorKind, entity: EntityType) -> Result<()> {
+    let known = kind.entities();
+    if known.contains(&entity) {
+        return Ok(());
+    }
+    let names: Vec<_> = known.iter().map(|e| e.name()).collect();
+    let message = format!("a connector of kind \"{}\" has no {}", kind.name(), entity.name());
+    Err(Error::new(Code::Invalid, message).hint(format!("It has: {}.", names.join(", "))))
 }

@@ -345,3 +345,33 @@ fn the_account_of_an_administrator_is_not_written_to() {
     }
     assert_eq!(shops.main.record("customers", 1).unwrap().unwrap(), before);
 }
+
+#[test]
+fn an_item_of_what_a_shop_does_not_have_says_so_and_stops_no_other() {
+    let mut shops = Shops::new();
+    shops.db.psql(&format!(
+        "INSERT INTO sync_warehouses (org_id, id, code, name) VALUES ('{0}', 'f0000000-0000-4000-8000-000000000001', 'W', 'Main');
+         -- as an older version wrote them: unchecked
+         SET session_replication_role = replica;
+         INSERT INTO sync_list (org_id, item_type, source_platform, target_platform, source_id) VALUES
+             ('{0}', 'transfers', 'main', 'local', '1'),
+             ('{0}', 'warehouses', 'local', 'outlet', 'f0000000-0000-4000-8000-000000000001')",
+        shops.org
+    ));
+    shops.list("customers", &[3]);
+    let reply = shops.delta();
+    assert_eq!(
+        (&reply["itemsCreated"], &reply["itemsFailed"]),
+        (&json!(1), &json!(2)),
+        "{reply}"
+    );
+    let told = "SELECT string_agg(item_type || ': ' || error_message, '; ' ORDER BY item_type) FROM sync_list WHERE last_sync_status = 'failed'";
+    let has = "(It has: customers, products, orders, categories.)";
+    assert_eq!(
+        shops.one(told),
+        format!(
+            "transfers: a connector of kind \"woocommerce\" has no transfers {has}; \
+             warehouses: a connector of kind \"woocommerce\" has no warehouses {has}"
+        )
+    );
+}

@@ -68,6 +68,12 @@ fn what_is_wrong_with_an_item_is_said() {
         ("item_type", "'gadgets'", "22023", "unknown item type \"gadgets\""),
         ("source_platform", "'odoo'", "42704", "no connector \"odoo\""),
         (
+            "item_type",
+            "'transfer'",
+            "22023",
+            "a connector of kind \"woocommerce\" has no transfers",
+        ),
+        (
             "target_platform",
             "'shopify'",
             "42704",
@@ -125,6 +131,42 @@ fn what_is_wrong_with_an_item_is_said() {
         .sql
         .batch_execute("UPDATE sync_list SET time_zone = 'nowhere'");
     assert_eq!(sqlstate(update), "22023");
+}
+
+#[test]
+fn an_item_is_of_what_its_connectors_have() {
+    let mut ledger = Ledger::new();
+    let from = "INSERT INTO sync_list (item_type, source_platform, source_id) VALUES ('transfer', 'woocommerce', '1')";
+    let to = "INSERT INTO sync_list (item_type, source_platform, target_platform, source_id) VALUES ('warehouses', 'local', 'woocommerce', '1')";
+    for refused in [from, to] {
+        let error = ledger.sql.batch_execute(refused).unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "22023", "{refused}");
+        assert_eq!(
+            error.hint(),
+            Some("Its entity types: categories, products, customers, orders.")
+        );
+    }
+    // what is connected later is written switched off, and checked when it is switched on
+    ledger
+        .sql
+        .batch_execute(
+            &to.replace("item_type,", "is_active, item_type,")
+                .replace("('ware", "(false, 'ware")
+                .replace("'woocommerce'", "'erp'"),
+        )
+        .unwrap();
+    let switch = "UPDATE sync_list SET is_active = true";
+    assert_eq!(sqlstate(ledger.sql.batch_execute(switch)), "42704");
+    ledger
+        .sql
+        .batch_execute("UPDATE sync_list SET target_platform = 'woocommerce'")
+        .unwrap();
+    assert_eq!(sqlstate(ledger.sql.batch_execute(switch)), "22023");
+    ledger
+        .sql
+        .batch_execute(&format!("UPDATE sync_list SET item_type = 'inventory'; {switch}"))
+        .unwrap();
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::worker::lock::Lock;
 use crate::worker::transaction::{closing, guarded, short};
 use crate::worker::{Answer, List, ListMode, Request};
 use pages::Pages;
-use read::{Known, Question, Read, Wanted};
+use read::{Known, Question};
 use remote::Remotes;
 use serde_json::{json, Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -236,6 +236,8 @@ impl<'a> Run<'a> {
         for item in &inactive {
             self.tally.add(item, Went::Skipped, None);
         }
+        self.open(&items);
+        items.retain(|item| self.fits(item));
         let read = self.read_sources(&items)?;
         let held_back = self.held_back(&items)?;
         let mut writes = Vec::new();
@@ -257,33 +259,6 @@ impl<'a> Run<'a> {
         self.write_remotely(remote)?;
         self.flush();
         Ok(())
-    }
-
-    /// The records that items come from.
-    fn read_sources(&mut self, items: &[Item]) -> Result<Read> {
-        let platforms = items
-            .iter()
-            .flat_map(|item| [&item.source_platform, &item.target_platform])
-            .filter(|name| *name != LOCAL)
-            .map(String::as_str);
-        self.remotes
-            .open(platforms, &self.key.org, self.settings, &self.crew);
-        let mut wanted = Wanted::new();
-        for item in items {
-            wanted
-                .entry((item.source_platform.clone(), item.entity))
-                .or_default()
-                .insert(item.source_id.clone());
-        }
-        let (here, there): (Wanted, Wanted) = wanted
-            .into_iter()
-            .partition(|((platform, _), _)| platform == LOCAL);
-        let mut read = self.read_all(&there)?;
-        for ((_, entity), ids) in here {
-            let ids: Vec<String> = ids.into_iter().collect();
-            self.read_locally(entity, &ids, &mut read);
-        }
-        Ok(read)
     }
 
     /// Items whose record doesn't meet their own filters.

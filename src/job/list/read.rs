@@ -1,9 +1,10 @@
 //! Reading single records by their ids: what items come from, and what they are about to be written over.
 
 use super::{out_of_time, Done, Run, LOCAL};
+use crate::job::check_kind;
 use crate::job::pool::Fetched;
 use crate::store::ledger::{Row, Shape};
-use crate::store::list as store;
+use crate::store::list::{self as store, Item};
 use crate::worker::transaction::{relaxed, short};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -79,6 +80,41 @@ pub struct Question {
 }
 
 impl Run<'_> {
+    /// Opens the connectors of these items.
+    pub(super) fn open(&mut self, items: &[Item]) {
+        let platforms = items.iter().flat_map(platforms);
+        self.remotes
+            .open(platforms, &self.key.org, self.settings, &self.crew);
+    }
+
+    /// Whether its connectors can have such an item; it has failed where they can't: they may have been made, or it may have been
+    /// written by an older version, after what is asked when an item is written.
+    pub(super) fn fits(&mut self, item: &Item) -> bool {
+        let mut remotes = platforms(item).filter_map(|name| self.remotes.usable(name).ok());
+        let checked = remotes.try_for_each(|remote| check_kind(remote.kind, item.entity));
+        checked.map_err(|error| self.failed(item, &error)).is_ok()
+    }
+
+    /// The records that items come from.
+    pub(super) fn read_sources(&mut self, items: &[Item]) -> Result<Read> {
+        let mut wanted = Wanted::new();
+        for item in items {
+            wanted
+                .entry((item.source_platform.clone(), item.entity))
+                .or_default()
+                .insert(item.source_id.clone());
+        }
+        let (here, there): (Wanted, Wanted) = wanted
+            .into_iter()
+            .partition(|((platform, _), _)| platform == LOCAL);
+        let mut read = self.read_all(&there)?;
+        for ((_, entity), ids) in here {
+            let ids: Vec<String> = ids.into_iter().collect();
+            self.read_locally(entity, &ids, &mut read);
+        }
+        Ok(read)
+    }
+
     /// Reads records of connectors, several questions at a time, and enters them into the ledger.
     pub(super) fn read_all(&mut self, wanted: &Wanted) -> Result<Read> {
         let mut read = Read::new();
@@ -302,6 +338,14 @@ impl Run<'_> {
         }
         Vec::new()
     }
+}
+
+/// The names of the connectors that an item comes from and goes to.
+fn platforms(item: &Item) -> impl Iterator<Item = &str> {
+    [&item.source_platform, &item.target_platform]
+        .into_iter()
+        .map(String::as_str)
+        .filter(|name| *name != LOCAL)
 }
 
 /// Notes an error for all that has no answer yet.
