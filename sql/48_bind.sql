@@ -329,7 +329,7 @@ BEGIN
                               'connectors', sync_relocate(org, e));
 END
 $$;
-COMMENT ON FUNCTION sync_bind(text, regclass, jsonb, text[], text, text, text) IS 'Makes a table or view of the app the local side of an entity type: columns {field: column}, key_columns (the primary key), tracking by trigger or scan, org_column where organisations share the relation, deleted_column for soft deletes. Its rows enter the ledger at once. {entityType, relation, tracking, connectors: [{syncType, rows, linked, comparedFields}]}.';
+COMMENT ON FUNCTION sync_bind(text, regclass, jsonb, text[], text, text, text) IS 'Makes a table or view of the app the local side of an entity type: columns {field: column}, key_columns (the primary key), tracking by trigger or scan, org_column where organisations share the relation, deleted_column for soft deletes. A generated column is compared, and never written. Its rows enter the ledger at once. {entityType, relation, tracking, connectors: [{syncType, rows, linked, comparedFields}]}.';
 
 -- Dropping triggers locks the relation against everybody until the transaction ends. Where organisations share it, only who may
 -- lock it without us does so; else a worker does it later, and until then the triggers find nothing to do.

@@ -62,8 +62,10 @@ BEGIN
     is_built_in := l.bound_by IS NULL;
     -- a column may be key and field in one; the field says what it holds
     WITH columns AS (
-        SELECT DISTINCT ON (c.attnum) c.*, sync_column_default(l.relation, c.attnum) AS default_value
+        SELECT DISTINCT ON (c.attnum) c.*, sync_column_default(l.relation, c.attnum) AS default_value,
+               a.attgenerated <> '' AS is_generated, a.attidentity = 'a' AS is_numbered
         FROM sync_layout_column c
+        JOIN pg_attribute a ON a.attrelid = l.relation AND a.attnum = c.attnum
         WHERE c.layout = layout_id AND c.purpose <> 'deleted'
         ORDER BY c.attnum, c.purpose = 'field' DESC),
     keys AS (
@@ -71,7 +73,10 @@ BEGIN
         FROM sync_layout_column k WHERE k.layout = layout_id AND k.purpose = 'key'),
     valued AS (
         SELECT c.*, k.number, k.n,
-               CASE WHEN c.purpose = 'field' THEN CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
+               -- what the table computes is compared like anything else, and never written
+               c.is_generated AND c.purpose = 'field' AND k.number IS NULL AS is_computed,
+               CASE WHEN c.is_generated AND c.purpose <> 'org' THEN NULL
+                    WHEN c.purpose = 'field' THEN CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
                                                      ELSE format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value) END
                     WHEN c.purpose = 'org' OR c.column_name = (SELECT o.column_name FROM sync_layout_column o WHERE o.layout = layout_id AND o.purpose = 'org')
                          THEN format('$2::%s', format_type(c.type, -1))
@@ -84,15 +89,16 @@ BEGIN
                              THEN format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value)
                          ELSE format('coalesce(%s, n.%I)', sync_field_value(c.field, c.kind, c.type), c.column_name) END END AS renewed
         FROM columns c LEFT JOIN keys k ON k.column_name = c.column_name)
-    SELECT string_agg(quote_ident(v.column_name), ', ' ORDER BY v.position),
+    SELECT string_agg(quote_ident(v.column_name), ', ' ORDER BY v.position) FILTER (WHERE NOT v.is_computed),
            string_agg(CASE WHEN v.number IS NULL THEN v.fresh
                            WHEN v.n = 1 THEN format('u.id::%s', format_type(v.type, -1))
-                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END, ', ' ORDER BY v.position),
+                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END, ', ' ORDER BY v.position) FILTER (WHERE NOT v.is_computed),
            CASE WHEN bool_or(v.number IS NOT NULL AND v.fresh IS NULL) THEN NULL
                 WHEN max(v.n) = 1 THEN string_agg(format('(%s)::text', v.fresh), '') FILTER (WHERE v.number IS NOT NULL)
                 ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number) FILTER (WHERE v.number IS NOT NULL)) END,
-           string_agg(format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, v.renewed), ', ' ORDER BY v.position)
-               FILTER (WHERE v.purpose = 'field' AND v.number IS NULL)
+           string_agg(CASE WHEN v.is_computed THEN format('%I = DEFAULT', v.column_name)
+                           ELSE format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, v.renewed) END, ', ' ORDER BY v.position)
+               FILTER (WHERE v.purpose = 'field' AND v.number IS NULL AND NOT v.is_numbered)
     INTO w.insert_columns, w.insert_values, w.key_values, w.assignments
     FROM valued v;
     IF is_built_in THEN
