@@ -19,6 +19,7 @@ pub mod record;
 pub mod row;
 pub mod schema;
 pub mod seal;
+pub mod spelling;
 mod text;
 mod time;
 pub mod tree;

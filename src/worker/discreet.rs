@@ -7,6 +7,7 @@
 use pgrx::prelude::*;
 use std::cell::Cell;
 use std::ffi::{c_char, CStr, CString};
+use sync_engine::core::spelling::{first_names, names};
 
 /// What takes credentials, and what is logged in place of a statement that calls it.
 const TAKES_CREDENTIALS: &[u8] = b"sync_connect";
@@ -32,9 +33,16 @@ unsafe extern "C-unwind" fn look(report: *mut pg_sys::ErrorData) {
     // SAFETY: Postgres hands over its report, to be changed; statement and texts end in a NUL.
     unsafe {
         if (*report).output_to_server {
-            if let Some(statement) = text(pg_sys::debug_query_string)
-                .filter(|s| takes_credentials(s.to_bytes()) || executes_what_does(s))
-            {
+            let statement = text(pg_sys::debug_query_string).unwrap_or_default();
+            // what a function or a DO block has put together shows there only
+            let parts = [(*report).internalquery, (*report).context, (*report).message];
+            let takes = takes_credentials(statement)
+                || executes_what_does(statement)
+                || parts
+                    .into_iter()
+                    .filter_map(|part| text(part))
+                    .any(takes_credentials);
+            if takes {
                 hide(&mut *report, statement);
             }
         }
@@ -44,13 +52,8 @@ unsafe extern "C-unwind" fn look(report: *mut pg_sys::ErrorData) {
     }
 }
 
-/// Whether it names the function, and not one whose name only begins alike.
-fn takes_credentials(statement: &[u8]) -> bool {
-    let length = TAKES_CREDENTIALS.len();
-    statement.windows(length).enumerate().any(|(at, part)| {
-        let goes_on = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_';
-        part.eq_ignore_ascii_case(TAKES_CREDENTIALS) && !statement.get(at + length).is_some_and(goes_on)
-    })
+fn takes_credentials(sql: &CStr) -> bool {
+    names(sql.to_bytes(), TAKES_CREDENTIALS)
 }
 
 /// Whether it is an EXECUTE of a statement that was prepared with the function in it.
@@ -58,44 +61,18 @@ fn executes_what_does(statement: &CStr) -> bool {
     let statement = statement.to_string_lossy();
     let lower = statement.to_ascii_lowercase();
     lower.match_indices(EXECUTE).any(|(at, word)| {
-        let name = statement.get(at + word.len()..).and_then(first_name);
-        name.and_then(|name| CString::new(name).ok()).is_some_and(|name| {
+        let after = statement.get(at + word.len()..).unwrap_or_default();
+        let mut named = first_names(after)
+            .into_iter()
+            .filter_map(|name| CString::new(name).ok());
+        named.any(|name| {
             // SAFETY: looks into this session's own table; what it finds outlives the report.
             unsafe {
                 let found = pg_sys::FetchPreparedStatement(name.as_ptr(), false);
-                !found.is_null()
-                    && text((*(*found).plansource).query_string)
-                        .is_some_and(|prepared| takes_credentials(prepared.to_bytes()))
+                !found.is_null() && text((*(*found).plansource).query_string).is_some_and(takes_credentials)
             }
         })
     })
-}
-
-/// The name that a text begins with, after blanks and comments.
-fn first_name(text: &str) -> Option<String> {
-    let mut text = text.trim_start();
-    loop {
-        let comment_end = match text.get(..2) {
-            Some("--") => text.find('\n').map(|end| end + 1),
-            Some("/*") => text.find("*/").map(|end| end + 2),
-            _ => break,
-        };
-        text = text.get(comment_end?..)?.trim_start();
-    }
-    let Some(quoted) = text.strip_prefix('"') else {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        let name = text.split(|c| !is_part(c)).next()?;
-        return Some(name.to_ascii_lowercase());
-    };
-    let mut name = String::new();
-    let mut parts = quoted.split('"');
-    name.push_str(parts.next()?);
-    // a doubled quotation mark is one, and goes on
-    while let (Some(""), Some(more)) = (parts.next(), parts.next()) {
-        name.push('"');
-        name.push_str(more);
-    }
-    Some(name)
 }
 
 /// What the function itself reports names no credential; what is found wrong with the statement may quote it.
@@ -111,10 +88,16 @@ unsafe fn hide(report: &mut pg_sys::ErrorData, statement: &CStr) {
     let (message, statement) = (message.to_string_lossy(), statement.to_string_lossy());
     let is_of_the_log = report.elevel < PgLogLevel::INFO as i32;
     let shown = if is_of_the_log {
-        // "duration: 1 ms  statement: ...", with the parameters as its detail
-        message
-            .contains(&*statement)
-            .then(|| message.replace(&*statement, SHOWN))
+        // "duration: 1 ms  statement: ...", with the parameters as its detail; or a statement within it, as auto_explain has them
+        let shown = match statement.is_empty() {
+            true => message.to_string(),
+            false => message.replace(&*statement, SHOWN),
+        };
+        let within = shown.replace(SHOWN, "");
+        Some(match names(within.as_bytes(), TAKES_CREDENTIALS) {
+            true => SHOWN.to_owned(),
+            false => shown,
+        })
     } else if is_about_the_text(report.sqlerrcode) {
         let cut =
             |(before, _): (&str, &str)| format!("{before}... (not shown: the statement takes credentials)");

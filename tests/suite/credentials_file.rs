@@ -1,6 +1,6 @@
 //! Credentials that never pass through SQL, and what the log shows of those that do.
 
-use sync_ext_tests::{Server, TestDb};
+use sync_ext_tests::{schema, Server, TestDb};
 
 use crate::worker_shop::*;
 
@@ -224,6 +224,27 @@ fn no_log_shows_a_statement_with_credentials_where_the_library_is_loaded_with_th
         (connect("cs_hushhush"), "42703"),
         (connect("ck_hushhush cs_hushhush"), "42601"),
         (connect("'cs_hushhush"), "42601"),
+        (
+            connect("'{cs_hushhush}'").replace("sync_connect", r#"U&"sync\005Fconnect""#),
+            "22P02",
+        ),
+        (
+            connect("'{cs_hushhush}'")
+                .replace(
+                    "sync_connect",
+                    r#"sync /* a /* b */ */ . -- c
+                   u&"!+000073ync_connec!0074" UESCAPE '!' "#,
+                )
+                .replace("sync /*", &format!("{} /*", schema())),
+            "22P02",
+        ),
+        (
+            connect("'{cs_hushhush}'")
+                .replace("sync_connect", r#"U&"sync\005Fconnect""#)
+                .replace("SELECT", "DO $do$ BEGIN PERFORM")
+                + "; END $do$",
+            "22P02",
+        ),
         (format!("BEGIN; SELECT 1 / 0; {}", connect(good)), "22012"),
         (connect("'{\"consumer_key\": \"ck_hushhush\"}'"), "22023"),
         (
@@ -269,7 +290,7 @@ fn no_log_shows_a_statement_with_credentials_where_the_library_is_loaded_with_th
     client
         .batch_execute(
             r#"PREPARE "my ""Own""" (text) AS SELECT sync_connect('woocommerce', 'http://127.0.0.1:9', $1::jsonb, name => 'fourth');
-               PREPARE mine AS SELECT sync_connect('woocommerce', 'http://127.0.0.1:9', $1, name => 'fifth')"#,
+               PREPARE mine AS SELECT U&"sync\005Fconnect"('woocommerce', 'http://127.0.0.1:9', $1, name => 'fifth')"#,
         )
         .unwrap();
     client
@@ -278,7 +299,11 @@ fn no_log_shows_a_statement_with_credentials_where_the_library_is_loaded_with_th
     for (execute, code) in [
         (format!(r#"EXECUTE "my ""Own"""({good})"#), "00000"),
         (
-            format!("/* one */ execute -- two\n /* three */ Mine ({good})"),
+            format!("/* one */ execute -- two\n /* three /* four */ */ Mine ({good})"),
+            "00000",
+        ),
+        (
+            format!(r#"EXPLAIN EXECUTE U&"m!0069ne" UESCAPE '!' ({good})"#),
             "00000",
         ),
         ("EXECUTE mine('{cs_hushhush}')".to_owned(), "22P02"),

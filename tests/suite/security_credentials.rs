@@ -147,6 +147,15 @@ fn the_statement_that_connects_shows_in_no_log_when_it_fails_and_in_no_activity_
     };
     refused(client.simple_query(&connect("ftp://127.0.0.1")), "22023");
     refused(client.simple_query(&connect("http://169.254.169.254")), "08001");
+    // a name that is put together as it is called
+    let split = connect("http://127.0.0.1:9")
+        .replace("cs_hushhush\"}", "cs_hushhush\"")
+        .replace("sync_connect", "sync_' || 'connect");
+    let inner = split.replace('\'', "''").replace("'' || ''", "' || '");
+    refused(
+        client.simple_query(&format!("DO $do$ BEGIN EXECUTE '{inner}'; END $do$")),
+        "22P02",
+    );
     client.simple_query(&connect("http://127.0.0.1:9")).unwrap();
     let activity =
         db.psql("SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE pid <> pg_backend_pid()");
