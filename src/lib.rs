@@ -5,8 +5,10 @@
 use pgrx::prelude::*;
 
 mod api;
+mod call;
 mod job;
-mod report;
+mod pg;
+mod request;
 mod settings;
 mod store;
 mod vault;
@@ -210,7 +212,7 @@ extension_sql_file!("../sql/90_policies.sql", name = "policies", finalize);
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    worker::identity::register();
+    pg::identity::register();
     settings::register();
-    worker::discreet::install();
+    pg::discreet::install();
 }

@@ -3,8 +3,9 @@
 use super::json::Json;
 use super::needed;
 use super::pull::parse_mode;
-use crate::report::raise;
-use crate::worker::{self, ApplyOptions, Finished, Job, Mode};
+use crate::call::{self, Finished};
+use crate::pg::report::raise;
+use crate::request::{ApplyOptions, Job, Mode};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::{json, Map, Value};
@@ -67,7 +68,7 @@ fn all(sync_type: &str, mode: Mode, apply: bool) -> Result<Value> {
     let (begun, started_at) = (Instant::now(), chrono::Utc::now());
     // asked of a worker, as every other question about the connector: a look at its table would hold locks on it for
     // as long as the pulls take
-    let known = worker::run_patiently(sync_type, Job::Entities, None)?;
+    let known = call::run_patiently(sync_type, Job::Entities, None)?;
     let known: Vec<EntityType> =
         serde_json::from_value(known).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     let entities = EntityType::IN_ORDER.into_iter().filter(|e| known.contains(e));
@@ -93,7 +94,7 @@ fn pull_all(sync_type: &str, entities: Vec<EntityType>, mode: Mode) -> Result<Ve
         entity: *entity,
         mode,
     };
-    let pulled = worker::run_together(sync_type, entities.iter().map(job).collect(), AT_ONCE)?;
+    let pulled = call::run_together(sync_type, entities.iter().map(job).collect(), AT_ONCE)?;
     let done = |(entity, pull)| Done {
         entity,
         pull,
@@ -110,7 +111,7 @@ fn apply_all(sync_type: &str, all: &mut [Done]) -> Result<()> {
             entity: one.entity,
             options: ApplyOptions::default(),
         };
-        one.apply = worker::run_together(sync_type, vec![job], 1)?.pop();
+        one.apply = call::run_together(sync_type, vec![job], 1)?.pop();
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `sync_apply` and `sync_undo`.
 
 use super::needed;
-use crate::report::raise;
-use crate::worker::{self, ApplyOptions, Job};
+use crate::call;
+use crate::pg::report::raise;
+use crate::request::{ApplyOptions, Job};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::{json, Map, Value};
@@ -50,7 +51,7 @@ fn sync_apply(
 fn sync_undo(history_id: Option<pgrx::Uuid>) -> JsonB {
     let asked = || {
         let history = needed("history_id", history_id)?.to_string();
-        worker::run("", Job::Undo { history })
+        call::run("", Job::Undo { history })
     };
     JsonB(asked().unwrap_or_else(|e| raise(e)))
 }
@@ -60,7 +61,7 @@ fn apply(sync_type: &str, entity_type: &str, options: ApplyOptions) -> Result<Va
         return apply_all(sync_type, options);
     }
     let entity = entity_type.parse()?;
-    worker::run(sync_type, Job::Apply { entity, options })
+    call::run(sync_type, Job::Apply { entity, options })
 }
 
 /// One after the other, what others refer to first; the first error ends it.
@@ -69,12 +70,12 @@ fn apply_all(sync_type: &str, options: ApplyOptions) -> Result<Value> {
         return Err(Error::new(Code::Invalid, "a preview is of one entity type")
             .hint("Apply that one, or all without preview_id."));
     }
-    let known: Vec<EntityType> = serde_json::from_value(worker::run(sync_type, Job::Entities)?)
+    let known: Vec<EntityType> = serde_json::from_value(call::run(sync_type, Job::Entities)?)
         .map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     let mut results = Map::new();
     for entity in EntityType::IN_ORDER.into_iter().filter(|e| known.contains(e)) {
         let options = options.clone();
-        let result = worker::run(sync_type, Job::Apply { entity, options })?;
+        let result = call::run(sync_type, Job::Apply { entity, options })?;
         results.insert(entity.name().to_owned(), result);
     }
     let all = |status: &str| results.values().all(|r| r["status"] == status);

@@ -3,11 +3,13 @@
 use super::json::Json;
 use super::needed;
 use crate::job;
-use crate::report::raise;
+use crate::pg::report::raise;
+use crate::pg::session;
+use crate::request::Job;
 use crate::settings::Settings;
 use crate::store::connector as store;
 use crate::vault;
-use crate::worker::{self, Job};
+use crate::{call, pg};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::{json, Value};
@@ -31,7 +33,7 @@ fn sync_connect(
     same_system: default!(Option<bool>, "false"),
 ) -> pgrx::Uuid {
     // the statement may hold credentials, and stays visible until the session's next one
-    worker::identity::show_as(c"SELECT sync_connect(...)");
+    pg::identity::show_as(c"SELECT sync_connect(...)");
     let asked = || {
         connect(
             needed("kind", kind)?,
@@ -53,13 +55,13 @@ fn connect(
     settings: &Value,
     same_system: bool,
 ) -> Result<pgrx::Uuid> {
-    worker::refuse_read_only()?;
-    let org = worker::organisation()?;
-    store::require(&org, worker::caller().to_u32(), "admin")?;
+    session::refuse_read_only()?;
+    let org = session::organisation()?;
+    store::require(&org, session::caller().to_u32(), "admin")?;
     let kind: ConnectorKind = kind.parse()?;
     let name = name.unwrap_or(kind.name()).trim();
     let too_long = [
-        ("name", name.chars().count(), worker::LONGEST_NAME),
+        ("name", name.chars().count(), call::LONGEST_NAME),
         ("base_url", base_url.chars().count(), LONGEST_URL),
         ("settings", settings.to_string().len(), LONGEST_JSON),
         ("credentials", credentials.to_string().len(), LONGEST_JSON),
@@ -154,6 +156,6 @@ fn is_the_same(
 /// `sync_test_connection(sync_type) → jsonb`
 #[pg_extern(volatile)]
 fn sync_test_connection(sync_type: Option<&str>) -> JsonB {
-    let asked = needed("sync_type", sync_type).and_then(|sync_type| worker::run(sync_type, Job::Probe));
+    let asked = needed("sync_type", sync_type).and_then(|sync_type| call::run(sync_type, Job::Probe));
     JsonB(asked.unwrap_or_else(|e| raise(e)))
 }

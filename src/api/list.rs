@@ -1,7 +1,8 @@
 //! Sync lists: through a worker that carries out the items of the organisation.
 
-use crate::report::raise;
-use crate::worker::{self, Job, List, ListMode};
+use crate::call;
+use crate::pg::report::raise;
+use crate::request::{Job, List, ListMode};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::Value;
@@ -35,7 +36,7 @@ fn carry_out(mode: ListMode, ids: Option<Vec<Option<pgrx::Uuid>>>, item_type: Op
         item_type: item_type.map(str::parse).transpose()?,
         time_limit: None,
     };
-    worker::run("", Job::List(list))
+    call::run("", Job::List(list))
 }
 
 /// `sync_item_entity(item_type) → text`: the entity type of an item; 22023 for what is none.

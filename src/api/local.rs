@@ -1,10 +1,10 @@
 //! Reading and writing the app's own relations with the rights of the role that bound them.
 
 use super::record::layout_of;
-use crate::report::raise;
+use crate::pg::identity::{as_caller, as_role, given, writing_as};
+use crate::pg::raised;
+use crate::pg::report::raise;
 use crate::store::local;
-use crate::worker::identity::{as_caller, as_role, given, writing_as};
-use crate::worker::raised;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::AnyArray;

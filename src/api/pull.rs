@@ -1,8 +1,9 @@
 //! Pulls and fresh previews: both through a worker.
 
 use super::needed;
-use crate::report::raise;
-use crate::worker::{self, Job, Mode};
+use crate::call;
+use crate::pg::report::raise;
+use crate::request::{Job, Mode};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::Value;
@@ -23,7 +24,7 @@ fn pull(sync_type: Option<&str>, entity_type: Option<&str>, mode: Option<&str>) 
         entity: needed("entity_type", entity_type)?.parse()?,
         mode: parse_mode(mode)?,
     };
-    worker::run(needed("sync_type", sync_type)?, job)
+    call::run(needed("sync_type", sync_type)?, job)
 }
 
 /// `sync_refresh_preview(sync_type, entity_type) → jsonb`: what `sync_preview` calls on a miss.
@@ -31,7 +32,7 @@ fn pull(sync_type: Option<&str>, entity_type: Option<&str>, mode: Option<&str>) 
 fn sync_refresh_preview(sync_type: &str, entity_type: &str) -> JsonB {
     let job = entity_type.parse().map(|entity| Job::Preview { entity });
     JsonB(
-        job.and_then(|job| worker::run(sync_type, job))
+        job.and_then(|job| call::run(sync_type, job))
             .unwrap_or_else(|e| raise(e)),
     )
 }

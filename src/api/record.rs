@@ -2,7 +2,7 @@
 
 use super::json::Json;
 use super::needed;
-use crate::report::raise;
+use crate::pg::report::raise;
 use pgrx::prelude::*;
 use pgrx::{Array, JsonB};
 use serde_json::{Map, Value};

@@ -5,8 +5,8 @@
 //! locks that it will probably need: the organisation of the session, and the one whose rows were written last. Rows of others are
 //! left, as they pass, for a statement that begins when theirs are taken too.
 
-use crate::worker::lock::Lock;
-use crate::worker::set_organisation;
+use crate::pg::lock::Lock;
+use crate::pg::session::set_organisation;
 use pgrx::prelude::*;
 use pgrx::Array;
 use std::cell::RefCell;

@@ -3,10 +3,12 @@
 //! The caller itself touches no table. Workers tell what is due, a part at a time; then each organisation gets a worker of its
 //! own, several at once and each with a time limit, so that none keeps the others waiting.
 
-use crate::report::raise;
+use crate::call::{self, Call, Finished, Order, Orders};
+use crate::pg::lock::Lock;
+use crate::pg::report::raise;
+use crate::pg::session;
+use crate::request::{Job, List, ListMode, Mode};
 use crate::settings::Settings;
-use crate::worker::lock::Lock;
-use crate::worker::{self, Call, Finished, Job, List, ListMode, Mode, Order, Orders};
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde::Deserialize;
@@ -57,20 +59,20 @@ fn sync_scheduled() -> JsonB {
 /// `sync_maintain() → jsonb`
 #[pg_extern(volatile)]
 fn sync_maintain() -> JsonB {
-    JsonB(worker::run_for(String::new(), "", Job::Maintain).unwrap_or_else(|e| raise(e)))
+    JsonB(call::run_for(String::new(), "", Job::Maintain).unwrap_or_else(|e| raise(e)))
 }
 
 fn scheduled() -> Result<Value> {
-    worker::refuse_read_only()?;
+    session::refuse_read_only()?;
     // of each role, as what is due depends on it: nobody keeps others from theirs. Until the end of the call, not of its
     // transaction, which may be left open
-    let lock = Lock::named(&format!("sync_ext:scheduled:{}", worker::caller().to_u32()));
+    let lock = Lock::named(&format!("sync_ext:scheduled:{}", session::caller().to_u32()));
     let Some(_mine) = lock.try_guard() else {
         return Ok(json!({ "status": "skipped", "reason": "another call of sync_scheduled() is at it" }));
     };
     let mut agenda = Agenda::new();
     agenda.read()?;
-    worker::run_orders(&mut agenda, usize::MAX);
+    call::run_orders(&mut agenda, usize::MAX);
     Ok(agenda.tally.report(agenda.begun))
 }
 
@@ -106,7 +108,7 @@ impl Agenda {
         let job = Job::Due {
             after: self.after.take(),
         };
-        let due: Due = typed(worker::run_for(String::new(), "", job)?)?;
+        let due: Due = typed(call::run_for(String::new(), "", job)?)?;
         let after = json!({ "pull": due.pulls.last(), "list": due.lists.last() });
         for list in due.lists {
             self.take(Task::List(typed(list)?))?;

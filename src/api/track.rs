@@ -2,7 +2,7 @@
 //! ledger, by RETURNING or by another one, costs a sixth of an update of one row; so rows are counted here as they pass.
 
 use super::record::{layout_of, row};
-use crate::report::raise;
+use crate::pg::report::raise;
 use pgrx::prelude::*;
 use pgrx::Array;
 use std::cell::Cell;

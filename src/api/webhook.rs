@@ -2,8 +2,9 @@
 
 use super::json::Json;
 use super::needed;
-use crate::report::raise;
-use crate::worker::{self, Job};
+use crate::call;
+use crate::pg::report::raise;
+use crate::request::Job;
 use pgrx::prelude::*;
 use pgrx::JsonB;
 use serde_json::Value;
@@ -47,10 +48,10 @@ fn ingest(sync_type: &str, headers: Value, body: &[u8]) -> Result<Value> {
         body: body.to_owned(),
         is_last,
     };
-    match worker::run_patiently(sync_type, job(false), Some(PATIENCE)) {
+    match call::run_patiently(sync_type, job(false), Some(PATIENCE)) {
         // refusals turn webhooks off: what can't be read now is noted for the next pull
         Err(error) if error.code == Code::LocalLimit => {
-            worker::run_patiently(sync_type, job(true), Some(PATIENCE))
+            call::run_patiently(sync_type, job(true), Some(PATIENCE))
         }
         done => done,
     }

@@ -7,11 +7,11 @@
 //! another are found too.
 
 use super::{fitting, Context, Outcome};
+use crate::request::ApplyOptions;
 use crate::store::apply::{self, Batch, Class, Planned};
 use crate::store::outcome::Ended;
 use crate::store::run as runs;
-use crate::worker::transaction::{closing, rolled_back, short, yielding};
-use crate::worker::ApplyOptions;
+use crate::store::transaction::{closing, rolled_back, short, yielding};
 use serde_json::{json, Value};
 use std::time::Instant;
 use sync_engine::core::EntityType;

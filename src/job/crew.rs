@@ -2,7 +2,7 @@
 //!
 //! Work goes in by one channel, results come out by another, and a pipe wakes the main thread.
 
-use crate::worker::latch::{self, Wakeable, Waker};
+use crate::pg::latch::{self, Wakeable, Waker};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -13,14 +13,14 @@ mod turn;
 mod undo;
 mod webhook;
 
+use crate::pg::ending;
+use crate::request::{Answer, Job, Mode, Request};
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::outcome::{self, Ended};
 use crate::store::run::{self as runs, RunKey};
+use crate::store::transaction::{closing, guarded, short};
 use crate::vault;
-use crate::worker::ending;
-use crate::worker::transaction::{closing, guarded, short};
-use crate::worker::{Answer, Job, Mode, Request};
 use pool::Pool;
 use serde_json::Value;
 use sync_engine::core::seal::Sealed;

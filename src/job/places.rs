@@ -1,10 +1,10 @@
 //! Places: how many runs there may be at once, of an organisation and of all.
 
+use crate::pg::limit;
+use crate::pg::lock::Lock;
 use crate::settings::Settings;
 use crate::store::run as runs;
-use crate::worker::limit;
-use crate::worker::lock::Lock;
-use crate::worker::transaction::short;
+use crate::store::transaction::short;
 use sync_engine::error::{Error, Result};
 
 /// What looking for a place came to.

@@ -2,9 +2,9 @@
 
 use super::pool::Pool;
 use super::{pull, Context, Outcome};
+use crate::request::Mode;
 use crate::store::run as runs;
-use crate::worker::transaction::short;
-use crate::worker::Mode;
+use crate::store::transaction::short;
 use serde_json::json;
 use std::time::Instant;
 use sync_engine::core::EntityType;

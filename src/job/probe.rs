@@ -4,7 +4,7 @@ use super::pool::Pool;
 use super::{Context, Outcome};
 use crate::store::connector;
 use crate::store::outcome::Ended;
-use crate::worker::transaction::short;
+use crate::store::transaction::short;
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{Probe, Source};
 

@@ -1,8 +1,8 @@
 //! What `sync_scheduled` asks a worker before it begins: what is due, of all organisations. And the maintenance.
 
+use crate::request::Request;
 use crate::store::list;
-use crate::worker::transaction::short;
-use crate::worker::Request;
+use crate::store::transaction::short;
 use serde_json::Value;
 use sync_engine::error::Result;
 

@@ -1,10 +1,10 @@
 //! Whose turn it is: one run at a time works on a connector's entity type, and one on an organisation's sync list.
 
 use super::places;
+use crate::pg::lock::Lock;
+use crate::request::Request;
 use crate::store::run as runs;
-use crate::worker::lock::Lock;
-use crate::worker::transaction::{short, waiting};
-use crate::worker::Request;
+use crate::store::transaction::{short, waiting};
 use sync_engine::error::{Code, Error, Result};
 
 /// What asking for the turn came to.

@@ -1,11 +1,12 @@
 //! `sync_undo`: what one apply or list run wrote, taken back in one transaction.
 
 use super::places;
+use crate::pg::ending;
+use crate::request::Request;
 use crate::store::outcome::{self, Ended};
 use crate::store::run::{self as runs, RunKey};
+use crate::store::transaction::{closing, short, yielding};
 use crate::store::{apply, connector, list};
-use crate::worker::transaction::{closing, short, yielding};
-use crate::worker::{ending, Request};
 use serde_json::Value;
 use sync_engine::error::Result;
 

@@ -2,11 +2,11 @@
 
 use super::pool::{Fetched, Pool};
 use super::{claim, close, opener, turn, unseal, Context, Outcome};
+use crate::request::Answer;
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::outcome::Ended;
+use crate::store::transaction::{guarded, short};
 use crate::store::{connector, list as lists, run as runs, webhook as store};
-use crate::worker::transaction::{guarded, short};
-use crate::worker::Answer;
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;

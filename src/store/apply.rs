@@ -2,7 +2,7 @@
 
 use super::run::RunKey;
 use super::{row, run};
-use crate::worker::ApplyOptions;
+use crate::request::ApplyOptions;
 use serde::Deserialize;
 use serde_json::{json, Value};
 use sync_engine::core::EntityType;

@@ -8,6 +8,7 @@ pub mod list;
 pub mod local;
 pub mod outcome;
 pub mod run;
+pub mod transaction;
 pub mod webhook;
 
 use pgrx::datum::DatumWithOid;

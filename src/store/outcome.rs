@@ -2,7 +2,7 @@
 
 use super::run::RunKey;
 use super::{counted, run, webhook};
-use crate::worker::ending::Cause;
+use crate::pg::ending::Cause;
 use serde_json::{json, Value};
 use sync_engine::error::{Code, Error, Result};
 

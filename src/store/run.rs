@@ -1,7 +1,7 @@
 //! Runs: limits, progress, and how a pull is remembered. How they end is in `outcome`.
 
 use super::{counted, internal, json, row, run, run_kept};
-use crate::worker::lock::{Lock, ROOM};
+use crate::pg::lock::{Lock, ROOM};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -3,11 +3,11 @@
 use super::tally::{told, Counts};
 use super::Run;
 use crate::job::{fitting, maintain};
+use crate::pg::ending;
+use crate::request::{List, ListMode};
 use crate::store::list::{self as store, History, Item};
 use crate::store::outcome::{self, Ended};
-use crate::worker::ending;
-use crate::worker::transaction::closing;
-use crate::worker::{List, ListMode};
+use crate::store::transaction::closing;
 use serde_json::{json, Value};
 use sync_engine::core::ItemType;
 use sync_engine::error::{Error, Result};

@@ -4,7 +4,7 @@ use super::tally::Went;
 use super::write::{well, Write};
 use super::{Run, LOCAL};
 use crate::store::list::{self as store, Applied, Item};
-use crate::worker::transaction::yielding;
+use crate::store::transaction::yielding;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;

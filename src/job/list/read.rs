@@ -5,7 +5,7 @@ use crate::job::check_kind;
 use crate::job::pool::Fetched;
 use crate::store::ledger::{Row, Shape};
 use crate::store::list::{self as store, Item};
-use crate::worker::transaction::{relaxed, short};
+use crate::store::transaction::{relaxed, short};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sync_engine::core::{fingerprint, match_key, Comparison, EntityType, Record};

@@ -3,11 +3,11 @@
 use super::Done;
 use crate::job::crew::Crew;
 use crate::job::opener;
+use crate::pg::lock::Lock;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::ledger::Ledger;
-use crate::worker::lock::Lock;
-use crate::worker::transaction::{relaxed, short};
+use crate::store::transaction::{relaxed, short};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

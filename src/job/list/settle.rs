@@ -5,7 +5,7 @@ use super::write::{noted, well, Sent};
 use super::Run;
 use crate::store::ledger::Row;
 use crate::store::list::{self as store, Item, Outcome};
-use crate::worker::transaction::closing;
+use crate::store::transaction::closing;
 use serde_json::json;
 use std::collections::BTreeMap;
 use sync_engine::core::{EntityType, Record};

@@ -4,7 +4,7 @@ use super::read::{Place, Read, Wanted};
 use super::write::{Next, Write};
 use super::{Done, Run};
 use crate::store::list::{self as store, Item, Target};
-use crate::worker::transaction::{relaxed, short};
+use crate::store::transaction::{relaxed, short};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use sync_engine::core::Record;

@@ -5,7 +5,7 @@ use super::tally::Went;
 use super::target::Step;
 use super::{out_of_time, Done, Run};
 use crate::store::list::{self as store, Item, Outcome};
-use crate::worker::transaction::{relaxed, short};
+use crate::store::transaction::{relaxed, short};
 use serde_json::{json, Map, Value};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;

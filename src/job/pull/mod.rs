@@ -16,11 +16,11 @@ mod verify;
 
 use super::pool::Pool;
 use super::{Context, Outcome};
+use crate::request::Mode;
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger, Shape};
 use crate::store::run::{self as runs, Memory, Pulled};
-use crate::worker::transaction::{short, yielding};
-use crate::worker::Mode;
+use crate::store::transaction::{short, yielding};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use state::State;

@@ -5,7 +5,7 @@ use super::Pull;
 use crate::job::pool::Fetched;
 use crate::store::ledger::{End, Gap, Missing, Told};
 use crate::store::run as runs;
-use crate::worker::transaction::{short, yielding};
+use crate::store::transaction::{short, yielding};
 use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
 use sync_engine::error::{Code, Error, Result};

@@ -1,9 +1,8 @@
 //! Several jobs of one call, each in a worker of its own: a few at a time, with repetitions, interruptible as a whole.
 
-use super::call::{Begun, Call, PLACE, TURN};
-use super::identity::organisation;
-use super::launch::pause;
-use super::{Answer, Job};
+use super::{Begun, Call, PLACE, TURN};
+use crate::pg::session::{organisation, pause};
+use crate::request::{Answer, Job};
 use crate::settings::Settings;
 use serde_json::Value;
 use std::collections::VecDeque;

@@ -1,17 +1,24 @@
-//! A call: a job asked of workers, and how it stands to other calls and runs.
+//! A call: a job asked of workers, and how it stands to other calls and runs. How a worker is started and waited for is in
+//! `launch`, several workers of one call in `together`, whose turn it is in `turn`.
 //!
 //! No worker waits for another run without a place among the workers: it answers whom it is behind, and the caller waits,
 //! which takes no process. Callers who ask for the same go one after the other from the beginning.
 
-use super::identity::{caller, organisation};
-use super::launch::{pause, refuse_old_snapshots, refuse_read_only, Running};
-use super::lock::Lock;
-use super::turn::Turn;
-use super::{Answer, Job, ListMode};
+mod launch;
+mod together;
+mod turn;
+
+pub use together::{run_orders, run_together, Finished, Order, Orders};
+
+use crate::pg::lock::Lock;
+use crate::pg::session::{caller, organisation, pause, refuse_old_snapshots, refuse_read_only};
+use crate::request::{Answer, Job, ListMode};
+use launch::Running;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use sync_engine::core::Backoff;
 use sync_engine::error::{Code, Error, Result};
+use turn::Turn;
 
 /// Longest name of a connector, in characters.
 pub const LONGEST_NAME: usize = 100;

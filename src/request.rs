@@ -1,31 +1,4 @@
-//! Background workers: how a call starts one, hands it a job, and waits for it.
-//!
-//! All `unsafe` of the extension is in this folder (and the one GUC call in `settings`, and how jsonb arguments are read, in `api::json`): shared memory in
-//! `mailbox`, registration and waiting in `launch`, the entry point in `entry`, latches and signals in `latch`,
-//! who is calling and another role's rights in `identity`, what errors lose on their way in `raised`,
-//! what keeps credentials out of the log in `discreet`, locks in `lock`, how a worker is told to end in `ending`,
-//! the time that a run may take in `limit`.
-//! A call that has to wait for others is in `call`, several workers of one call in `together`.
-
-mod call;
-pub mod discreet;
-pub mod ending;
-mod entry;
-pub mod identity;
-pub mod latch;
-mod launch;
-pub mod limit;
-pub mod lock;
-mod mailbox;
-pub mod raised;
-mod together;
-pub mod transaction;
-mod turn;
-
-pub use call::{run, run_for, run_patiently, Call, LONGEST_NAME};
-pub use identity::{caller, organisation, set_organisation};
-pub use launch::refuse_read_only;
-pub use together::{run_orders, run_together, Finished, Order, Orders};
+//! What a worker is asked, and what it answers.
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};

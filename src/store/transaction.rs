@@ -1,10 +1,10 @@
 //! Short transactions of a worker: a Postgres ERROR comes back as a value, after everything was rolled back.
 
-use crate::report;
+use crate::pg::ending;
+use crate::pg::identity::as_extension;
+use crate::pg::report;
+use crate::pg::{limit, lock};
 use crate::store;
-use crate::worker::ending;
-use crate::worker::identity::as_extension;
-use crate::worker::{limit, lock};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;

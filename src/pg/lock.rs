@@ -3,7 +3,7 @@
 //! anybody could take or release by its number would keep nobody away.
 
 use super::identity;
-use crate::report;
+use super::report;
 use md5::{Digest, Md5};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;

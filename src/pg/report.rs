@@ -1,6 +1,6 @@
 //! From the project's error to a Postgres ERROR, and back from a caught one: the only two places that know both.
 
-use crate::worker::raised;
+use super::raised;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 use sync_engine::error::{Code, Error, Place, SqlState};

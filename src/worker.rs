@@ -1,8 +1,10 @@
 //! Where a background worker begins.
 
-use super::mailbox::Mailbox;
-use super::{ending, identity, raised, transaction, turn, Reply, Request};
 use crate::job;
+use crate::pg::mailbox::Mailbox;
+use crate::pg::{ending, identity, raised, session};
+use crate::request::{Reply, Request};
+use crate::store::transaction;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use std::rc::Rc;
@@ -22,7 +24,7 @@ const LONGEST_TEXT: usize = 2000;
 #[no_mangle]
 pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
     handle_sigterm();
-    turn::this_is_a_worker();
+    session::this_is_a_worker();
     // the caller may have given up meanwhile: nothing to do then
     let Some(mailbox) = Mailbox::attach(argument.value() as u32).map(Rc::new) else {
         return;

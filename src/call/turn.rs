@@ -1,14 +1,7 @@
 //! Whose turn it is: waiting for others in the caller's own backend, where it takes no worker.
 
-use super::lock::{Guard, Lock};
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Set in a worker. What a trigger of the app calls from there can't wait for its own caller.
-static IS_WORKER: AtomicBool = AtomicBool::new(false);
-
-pub fn this_is_a_worker() {
-    IS_WORKER.store(true, Ordering::Relaxed);
-}
+use crate::pg::lock::{Guard, Lock};
+use crate::pg::session::is_worker;
 
 /// A caller's turn among those who ask for the same; passed on when dropped, first come, first served.
 #[must_use]
@@ -34,6 +27,7 @@ impl Turn {
     }
 }
 
+/// What a trigger of the app calls from a worker can't wait for its own caller.
 fn lock(name: &str) -> Option<Lock> {
-    (!IS_WORKER.load(Ordering::Relaxed)).then(|| Lock::named(name))
+    (!is_worker()).then(|| Lock::named(name))
 }

@@ -1,17 +1,16 @@
 //! The caller's side: start a worker, wait for it in an interruptible way, take its answer.
 
-use super::call::Call;
-use super::ending::Cause;
-use super::identity::{caller, setting};
-use super::mailbox::Mailbox;
-use super::{Answer, Reply, Request};
+use super::Call;
+use crate::pg::ending::Cause;
+use crate::pg::mailbox::Mailbox;
+use crate::pg::session::{caller, setting};
+use crate::request::{Answer, Reply, Request};
 use crate::settings::Settings;
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::prelude::*;
 use pgrx::PgMemoryContexts;
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 use sync_engine::error::{Code, Error, Result, SqlState};
 
 type Handle = *mut pg_sys::BackgroundWorkerHandle;
@@ -89,54 +88,6 @@ impl Running {
             error
         })
     }
-}
-
-/// Waits interruptibly until a worker starts or ends, at most that long.
-pub fn pause(timeout: Duration) {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    // SAFETY: main thread of a backend; MyLatch is its own.
-    unsafe {
-        pg_sys::WaitLatch(
-            pg_sys::MyLatch,
-            events as i32,
-            timeout.as_millis().min(60_000) as libc::c_long,
-            pg_sys::PG_WAIT_EXTENSION,
-        );
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
-    pgrx::check_for_interrupts!();
-}
-
-/// Refuses in a transaction that may not write, and so on every standby: a worker would write for it all the same, and one
-/// that is registered on a standby begins when that is promoted.
-pub fn refuse_read_only() -> Result<()> {
-    // SAFETY: both read what the backend knows of itself.
-    let (is_read_only, is_standby) = unsafe { (pg_sys::XactReadOnly, pg_sys::RecoveryInProgress()) };
-    let refusal = |what: &str, hint: &str| {
-        let message = format!("this function writes, and {what} is read-only");
-        Err(Error::new(Code::ReadOnly, message).hint(hint))
-    };
-    match (is_standby, is_read_only) {
-        (true, _) => refusal("a standby", "Call it on the primary server."),
-        (false, true) => refusal(
-            "the transaction",
-            "BEGIN READ WRITE, or SET default_transaction_read_only TO off, and call it again.",
-        ),
-        (false, false) => Ok(()),
-    }
-}
-
-/// What a worker commits is invisible to a transaction that keeps its first snapshot.
-pub fn refuse_old_snapshots() -> Result<()> {
-    // SAFETY: reads a backend-local variable.
-    if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
-        return Err(Error::new(
-            Code::WrongTransaction,
-            "this function can't run in a REPEATABLE READ or SERIALIZABLE transaction",
-        )
-        .hint("A background worker does the work and commits it; call the function in READ COMMITTED."));
-    }
-    Ok(())
 }
 
 /// A random (version 4) uuid as text.

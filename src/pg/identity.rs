@@ -1,14 +1,14 @@
 //! Who is calling, and as whom foreign code runs: what reads and writes the app's own relations runs as the role that
 //! bound them, for the organisation that it is done for, and for nobody else.
 
-use super::raised;
-use crate::report::raise;
+use super::report::raise;
+use super::{raised, session::caller};
 use crate::settings::text;
 use pgrx::datum::{AnyArray, DatumWithOid};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 use std::ffi::{CStr, CString};
-use sync_engine::error::{Code, Error, Result};
+use sync_engine::error::{Code, Error};
 use uuid::Uuid;
 
 /// Role and organisation that count instead of the session's. It is a setting, as Postgres restores those together with the
@@ -16,10 +16,7 @@ use uuid::Uuid;
 static ACTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 const ACTING_NAME: &CStr = c"sync_ext.acting";
 const CODE: &str = "code";
-const ORG_NAME: &CStr = c"app.current_org_id";
-
-/// Where an organisation is missing or misspelt.
-const SET_ORG: &str = "SET app.current_org_id to the id of your organisation.";
+pub(super) const ORG_NAME: &CStr = c"app.current_org_id";
 
 /// Registers the setting; called once, from `_PG_init`.
 pub fn register() {
@@ -34,15 +31,15 @@ pub fn register() {
 }
 
 /// A role that acts for an organisation, or for none.
-struct Acting {
+pub(super) struct Acting {
     /// Code of a bound relation, and not a worker for its caller.
     is_code: bool,
-    role: pg_sys::Oid,
-    org: Option<Uuid>,
+    pub role: pg_sys::Oid,
+    pub org: Option<Uuid>,
 }
 
 impl Acting {
-    fn now() -> Option<Self> {
+    pub fn now() -> Option<Self> {
         // settings of this kind don't reach parallel workers: there the session's role would count
         // SAFETY: reads a backend-local variable.
         if unsafe { pg_sys::ParallelWorkerNumber } >= 0 {
@@ -71,47 +68,6 @@ impl Acting {
         let org = self.org.map(|org| org.to_string()).unwrap_or_default();
         CString::new(org).unwrap_or_default()
     }
-}
-
-/// The calling role: that of the session (SET ROLE included, SECURITY DEFINER functions not); while code of a bound relation
-/// runs, who bound it; else in a worker, who called for it.
-pub fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a backend-local variable.
-    Acting::now().map_or_else(|| unsafe { pg_sys::GetOuterUserId() }, |acting| acting.role)
-}
-
-/// The organisation as the session sets it, in canonical spelling (credentials are bound to it); whether it is
-/// granted is another question.
-pub fn organisation() -> Result<String> {
-    let id = set_organisation()?
-        .ok_or_else(|| Error::new(Code::NoOrganisation, "no organisation is set").hint(SET_ORG))?;
-    Ok(id.to_string())
-}
-
-/// The same; None when there is none. Neither in a worker nor while code of a bound relation runs does it matter what is set.
-pub fn set_organisation() -> Result<Option<Uuid>> {
-    if let Some(acting) = Acting::now() {
-        return Ok(acting.org);
-    }
-    let Some(text) = setting(ORG_NAME) else {
-        return Ok(None);
-    };
-    Uuid::parse_str(text.trim())
-        .map(Some)
-        .map_err(|_| Error::new(Code::Invalid, "app.current_org_id is not a uuid").hint(SET_ORG))
-}
-
-/// A setting of the session; None where it is empty or unknown.
-pub fn setting(name: &CStr) -> Option<String> {
-    // SAFETY: missing_ok; the returned string lives until the setting changes, and is copied at once.
-    let value = unsafe {
-        let raw = pg_sys::GetConfigOption(name.as_ptr(), true, false);
-        if raw.is_null() {
-            return None;
-        }
-        CStr::from_ptr(raw).to_string_lossy().into_owned()
-    };
-    Some(value).filter(|v| !v.is_empty())
 }
 
 /// Makes this worker's session that of its caller: `session_user` and [`caller`] are the role, and the organisation stays the
