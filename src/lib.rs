@@ -16,199 +16,72 @@ mod worker;
 
 ::pgrx::pg_module_magic!(name, version);
 
-extension_sql_file!(
-    "../sql/10_access.sql",
-    name = "access",
-    requires = [
-        api::access::sync_caller,
-        api::access::sync_raw_org,
-        api::access::sync_require_writable,
-        api::access::sync_hold,
-        api::access::sync_try_hold
+/// Makes the installation script: after what SQL calls of Rust these files, each after the one before it.
+macro_rules! sql_files {
+    ($before:tt finally $name:tt $file:tt) => {
+        extension_sql_file!($file, name = $name, finalize);
+    };
+    ($before:tt $name:tt $file:tt, $($rest:tt)+) => {
+        extension_sql_file!($file, name = $name, requires = $before);
+        sql_files! { [$name] $($rest)+ }
+    };
+}
+
+sql_files! {
+    [
+        api::access::sync_caller, api::access::sync_hold, api::access::sync_raw_org,
+        api::access::sync_require_writable, api::access::sync_try_hold, api::all::sync_all,
+        api::all::sync_connector_entities, api::all::sync_kind_entities, api::apply::sync_apply,
+        api::apply::sync_undo, api::connector::sync_connect, api::connector::sync_test_connection,
+        api::list::sync_delta, api::list::sync_full, api::list::sync_item_entity,
+        api::list::sync_item_fields, api::list::sync_item_is_stock, api::list::sync_item_misfit,
+        api::local::sync_rows_of, api::local::sync_scan_of, api::local::sync_write_as,
+        api::pull::sync_pull, api::pull::sync_refresh_preview, api::record::sync_depth,
+        api::record::sync_diff, api::record::sync_emptied, api::record::sync_fields,
+        api::record::sync_fingerprint, api::record::sync_kind_carried,
+        api::record::sync_kind_fields, api::record::sync_mapped, api::record::sync_match_fields,
+        api::record::sync_match_key, api::record::sync_open_change, api::record::sync_pair,
+        api::record::sync_plain, api::record::sync_row_fingerprint,
+        api::record::sync_row_match_key, api::record::sync_spec, api::rules::sync_claim_rules,
+        api::rules::sync_share_rules, api::rules::sync_share_rules_of,
+        api::rules::sync_shares_rules_of, api::schedule::sync_maintain,
+        api::schedule::sync_scheduled, api::track::sync_track_open, api::track::sync_track_print,
+        api::track::sync_track_stale, api::tree::sync_tree, api::webhook::sync_ingest_webhook
     ]
-);
-extension_sql_file!(
-    "../sql/20_connectors.sql",
-    name = "connectors",
-    requires = ["access"]
-);
-extension_sql_file!(
-    "../sql/30_ledger.sql",
-    name = "ledger",
-    requires = [
-        "connectors",
-        api::record::sync_open_change,
-        api::record::sync_pair
-    ]
-);
-extension_sql_file!("../sql/40_local.sql", name = "local", requires = ["ledger"]);
-extension_sql_file!(
-    "../sql/41_local_erp.sql",
-    name = "local_erp",
-    requires = ["local"]
-);
-extension_sql_file!(
-    "../sql/42_layout.sql",
-    name = "layout",
-    requires = [
-        "local_erp",
-        api::record::sync_fields,
-        api::record::sync_row_fingerprint,
-        api::record::sync_match_fields,
-        api::record::sync_row_match_key,
-        api::local::sync_rows_of,
-        api::local::sync_scan_of
-    ]
-);
-extension_sql_file!(
-    "../sql/44_map.sql",
-    name = "map",
-    requires = [
-        "layout",
-        api::record::sync_kind_fields,
-        api::record::sync_mapped,
-        api::record::sync_spec
-    ]
-);
-extension_sql_file!(
-    "../sql/45_match.sql",
-    name = "match",
-    requires = [
-        "map",
-        api::record::sync_fingerprint,
-        api::record::sync_depth,
-        api::record::sync_match_key
-    ]
-);
-extension_sql_file!(
-    "../sql/46_track.sql",
-    name = "track",
-    requires = [
-        "match",
-        api::track::sync_track_print,
-        api::track::sync_track_stale,
-        api::track::sync_track_open,
-        api::rules::sync_share_rules,
-        api::rules::sync_shares_rules_of,
-        api::rules::sync_share_rules_of,
-        api::rules::sync_claim_rules
-    ]
-);
-extension_sql_file!(
-    "../sql/47_reconcile.sql",
-    name = "reconcile",
-    requires = ["track"]
-);
-extension_sql_file!("../sql/48_bind.sql", name = "bind", requires = ["reconcile"]);
-extension_sql_file!("../sql/49_ddl.sql", name = "ddl", requires = ["bind"]);
-extension_sql_file!(
-    "../sql/50_delta.sql",
-    name = "delta",
-    requires = ["ddl", api::record::sync_diff]
-);
-extension_sql_file!("../sql/51_history.sql", name = "history", requires = ["delta"]);
-extension_sql_file!("../sql/52_noted.sql", name = "noted", requires = ["history"]);
-extension_sql_file!(
-    "../sql/52_write.sql",
-    name = "write",
-    requires = ["noted", api::local::sync_write_as]
-);
-extension_sql_file!("../sql/53_apply.sql", name = "apply", requires = ["write"]);
-extension_sql_file!(
-    "../sql/53_chunk.sql",
-    name = "chunk",
-    requires = ["apply", api::record::sync_kind_carried, api::record::sync_pair]
-);
-extension_sql_file!("../sql/54_undo.sql", name = "undo", requires = ["chunk"]);
-extension_sql_file!(
-    "../sql/56_preview.sql",
-    name = "preview",
-    requires = ["undo", api::record::sync_emptied]
-);
-extension_sql_file!(
-    "../sql/60_activity.sql",
-    name = "activity",
-    requires = ["preview"]
-);
-extension_sql_file!(
-    "../sql/70_progress.sql",
-    name = "progress",
-    requires = ["activity"]
-);
-extension_sql_file!(
-    "../sql/75_webhooks.sql",
-    name = "webhooks",
-    requires = ["progress"]
-);
-extension_sql_file!(
-    "../sql/80_health.sql",
-    name = "health",
-    requires = [
-        "webhooks",
-        api::all::sync_kind_entities,
-        api::all::sync_connector_entities
-    ]
-);
-extension_sql_file!(
-    "../sql/82_categories.sql",
-    name = "categories",
-    requires = ["health", api::tree::sync_tree]
-);
-extension_sql_file!(
-    "../sql/83_patterns.sql",
-    name = "patterns",
-    requires = ["categories", api::record::sync_plain]
-);
-extension_sql_file!(
-    "../sql/84_lists.sql",
-    name = "lists",
-    requires = [
-        "patterns",
-        api::list::sync_item_entity,
-        api::list::sync_item_is_stock,
-        api::list::sync_item_fields,
-        api::list::sync_item_misfit
-    ]
-);
-extension_sql_file!(
-    "../sql/87_list_runs.sql",
-    name = "list_runs",
-    requires = ["lists"]
-);
-extension_sql_file!(
-    "../sql/88_schedule.sql",
-    name = "schedule",
-    requires = ["list_runs"]
-);
-extension_sql_file!("../sql/89_bounds.sql", name = "bounds", requires = ["schedule"]);
-extension_sql_file!(
-    "../sql/85_comments.sql",
-    name = "comments",
-    requires = [
-        "schedule",
-        api::access::sync_caller,
-        api::all::sync_all,
-        api::apply::sync_apply,
-        api::apply::sync_undo,
-        api::connector::sync_connect,
-        api::connector::sync_test_connection,
-        api::local::sync_rows_of,
-        api::local::sync_scan_of,
-        api::list::sync_delta,
-        api::list::sync_full,
-        api::schedule::sync_maintain,
-        api::schedule::sync_scheduled,
-        api::pull::sync_pull,
-        api::pull::sync_refresh_preview,
-        api::record::sync_fingerprint,
-        api::record::sync_match_key,
-        api::record::sync_diff,
-        api::record::sync_plain,
-        api::webhook::sync_ingest_webhook
-    ]
-);
-extension_sql_file!("../sql/86_dump.sql", name = "dump", requires = ["comments"]);
-extension_sql_file!("../sql/90_policies.sql", name = "policies", finalize);
+    "access" "../sql/10_access.sql",
+    "connectors" "../sql/20_connectors.sql",
+    "ledger" "../sql/30_ledger.sql",
+    "local" "../sql/40_local.sql",
+    "local_erp" "../sql/41_local_erp.sql",
+    "layout" "../sql/42_layout.sql",
+    "map" "../sql/44_map.sql",
+    "match" "../sql/45_match.sql",
+    "track" "../sql/46_track.sql",
+    "reconcile" "../sql/47_reconcile.sql",
+    "bind" "../sql/48_bind.sql",
+    "ddl" "../sql/49_ddl.sql",
+    "delta" "../sql/50_delta.sql",
+    "history" "../sql/51_history.sql",
+    "noted" "../sql/52_noted.sql",
+    "write" "../sql/52_write.sql",
+    "apply" "../sql/53_apply.sql",
+    "chunk" "../sql/53_chunk.sql",
+    "undo" "../sql/54_undo.sql",
+    "preview" "../sql/56_preview.sql",
+    "activity" "../sql/60_activity.sql",
+    "progress" "../sql/70_progress.sql",
+    "webhooks" "../sql/75_webhooks.sql",
+    "health" "../sql/80_health.sql",
+    "categories" "../sql/82_categories.sql",
+    "patterns" "../sql/83_patterns.sql",
+    "lists" "../sql/84_lists.sql",
+    "list_runs" "../sql/87_list_runs.sql",
+    "schedule" "../sql/88_schedule.sql",
+    "bounds" "../sql/89_bounds.sql",
+    "comments" "../sql/85_comments.sql",
+    "dump" "../sql/86_dump.sql",
+    finally "policies" "../sql/90_policies.sql"
+}
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {

@@ -34,6 +34,11 @@ pub fn seal_key(path: &str) -> Result<SealKey> {
     SealKey::from_hex(&fs::read_to_string(path).map_err(unreadable)?)
 }
 
+/// What credentials are bound to.
+pub fn owner(org: &str, connector_id: &str) -> String {
+    format!("{}/{connector_id}", org.to_ascii_lowercase())
+}
+
 /// Credentials as they were given, or what is in the file that they name: `{"file": "shop.json"}` is
 /// `<sync_ext.credentials_dir>/<organisation>/shop.json`, so that nobody can name another organisation's.
 pub fn credentials<'a>(given: &'a Value, settings: &Settings, org: &str) -> Result<Cow<'a, Value>> {

@@ -2,7 +2,6 @@
 
 use super::json::Json;
 use super::needed;
-use crate::job;
 use crate::pg::report::raise;
 use crate::pg::session;
 use crate::request::Job;
@@ -94,7 +93,7 @@ fn connect(
     }
     let id = known.map_or_else(store::new_id, |known| Ok(known.id))?;
     let key = vault::seal_key(&settings_now.key_file)?;
-    let sealed = key.seal(&job::owner(&org, &id), credentials.to_string().as_bytes())?;
+    let sealed = key.seal(&vault::owner(&org, &id), credentials.to_string().as_bytes())?;
     let configured = store::Configured {
         id: &id,
         name,

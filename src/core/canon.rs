@@ -1,8 +1,8 @@
 //! The one form of a value that fingerprints, differences and normalised records are all made of, so
 //! that they can't disagree. Borrows what needs no change.
 
+use super::field::{Field, Kind};
 use super::number::{self, Decimal};
-use super::schema::{Field, Kind};
 use super::text;
 use super::time::{self, Moment};
 use serde_json::{Map, Number, Value};

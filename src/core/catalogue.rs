@@ -1,6 +1,6 @@
 //! The field lists behind `schema::fields`: what shops and ERPs both have. Elements of lists are declared sorted by name.
 
-use super::schema::{Field, Kind};
+use super::field::{Field, Kind};
 
 pub(super) const fn text(name: &'static str) -> Field {
     Field::new(name, Kind::Text)

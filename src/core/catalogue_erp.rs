@@ -3,7 +3,7 @@
 use super::catalogue::{
     concat, email, flag, join, list, number, text, time, total, ASIDE, CAME_FROM, COMPANY, LINE_SKU, PARTNERS,
 };
-use super::schema::{Field, Kind};
+use super::field::{Field, Kind};
 
 pub(super) const WAREHOUSES: &[Field] = join!(
     &[text("code"), text("name")],

@@ -6,7 +6,8 @@
 //! part of generated functions, and names are other people's.
 
 use super::entity::EntityType;
-use super::schema::{self, Kind};
+use super::field::Kind;
+use super::schema;
 use crate::error::{Code, Error};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value};

@@ -2,7 +2,7 @@
 
 use super::canon;
 use super::comparison::{Compared, Comparison};
-use super::schema::Kind;
+use super::field::Kind;
 use serde_json::{json, Map, Value};
 
 /// The compared fields in which two records differ: `{field: {"old": …, "new": …}}`, values in their

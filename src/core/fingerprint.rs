@@ -17,7 +17,7 @@
 
 use super::canon::{self, Canon};
 use super::comparison::{Compared, Comparison};
-use super::schema::Kind;
+use super::field::Kind;
 use crate::error::{Code, Error};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value};

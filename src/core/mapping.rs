@@ -2,8 +2,9 @@
 
 use super::comparison::custom_kind;
 use super::entity::EntityType;
+use super::field::Kind;
 use super::normalise::normalise_value;
-use super::schema::{self, Kind};
+use super::schema;
 use crate::error::{Code, Error, Result};
 use serde_json::{Map, Value};
 

@@ -7,7 +7,8 @@
 use super::canon::{self, Canon};
 use super::comparison::{Comparison, SYNC_TYPE};
 use super::entity::EntityType;
-use super::schema::{self, Kind};
+use super::field::Kind;
+use super::schema;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 

@@ -2,8 +2,9 @@
 
 use super::canon;
 use super::entity::EntityType;
+use super::field::Kind;
 use super::normalise::{match_key, strip_nul_map};
-use super::schema::{self, Kind};
+use super::schema;
 use super::time;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};

@@ -3,10 +3,10 @@
 
 use super::canon::{self, Canon};
 use super::comparison::{Comparison, SYNC_TYPE};
+use super::field::Kind;
 use super::fingerprint::{of_fields, Fingerprint};
 use super::nesting;
 use super::normalise;
-use super::schema::Kind;
 use std::borrow::Cow;
 
 /// Where a row holds the compared fields: names of fields in the order of its texts, for instance `email,name,custom`.

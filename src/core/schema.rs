@@ -4,81 +4,9 @@
 //! a difference in them is no change of the record.
 
 use super::entity::EntityType;
+use super::field::Field;
 use super::{catalogue, catalogue_erp};
 use std::sync::LazyLock;
-
-/// What a field holds, and so how its value is normalised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Text, ids included: numbers become their decimal text.
-    Text,
-    /// Text whose case has no meaning.
-    Email,
-    /// A decimal number of any precision; never taken through a float.
-    Number,
-    /// True or absent.
-    Bool,
-    /// True, false or absent: a no says more than nothing.
-    Flag,
-    /// A point in time, UTC.
-    Time,
-    /// A list of scalars whose order and repetitions have no meaning.
-    Set,
-    /// A list of scalars whose order has a meaning (the first image is the main one).
-    Sequence,
-    /// A list of objects. Order is kept, except that elements having an `id` are sorted by it. They are compared by
-    /// their compared fields.
-    List(&'static [Field]),
-    /// Any JSON.
-    Any,
-}
-
-impl Kind {
-    /// The kind in a word, part of [`super::fingerprint::spec`].
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Text => "text",
-            Kind::Email => "email",
-            Kind::Number => "number",
-            Kind::Bool => "bool",
-            Kind::Flag => "flag",
-            Kind::Time => "time",
-            Kind::Set => "set",
-            Kind::Sequence => "sequence",
-            Kind::List(_) => "list",
-            Kind::Any => "any",
-        }
-    }
-}
-
-/// One field of a canonical record, or of an element of a list in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
-    pub name: &'static str,
-    pub kind: Kind,
-    /// Whether a difference in it is a change of the record.
-    pub compared: bool,
-}
-
-impl Field {
-    /// A compared field.
-    pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
-        Field {
-            name,
-            kind,
-            compared: true,
-        }
-    }
-
-    /// A field that is carried, but not compared.
-    pub(super) const fn aside(name: &'static str, kind: Kind) -> Self {
-        Field {
-            name,
-            kind,
-            compared: false,
-        }
-    }
-}
 
 /// All fields of an entity type, in the order of the local table's columns.
 pub fn fields(entity: EntityType) -> &'static [Field] {
@@ -119,6 +47,7 @@ pub fn field(entity: EntityType, name: &str) -> Option<&'static Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::Kind;
 
     #[test]
     fn names_are_unique() {

@@ -6,7 +6,7 @@
 //! be done. A dry run is the same in a single transaction, which is rolled back: so records that only clash with one
 //! another are found too.
 
-use super::{fitting, Context, Outcome};
+use super::run::{fitting, Context, Outcome};
 use crate::request::ApplyOptions;
 use crate::store::apply::{self, Batch, Class, Planned};
 use crate::store::outcome::Ended;

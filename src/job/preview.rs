@@ -1,7 +1,8 @@
 //! `sync_preview`: pull what changed, then compute the preview from the ledger and cache it.
 
 use super::pool::Pool;
-use super::{pull, Context, Outcome};
+use super::pull;
+use super::run::{Context, Outcome};
 use crate::request::Mode;
 use crate::store::run as runs;
 use crate::store::transaction::short;

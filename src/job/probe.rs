@@ -1,7 +1,7 @@
 //! `sync_test_connection`: what the remote is and what the key may read.
 
 use super::pool::Pool;
-use super::{Context, Outcome};
+use super::run::{Context, Outcome};
 use crate::store::connector;
 use crate::store::outcome::Ended;
 use crate::store::transaction::short;

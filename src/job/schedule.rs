@@ -1,5 +1,6 @@
 //! What `sync_scheduled` asks a worker before it begins: what is due, of all organisations. And the maintenance.
 
+use super::run::maintain;
 use crate::request::Request;
 use crate::store::list;
 use crate::store::transaction::short;
@@ -11,6 +12,6 @@ pub fn run(request: &Request, after: Option<&Value>) -> Result<Value> {
     if after.is_some() {
         return Ok(due);
     }
-    super::maintain();
+    maintain();
     Ok(due)
 }

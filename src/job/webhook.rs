@@ -1,7 +1,8 @@
 //! `sync_ingest_webhook`: checks who sent it, then reads the one record that it names.
 
 use super::pool::{Fetched, Pool};
-use super::{claim, close, opener, turn, unseal, Context, Outcome};
+use super::run::{claim, close, opener, unseal, Context, Outcome};
+use super::turn;
 use crate::request::Answer;
 use crate::store::ledger::{Counts, Ledger};
 use crate::store::outcome::Ended;

@@ -2,7 +2,7 @@
 
 use super::tally::{told, Counts};
 use super::Run;
-use crate::job::{fitting, maintain};
+use crate::job::run::{fitting, maintain};
 use crate::pg::ending;
 use crate::request::{List, ListMode};
 use crate::store::list::{self as store, History, Item};

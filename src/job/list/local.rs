@@ -1,7 +1,8 @@
 //! Items whose target is this database: written set-based, as `sync_apply` writes.
 
+use super::step::Write;
 use super::tally::Went;
-use super::write::{well, Write};
+use super::write::well;
 use super::{Run, LOCAL};
 use crate::store::list::{self as store, Applied, Item};
 use crate::store::transaction::yielding;

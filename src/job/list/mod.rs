@@ -12,6 +12,7 @@ mod pages;
 mod read;
 mod remote;
 mod settle;
+mod step;
 mod tally;
 mod target;
 mod write;
@@ -36,11 +37,11 @@ use remote::Remotes;
 use serde_json::{json, Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
+use step::Write;
 use sync_engine::core::{EntityType, ItemType, Record};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::Written;
 use tally::{told, Counts, Tally, Went};
-use write::Write;
 
 /// The platform that is this database.
 const LOCAL: &str = "local";

@@ -2,7 +2,7 @@
 
 use super::Done;
 use crate::job::crew::Crew;
-use crate::job::opener;
+use crate::job::run::opener;
 use crate::pg::lock::Lock;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};

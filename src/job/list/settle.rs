@@ -1,7 +1,8 @@
 //! The answers of writes to connectors: log, ledger and item in one transaction.
 
+use super::step::Sent;
 use super::tally::Went;
-use super::write::{noted, well, Sent};
+use super::write::{noted, well};
 use super::Run;
 use crate::store::ledger::Row;
 use crate::store::list::{self as store, Item, Outcome};

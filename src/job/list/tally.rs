@@ -1,6 +1,6 @@
 //! What a run came to: counts, errors, and the same by user.
 
-use crate::job::fitting;
+use crate::job::run::fitting;
 use crate::store::list::Item;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The record of a connector that an item is written over: the one that is known, or one that is looked for.
 
 use super::read::{Place, Read, Wanted};
-use super::write::{Next, Write};
+use super::step::{Next, Step, Write};
 use super::{Done, Run};
 use crate::store::list::{self as store, Item, Target};
 use crate::store::transaction::{relaxed, short};
@@ -9,17 +9,6 @@ use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use sync_engine::core::Record;
 use sync_engine::error::{Code, Error, Result};
-
-/// A write that knows what it is written over.
-#[derive(Debug)]
-pub struct Step {
-    pub write: Write,
-    pub target: Target,
-    /// None: nothing is known to be there.
-    pub current: Option<Record>,
-    /// It was looked for.
-    pub is_searched: bool,
-}
 
 impl Run<'_> {
     /// What each item is to be written over.

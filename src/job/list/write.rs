@@ -1,8 +1,7 @@
 //! Items whose target is a connector: see what differs from what is there, write it once.
 
-use super::read::Known;
+use super::step::{Next, Ready, Sent, Step, Write};
 use super::tally::Went;
-use super::target::Step;
 use super::{out_of_time, Done, Run};
 use crate::store::list::{self as store, Item, Outcome};
 use crate::store::transaction::{relaxed, short};
@@ -13,49 +12,10 @@ use sync_engine::core::{diff, match_key, Comparison, Record};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{Change, Meter, Source};
 
-/// An item that has to be written, with its source.
-#[derive(Debug, Clone)]
-pub struct Write {
-    pub item: Item,
-    pub source: Known,
-    /// Its fields; null where the source has none although it could.
-    pub fields: Map<String, Value>,
-}
-
 /// An item that waits for an answer.
 enum UnderWay {
     Search(Step),
     Write(Sent),
-}
-
-/// What became of an item for the moment.
-pub enum Next {
-    Search(Box<Step>),
-    Write(Box<Ready>),
-    /// There is nothing to write.
-    Settled,
-    /// The time of the run doesn't suffice: it stays as it was.
-    NoTime,
-}
-
-/// A write that can be sent.
-pub struct Ready {
-    sent: Sent,
-    source: Arc<dyn Source>,
-    change: Change,
-    /// For the log.
-    about: Value,
-}
-
-/// A write that was sent.
-#[derive(Debug)]
-pub struct Sent {
-    pub write: Write,
-    /// Under which it was entered into the log.
-    pub key: String,
-    pub is_new: bool,
-    /// Where the log gets lost, it is found by what it is known by (or its id), and not written twice.
-    pub is_findable: bool,
 }
 
 impl Run<'_> {

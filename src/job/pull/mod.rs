@@ -15,7 +15,7 @@ mod unreadable;
 mod verify;
 
 use super::pool::Pool;
-use super::{Context, Outcome};
+use super::run::{Context, Outcome};
 use crate::request::Mode;
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger, Shape};

@@ -1,8 +1,9 @@
 //! Reading: tasks out, results in, one short transaction for those that came together.
 
 use super::state::{known_total, window_key, State};
-use super::{Context, Pull};
+use super::Pull;
 use crate::job::pool::Fetched;
+use crate::job::run::Context;
 use crate::store::ledger::Told;
 use crate::store::transaction::{relaxed, yielding};
 use crate::store::{connector, run as runs};

@@ -1,6 +1,6 @@
 //! What a pull came to, and how it is told.
 
-use super::super::Outcome;
+use crate::job::run::Outcome;
 use crate::store::ledger::Counts;
 use crate::store::outcome::Ended;
 use crate::store::run::RunKey;
