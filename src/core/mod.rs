@@ -5,6 +5,7 @@ mod canon;
 mod catalogue;
 mod catalogue_erp;
 pub mod comparison;
+pub mod delivery;
 pub mod diff;
 pub mod entity;
 pub mod field;
@@ -27,6 +28,7 @@ pub mod tree;
 
 pub use backoff::Backoff;
 pub use comparison::{Compared, Comparison};
+pub use delivery::Delivery;
 pub use diff::{diff, emptied};
 pub use entity::EntityType;
 pub use field::{Field, Kind};

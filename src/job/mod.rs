@@ -19,7 +19,7 @@ use crate::store::connector::{self, Connector};
 use crate::store::run::{self as runs, RunKey};
 use crate::store::transaction::{guarded, short};
 use pool::Pool;
-use run::{check_entity, claim, close, opener, Context, Outcome};
+use run::{check_entity, claim, close, entity_types, opener, Context, Outcome};
 use serde_json::Value;
 use sync_engine::error::{Code, Error, Result};
 use turn::Turn;
@@ -48,7 +48,7 @@ fn run_on_connector(request: &Request) -> Result<Answer> {
         ));
     }
     if let Job::Entities = request.job {
-        let names = connector.entity_types()?;
+        let names = entity_types(&connector)?;
         let names = names.iter().map(|entity| entity.name()).collect();
         return Ok(Answer::Done(names));
     }

@@ -149,9 +149,17 @@ pub fn fitting(all: impl Iterator<Item = Value>) -> Vec<Value> {
     .collect()
 }
 
-/// The entity types that a connector is for; 22023 for another.
+/// The entity types that a connector is for.
+pub fn entity_types(connector: &Connector) -> Result<Vec<EntityType>> {
+    connector
+        .kind
+        .parse::<ConnectorKind>()?
+        .chosen(&connector.settings)
+}
+
+/// 22023 for an entity type that a connector is not for.
 pub fn check_entity(connector: &Connector, entity: EntityType) -> Result<()> {
-    let known = connector.entity_types()?;
+    let known = entity_types(connector)?;
     if known.contains(&entity) {
         return Ok(());
     }

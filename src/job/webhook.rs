@@ -1,7 +1,7 @@
 //! `sync_ingest_webhook`: checks who sent it, then reads the one record that it names.
 
 use super::pool::{Fetched, Pool};
-use super::run::{claim, close, opener, unseal, Context, Outcome};
+use super::run::{claim, close, entity_types, opener, unseal, Context, Outcome};
 use super::turn;
 use crate::request::Answer;
 use crate::store::ledger::{Counts, Ledger};
@@ -10,9 +10,9 @@ use crate::store::transaction::{guarded, short};
 use crate::store::{connector, list as lists, run as runs, webhook as store};
 use serde_json::{json, Value};
 use std::time::{Duration, Instant};
-use sync_engine::core::EntityType;
+use sync_engine::core::{Delivery, EntityType};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::webhook::{self, Change, Notice};
+use sync_engine::source::webhook::{self, Notice};
 use sync_engine::source::{At, ConnectorKind, Content, Source, Task};
 
 /// Requests that reading a record takes at most, retries apart.
@@ -40,12 +40,12 @@ pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> 
             entities,
             external_id,
         } => note_hint(&context, &topic, entities, &external_id)?,
-        Notice::Changed(change) if !context.connector.entity_types()?.contains(&change.entity) => {
-            json!({ "status": "ignored", "topic": change.topic })
+        Notice::Changed(delivery) if !entity_types(&context.connector)?.contains(&delivery.entity) => {
+            json!({ "status": "ignored", "topic": delivery.topic })
         }
-        Notice::Changed(change) => {
-            context.key.entity = Some(change.entity);
-            return pull(&context, &change, is_last);
+        Notice::Changed(delivery) => {
+            context.key.entity = Some(delivery.entity);
+            return pull(&context, &delivery, is_last);
         }
     };
     Ok(Answer::Done(told))
@@ -53,7 +53,7 @@ pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> 
 
 /// The remote has not committed yet what it tells us of: reading at once would find the record as it was.
 fn note_hint(context: &Context, topic: &str, entities: &[EntityType], id: &str) -> Result<Value> {
-    let known = context.connector.entity_types()?;
+    let known = entity_types(&context.connector)?;
     let kept: Vec<EntityType> = entities.iter().copied().filter(|e| known.contains(e)).collect();
     if kept.is_empty() {
         return Ok(json!({ "status": "ignored", "topic": topic }));
@@ -70,15 +70,15 @@ fn note_hint(context: &Context, topic: &str, entities: &[EntityType], id: &str) 
     Ok(json!({ "status": status, "topic": topic, "entityTypes": names, "externalId": id }))
 }
 
-fn pull(context: &Context, change: &Change, is_last: bool) -> Result<Answer> {
+fn pull(context: &Context, delivery: &Delivery, is_last: bool) -> Result<Answer> {
     // The sender won't wait for the end of a long pull. Which records that one has still to read nobody knows, so it is the
     // next one that counts.
     let note = || {
-        short(|| store::remember(&context.key, change, "noted"))?;
-        Ok(Answer::Done(told(change, "noted")))
+        short(|| store::remember(&context.key, delivery, "noted"))?;
+        Ok(Answer::Done(told(delivery, "noted")))
     };
-    if short(|| store::is_seen(&context.key, change))? {
-        return Ok(Answer::Done(told(change, "duplicate")));
+    if short(|| store::is_seen(&context.key, delivery))? {
+        return Ok(Answer::Done(told(delivery, "duplicate")));
     }
     match short(|| turn::lock_or_number(&context.key.lock_name(), context.request.caller)) {
         Ok(None) => {}
@@ -88,40 +88,40 @@ fn pull(context: &Context, change: &Change, is_last: bool) -> Result<Answer> {
         Err(error) => return Err(error),
     }
     // a twin of this delivery may have been at it meanwhile
-    if short(|| store::is_seen(&context.key, change))? {
-        return Ok(Answer::Done(told(change, "duplicate")));
+    if short(|| store::is_seen(&context.key, delivery))? {
+        return Ok(Answer::Done(told(delivery, "duplicate")));
     }
     match claim(context, false) {
         Err(error) if is_last && error.code == Code::LocalLimit => return note(),
         claimed => claimed?,
     }
-    let outcome = guarded(|| read(context, change));
+    let outcome = guarded(|| read(context, delivery));
     close(context, outcome).map(Answer::Done)
 }
 
-fn told(change: &Change, status: &str) -> Value {
-    json!({ "status": status, "topic": change.topic, "entityType": change.entity.name(), "externalId": change.external_id })
+fn told(delivery: &Delivery, status: &str) -> Value {
+    json!({ "status": status, "topic": delivery.topic, "entityType": delivery.entity.name(), "externalId": delivery.external_id })
 }
 
 /// Reads the record and writes it down, with the delivery, in one transaction.
-fn read(context: &Context, change: &Change) -> Result<Outcome> {
+fn read(context: &Context, delivery: &Delivery) -> Result<Outcome> {
     let started = Instant::now();
     let pool = Pool::start(1, opener(&context.key.org, context.settings, &context.connector)?)?;
     wait_for_tokens(context, &pool)?;
     let ledger = Ledger {
         org: context.key.org.clone(),
         connector: context.key.connector,
-        entity: change.entity,
+        entity: delivery.entity,
     };
-    let (before, shape) = short(|| Ok((store::held(&ledger, &change.external_id)?, ledger.shape()?)))?;
+    let (before, shape) = short(|| Ok((store::held(&ledger, &delivery.external_id)?, ledger.shape()?)))?;
     let parent = before.as_ref().and_then(|held| held.parent_id.as_deref());
     let task = Task {
-        list: change.list(parent),
+        list: delivery.list(parent),
         content: Content::Full,
         since: None,
-        at: At::Alone(change.external_id.clone()),
+        at: At::Alone(delivery.external_id.clone()),
     };
-    let (entity, id) = (change.entity, change.external_id.clone());
+    let (entity, id) = (delivery.entity, delivery.external_id.clone());
     let (fetched, is_listed, memo) = pool.ask(move |source: &dyn Source| {
         let mut batch = source.fetch(entity, &task)?;
         batch.records.retain(|record| record.external_id == id);
@@ -130,12 +130,12 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
     })?;
     let effect = short(|| {
         connector::mark_ok(&context.key.org, context.key.connector, &memo)?;
-        let effect = write(context, change, &ledger, &fetched, is_listed)?;
-        store::remember(&context.key, change, "done")?;
+        let effect = write(context, delivery, &ledger, &fetched, is_listed)?;
+        store::remember(&context.key, delivery, "done")?;
         Ok(effect)
     })?;
-    let held = short(|| store::held(&ledger, &change.external_id))?;
-    let mut result = told(change, "pulled");
+    let held = short(|| store::held(&ledger, &delivery.external_id))?;
+    let mut result = told(delivery, "pulled");
     result["change"] = held.and_then(|held| held.change).into();
     result["effect"] = effect.into();
     result["syncId"] = context.key.sync_id.as_str().into();
@@ -152,12 +152,12 @@ fn read(context: &Context, change: &Change) -> Result<Outcome> {
 /// What the answer means for the ledger.
 fn write(
     context: &Context,
-    change: &Change,
+    delivery: &Delivery,
     ledger: &Ledger,
     fetched: &Fetched,
     is_listed: bool,
 ) -> Result<&'static str> {
-    let before = store::held(ledger, &change.external_id)?;
+    let before = store::held(ledger, &delivery.external_id)?;
     let is_held = before.as_ref().is_some_and(|held| held.is_live);
     // what no listing shows isn't taken up; once it was, it is kept until it is gone
     let rows = if is_listed || is_held {
@@ -173,7 +173,7 @@ fn write(
         // it is there, only not for us
         (_, true) if !fetched.batch.hidden.is_empty() => "unchanged",
         (_, true) => {
-            ledger.mark_gone(std::slice::from_ref(&change.external_id))?;
+            ledger.mark_gone(std::slice::from_ref(&delivery.external_id))?;
             "deleted"
         }
         (_, false) => "absent",
@@ -187,9 +187,9 @@ fn write(
             .collect();
         store::link(ledger, &keys)?;
         if effect != "deleted" {
-            lists::hurry(&context.key, change)?;
+            lists::hurry(&context.key, delivery)?;
         }
-        runs::drop_previews(&context.key, change.entity)?;
+        runs::drop_previews(&context.key, delivery.entity)?;
     }
     Ok(effect)
 }

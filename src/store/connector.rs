@@ -5,9 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 use sync_engine::core::seal::Sealed;
-use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::ConnectorKind;
 
 /// A connector as the worker needs it.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,11 +23,6 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// The entity types that it is for.
-    pub fn entity_types(&self) -> Result<Vec<EntityType>> {
-        self.kind.parse::<ConnectorKind>()?.chosen(&self.settings)
-    }
-
     /// Requests per second that it may be sent.
     pub fn rate(&self) -> f64 {
         const DEFAULT: f64 = 20.0;

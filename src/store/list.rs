@@ -5,9 +5,8 @@ use super::{counted, row, run};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
-use sync_engine::core::{EntityType, ItemType};
+use sync_engine::core::{Delivery, EntityType, ItemType};
 use sync_engine::error::Result;
-use sync_engine::source::webhook::Change;
 
 /// What a run is about.
 #[derive(Debug, Clone, Default)]
@@ -273,14 +272,14 @@ pub fn settle(org: &str, outcomes: &[Outcome]) -> Result<()> {
 }
 
 /// Makes the items due that come from the record of a webhook.
-pub fn hurry(key: &RunKey, change: &Change) -> Result<()> {
+pub fn hurry(key: &RunKey, delivery: &Delivery) -> Result<()> {
     run(
         "SELECT sync_list_hurry($1::uuid, $2, $3, $4)",
         &[
             key.org.as_str().into(),
             key.sync_type.as_str().into(),
-            change.entity.name().into(),
-            change.external_id.as_str().into(),
+            delivery.entity.name().into(),
+            delivery.external_id.as_str().into(),
         ],
     )
 }

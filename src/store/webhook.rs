@@ -4,9 +4,8 @@ use super::ledger::Ledger;
 use super::run::RunKey;
 use super::{json, row, run};
 use serde::Deserialize;
-use sync_engine::core::EntityType;
+use sync_engine::core::{Delivery, EntityType};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::webhook::Change;
 
 /// A record as the ledger holds it.
 #[derive(Debug, Default, Deserialize)]
@@ -52,30 +51,30 @@ pub fn link(ledger: &Ledger, keys: &[String]) -> Result<()> {
 }
 
 /// Whether this delivery, or a replay of it, was carried out.
-pub fn is_seen(key: &RunKey, change: &Change) -> Result<bool> {
+pub fn is_seen(key: &RunKey, delivery: &Delivery) -> Result<bool> {
     row(
         "SELECT to_json(sync_webhook_seen($1::uuid, $2, $3, $4, $5, $6, $7))::text",
         &[
             key.org.as_str().into(),
             key.connector.into(),
-            change.delivery.as_str().into(),
-            change.signature.as_str().into(),
-            change.topic.as_str().into(),
-            (change.entity as i16).into(),
-            change.external_id.as_str().into(),
+            delivery.id.as_str().into(),
+            delivery.signature.as_str().into(),
+            delivery.topic.as_str().into(),
+            (delivery.entity as i16).into(),
+            delivery.external_id.as_str().into(),
         ],
     )
 }
 
 /// Remembers a delivery as carried out, or as one that the next pull covers.
-pub fn remember(key: &RunKey, change: &Change, status: &str) -> Result<()> {
+pub fn remember(key: &RunKey, delivery: &Delivery, status: &str) -> Result<()> {
     note(
         key,
-        &change.delivery,
-        Some(&change.signature),
-        &change.topic,
-        change.entity,
-        &change.external_id,
+        &delivery.id,
+        Some(&delivery.signature),
+        &delivery.topic,
+        delivery.entity,
+        &delivery.external_id,
         status,
     )
     .map(|_| ())

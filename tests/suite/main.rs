@@ -90,6 +90,7 @@ mod pull_unshown;
 mod pull_weak;
 mod read_only;
 mod readme;
+mod rooms;
 mod round_trip;
 mod schedule;
 mod schedule_waits;

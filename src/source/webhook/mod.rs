@@ -9,7 +9,7 @@ mod tests;
 
 use super::kind::Fields;
 use super::{json, ConnectorKind};
-use crate::core::EntityType;
+use crate::core::{Delivery, EntityType};
 use crate::error::{Code, Error, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -27,37 +27,13 @@ pub enum Notice {
     /// The remote's own refusal in the place of the record: whom the webhook belongs to may not view it.
     Refused { topic: String, code: String },
     /// Somebody who knows the secret says that this record has changed.
-    Changed(Change),
+    Changed(Delivery),
     /// The same, sent before the change is committed there: to be read by a later pull.
     Hint {
         topic: String,
         entities: &'static [EntityType],
         external_id: String,
     },
-}
-
-/// A record that a signed delivery names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The sender's name for the delivery; where it gave none, the signature.
-    pub delivery: String,
-    pub signature: String,
-    /// "product.updated"
-    pub topic: String,
-    pub entity: EntityType,
-    pub external_id: String,
-    /// The record it is listed under, where the body says so.
-    pub parent_id: Option<String>,
-}
-
-impl Change {
-    /// Where to read the record. `known_parent` is what the ledger knows: a deletion names the id alone.
-    pub fn list(&self, known_parent: Option<&str>) -> String {
-        match self.parent_id.as_deref().or(known_parent) {
-            Some(parent) => format!("variations:{parent}"),
-            None => self.entity.name().to_owned(),
-        }
-    }
 }
 
 /// Checks who sent it and reads what it is about.

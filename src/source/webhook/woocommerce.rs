@@ -1,6 +1,7 @@
 //! WooCommerce signs the raw body: base64 of HMAC-SHA256 with the webhook's secret.
 
-use super::{id_of, no_id, no_secret, object, Change, Headers, Notice};
+use super::{id_of, no_id, no_secret, object, Headers, Notice};
+use crate::core::Delivery;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use base64::engine::general_purpose::STANDARD;
@@ -30,8 +31,8 @@ pub(super) fn read(secret: Option<&str>, headers: &Headers, body: &str) -> Resul
             None => Notice::Ignored { topic },
         });
     }
-    Ok(Notice::Changed(Change {
-        delivery: headers
+    Ok(Notice::Changed(Delivery {
+        id: headers
             .get("x-wc-webhook-delivery-id")
             .unwrap_or(signature)
             .to_owned(),

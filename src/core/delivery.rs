@@ -1,0 +1,27 @@
+//! What a webhook has told, once it was read: who may know of it needs not know the system that sent it.
+
+use super::EntityType;
+
+/// A signed delivery, and the record that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The sender's name for the delivery; where it gave none, the signature.
+    pub id: String,
+    pub signature: String,
+    /// "product.updated"
+    pub topic: String,
+    pub entity: EntityType,
+    pub external_id: String,
+    /// The record it is listed under, where the body says so.
+    pub parent_id: Option<String>,
+}
+
+impl Delivery {
+    /// Where to read the record. `known_parent` is what the ledger knows: a deletion names the id alone.
+    pub fn list(&self, known_parent: Option<&str>) -> String {
+        match self.parent_id.as_deref().or(known_parent) {
+            Some(parent) => format!("variations:{parent}"),
+            None => self.entity.name().to_owned(),
+        }
+    }
+}
