@@ -1,8 +1,8 @@
 //! Reading single records by their ids: what items come from, and what they are about to be written over.
 
 use super::{out_of_time, Done, Run, LOCAL};
-use crate::job::run::check_kind;
 use crate::job::pool::Fetched;
+use crate::job::run::check_kind;
 use crate::store::ledger::{Row, Shape};
 use crate::store::list::{self as store, Item};
 use crate::store::transaction::{relaxed, short};
