@@ -31,7 +31,8 @@ impl<'a> Folder<'a> {
     /// Runs a command as the server's user; `$at` is the folder.
     #[track_caller]
     fn shell(&self, command: &str) {
-        let command = format!("at='{}'; {command}", self.path).replace('\'', "''");
+        // what is given has to be read, or writing it fails
+        let command = format!("cat > /dev/null; at='{}'; {command}", self.path).replace('\'', "''");
         self.db.psql(&format!("COPY (SELECT 1) TO PROGRAM '{command}'"));
     }
 

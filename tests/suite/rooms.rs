@@ -21,7 +21,7 @@ const LAW: [(&str, &[&str]); 12] = [
     ("store", &["request", "pg", "core"]),
     ("vault", &["settings", "core"]),
     ("request", &["settings", "core"]),
-    ("pg", &["settings"]),
+    ("pg", &["settings", "core"]),
     ("source", &["core"]),
     ("settings", &[]),
     ("core", &[]),
