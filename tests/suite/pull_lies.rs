@@ -2,7 +2,7 @@
 //! what it couldn't read it says.
 
 use serde_json::{json, Value};
-use sync_sandbox::{Config, ListFault, Version};
+use sync_sandbox::{Config, Fault, ListFault, Rule, Version, When};
 
 use crate::shop::{small, Shop};
 
@@ -90,6 +90,29 @@ fn a_first_pull_of_lists_that_are_capped_reads_everything() {
             let pulled = shop.pull(entity);
             assert_eq!(pulled["status"], "success", "{entity} {rows}: {pulled}");
             shop.assert_mirrored(entity);
+        }
+    }
+}
+
+/// Windows after the first are emptied, and the record where the second begins is counted and never shown.
+#[test]
+fn a_record_that_is_never_shown_hides_none_of_those_behind_it() {
+    for rows in [1, 2, 3, 20, 99] {
+        let mut shop = Shop::with(sized(Version::V11), json!({}));
+        let hidden = shop.listed("products")[99];
+        shop.change(json!({ "op": "hide", "entity": "products", "ids": [hidden] }));
+        let lie = Fault::List(ListFault::EmptyAbove { rows });
+        shop.sandbox
+            .fault(Rule::new("/wp-json/wc/v3/products", When::From(3), lie));
+        match shop.try_pull("products") {
+            Ok(pulled) => {
+                let (held, truth) = (shop.ledger("products"), shop.truth("products"));
+                let missing: Vec<_> = truth.keys().filter(|id| !held.contains_key(*id)).collect();
+                let is_told = pulled["status"] == "partial" && pulled["warnings"] != json!([]);
+                assert!(missing.is_empty() || is_told, "{rows}: {missing:?}: {pulled}");
+                assert!(pulled["status"] == "success" || is_told, "{rows}: {pulled}");
+            }
+            Err(error) => assert!(is_nonsense(&error), "{rows}: {error:?}"),
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::source::{At, Batch, Task};
 use serde_json::Value;
 use std::collections::HashSet;
 
+/// Rows of a window that shows nothing which are asked for alone.
+const SAMPLES: u64 = 5;
+
 /// A window as it turned out.
 struct Window {
     stretch: Stretch,
@@ -194,30 +197,9 @@ impl WooCommerce {
                 stretch: found,
             });
         }
-        let mut rows = expected / 2;
-        while rows > 0 && stretch.total.is_some() {
-            // one row first: where that shows nothing either, nothing is asked in between
-            let one = self.stretch(list, task, Place::new(offset, 1), meter)?;
-            if one.is_none_or(|one| one.len() == 0) {
-                break;
-            }
-            if let Some(found) = self
-                .stretch(list, task, Place::new(offset, rows), meter)?
-                .filter(|f| f.len() > 0)
-            {
-                let places = found.len();
-                if places < 2 {
-                    return Err(another(list, "one record at a time"));
-                }
-                self.note_page_size(list, rows);
-                return Ok(Window {
-                    places,
-                    unshown: 0,
-                    goes_on: false,
-                    stretch: found,
-                });
-            }
-            rows /= 2;
+        // single rows first: where none of some shows anything either, nothing is asked in between
+        if stretch.total.is_some() && self.shows_any(list, task, offset, expected, meter)? {
+            return self.first_portion(list, task, offset, expected, meter);
         }
         if offset == 0 && task.since.is_none() && stretch.total.is_some() && !list.holds_variations() {
             return Err(nothing(list, stretch.total));
@@ -229,6 +211,49 @@ impl WooCommerce {
             goes_on: false,
             stretch,
         })
+    }
+
+    /// Whether one of some single rows of a window is shown. Not the first alone: that may be one which the shop never shows.
+    fn shows_any(&self, list: &List, task: &Task, offset: u64, expected: u64, meter: &Meter) -> Result<bool> {
+        let mut places: Vec<u64> = (0..SAMPLES)
+            .map(|n| offset + expected.saturating_sub(1) * n / (SAMPLES - 1))
+            .collect();
+        places.dedup();
+        for place in places {
+            let one = self.stretch(list, task, Place::new(place, 1), meter)?;
+            if one.is_some_and(|one| one.len() > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first rows of a window that shows some of them by fewer at once.
+    fn first_portion(
+        &self,
+        list: &List,
+        task: &Task,
+        offset: u64,
+        expected: u64,
+        meter: &Meter,
+    ) -> Result<Window> {
+        let mut rows = (expected / 2).max(2);
+        while rows > 1 {
+            if let Some(found) = self
+                .stretch(list, task, Place::new(offset, rows), meter)?
+                .filter(|found| found.len() > 1)
+            {
+                self.note_page_size(list, rows);
+                return Ok(Window {
+                    places: found.len(),
+                    unshown: 0,
+                    goes_on: false,
+                    stretch: found,
+                });
+            }
+            rows /= 2;
+        }
+        Err(another(list, "one record at a time"))
     }
 }
 
