@@ -234,6 +234,11 @@ BEGIN
     s.live := CASE WHEN gone.layout IS NULL THEN 'true'
                    WHEN sync_base_type(gone.type) = 'bool'::regtype THEN format('n.%I IS NOT TRUE', gone.column_name)
                    ELSE format('n.%I IS NULL', gone.column_name) END;
+    -- the ledger looks rows up by their keys: one that no index takes can't be followed, and must not fail the app's own statement
+    IF EXISTS (SELECT FROM sync_layout_column c JOIN pg_type t ON t.oid = sync_base_type(c.type)
+               WHERE c.layout = layout_id AND c.purpose = 'key' AND t.typlen < 0) THEN
+        s.live := format('%s AND octet_length(%s) <= 2000', s.live, s.key_text);
+    END IF;
     RETURN s;
 END
 $$;

@@ -160,8 +160,8 @@ AS $$
     SELECT CASE WHEN l.bound_by IS NULL THEN 'NULL'
                 ELSE format('IF %s NOT sync_follows(%s) THEN RETURN NULL; END IF',
                             CASE WHEN NOT c.relrowsecurity
-                                 THEN format('(has_table_privilege(%1$s, %2$s, ''SELECT'') AND has_schema_privilege(%1$s, %3$s, ''USAGE'')) IS NOT TRUE AND',
-                                             l.bound_by::oid, c.oid, c.relnamespace::oid) END, l.id) END
+                                 THEN format('(TG_RELID = ANY (%4$L::oid[]) AND has_table_privilege(%1$s, %2$s, ''SELECT'') AND has_schema_privilege(%1$s, %3$s, ''USAGE'')) IS NOT TRUE AND',
+                                             l.bound_by::oid, c.oid, c.relnamespace::oid, sync_members(c.oid)) END, l.id) END
     FROM sync_layout l JOIN pg_class c ON c.oid = l.relation WHERE l.id = layout_id
 $$;
 COMMENT ON FUNCTION sync_track_guard(int) IS 'The statement by which a tracking trigger leaves alone what the role that bound the relation may not read.';

@@ -91,6 +91,10 @@ BEGIN
                 HINT = 'sync_fields(''' || e.name || ''') lists them; a custom field is written custom.name.';
         END IF;
         a := sync_bound_column(relation, wanted.column_name, CASE wanted.purpose WHEN 'field' THEN format('field "%s"', wanted.field) ELSE wanted.purpose || ' column' END);
+        IF a.attgenerated <> '' AND wanted.purpose IN ('org', 'deleted') THEN
+            RAISE EXCEPTION 'column "%" of % is computed by the table', a.attname, relation USING ERRCODE = '22023',
+                DETAIL = format('As %s column it has to be written.', wanted.purpose), HINT = 'Name a column that can be written.';
+        END IF;
         IF NOT sync_type_fits(a.atttypid, wanted.kind) THEN
             RAISE EXCEPTION 'column "%" of % has type %, which can''t hold %', a.attname, relation, format_type(a.atttypid, a.atttypmod),
                 CASE wanted.purpose WHEN 'field' THEN format('field "%s" (%s)', wanted.field, coalesce(wanted.kind, 'custom'))

@@ -12,10 +12,16 @@ AS $$
          FROM sync_layout_column x
          LEFT JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = x.column_name AND a.attnum > 0 AND NOT a.attisdropped
          WHERE x.layout = l.id AND a.atttypid IS DISTINCT FROM x.type
-         ORDER BY x.position LIMIT 1))
+         ORDER BY x.position LIMIT 1),
+        CASE WHEN l.bound_by IS NOT NULL AND l.tracking = 'trigger' AND NOT sync_is_key(l.relation, k.names)
+             THEN 'it has no unique index over its key columns any more'
+             WHEN l.bound_by IS NOT NULL AND l.tracking = 'trigger'
+                  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.relation AND a.attname = ANY (k.names) AND NOT a.attnotnull)
+             THEN 'a key column of it may be null now' END)
     FROM sync_layout l
     LEFT JOIN pg_class c ON c.oid = l.relation
     LEFT JOIN pg_roles r ON r.oid = l.bound_by
+    CROSS JOIN LATERAL (SELECT array_agg(x.column_name::text) AS names FROM sync_layout_column x WHERE x.layout = l.id AND x.purpose = 'key') k
     WHERE l.id = layout_id
 $$;
 COMMENT ON FUNCTION sync_layout_misfit(int) IS 'Why a layout no longer fits its relation; NULL where it does.';
@@ -200,7 +206,10 @@ BEGIN
     FOR layout_id IN
         SELECT l.id FROM sync_layout l
         WHERE l.bound_by IS NOT NULL
-          AND l.members && ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d WHERE d.classid = 'pg_class'::regclass)
+          AND (l.members && ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d WHERE d.classid = 'pg_class'::regclass)
+               -- which relation an index was of isn't known any more
+               OR l.broken IS NULL AND sync_layout_misfit(l.id) IS NOT NULL
+                  AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d WHERE d.object_type = 'index'))
     LOOP
         PERFORM sync_refresh_layout(layout_id, false);
     END LOOP;

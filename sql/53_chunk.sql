@@ -71,6 +71,10 @@ BEGIN
             records := ARRAY(SELECT sync_record_part(r.record, chosen || '{modified_at,sync_type}'::text[]) FROM unnest(records) WITH ORDINALITY r (record, place) ORDER BY r.place);
         END IF;
         SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
+        IF EXISTS (SELECT FROM unnest(ids) i WHERE octet_length(i) > 2000) THEN
+            RAISE EXCEPTION 'a new row would get a key of more than 2000 bytes' USING ERRCODE = 'P0001',
+                DETAIL = 'Rows with such keys can''t be followed.';
+        END IF;
         PERFORM sync_note_keys(k.org_id, ARRAY(SELECT i FROM unnest(chunk) i ORDER BY i), ids);
     ELSIF class = 'updated' THEN
         fields := ARRAY(SELECT f FROM unnest(sync_written_fields(k)) f WHERE chosen IS NULL OR f = ANY (chosen));

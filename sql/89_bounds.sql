@@ -1,7 +1,7 @@
 -- Bounds of what apps write, checked when it is written: one odd value would fail the batch that comes across it, or the list of
 -- a whole organisation. Each constraint is named for its bound, which is what a client is shown of it.
 -- Logs are read by their time and deleted by it: what happened at no time is never old, counts as of the last month, and has no age
--- (now() - created_at fails for all rows). Years of more digits are no dates to most clients.
+-- (now() - created_at fails for all rows). Years of more digits, or before the first, are no dates to workers and most clients.
 -- Those of sync_progress are in its trigger, which would meet such values before. error_message has none: runs write what they
 -- were told.
 
@@ -25,13 +25,8 @@ BEGIN
                 bound := format('%s_up_to_%s_characters', c.name, longest);
                 term := format('length(%I) <= %s', c.name, longest);
             WHEN 'timestamp with time zone' THEN
-                IF c.name = 'expires_at' OR c.relation IN ('sync_activity_log'::regclass, 'sync_history'::regclass) THEN
-                    bound := c.name || '_in_years_1_to_9999';
-                    term := format('%I >= ''0001-01-01 00:00+00'' AND %1$I < ''10000-01-01 00:00+00''', c.name);
-                ELSE
-                    bound := c.name || '_is_finite';
-                    term := format('isfinite(%I)', c.name);
-                END IF;
+                bound := c.name || '_in_years_1_to_9999';
+                term := format('%I >= ''0001-01-01 00:00+00'' AND %1$I < ''10000-01-01 00:00+00''', c.name);
                 -- a preview may be kept for good
                 IF c.name = 'expires_at' THEN
                     bound := bound || '_or_infinity';
@@ -46,6 +41,9 @@ BEGIN
                 CONTINUE WHEN c.relation = 'sync_preview_cache'::regclass;
                 bound := c.name || '_up_to_64_levels';
                 term := format('sync_depth(%I) <= 64', c.name);
+            WHEN 'text[]', 'integer[]' THEN
+                bound := c.name || '_is_one_list_of_up_to_1000';
+                term := format('array_ndims(%I) = 1 AND cardinality(%1$I) <= 1000 OR %1$I = ''{}''', c.name);
             ELSE
                 CONTINUE;
         END CASE;

@@ -145,6 +145,25 @@ BEGIN
     END LOOP;
 END
 $$;
+-- what was finite may be out of the years that are taken now
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT k.conrelid::regclass AS relation, k.conname AS bound, a.attname AS name
+        FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+        WHERE k.conrelid = ANY ('{sync_preview_cache,sync_selective_config,sync_list,saved_search_patterns}'::regclass[])
+          AND k.conname = a.attname || '_is_finite' AND a.atttypid = 'timestamptz'::regtype
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, c.bound);
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', c.relation);
+        EXECUTE format('UPDATE %1$s SET %2$I = CASE WHEN %2$I < ''0001-01-01 00:00+00'' THEN timestamptz ''0001-01-01 00:00+00'' ELSE timestamptz ''9999-12-31 00:00+00'' END
+                        WHERE %2$I < ''0001-01-01 00:00+00'' OR %2$I >= ''10000-01-01 00:00+00''', c.relation, c.name);
+        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', c.relation);
+    END LOOP;
+END
+$$;
 UPDATE sync_preview_cache
 SET expires_at = CASE WHEN expires_at < '0001-01-01 00:00+00' THEN timestamptz '0001-01-01 00:00+00' ELSE 'infinity' END
 WHERE expires_at < '0001-01-01 00:00+00' OR expires_at >= '10000-01-01 00:00+00' AND isfinite(expires_at);

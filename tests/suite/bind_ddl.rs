@@ -225,3 +225,35 @@ fn json_that_only_postgres_can_read_stops_no_statement() {
     assert_eq!(app.local_ids(), "1 2");
     assert_eq!(app.drift("products"), "");
 }
+
+#[test]
+fn a_table_that_has_lost_its_key_is_not_followed() {
+    for (key, ddl, reason) in [
+        (
+            "id int PRIMARY KEY",
+            "ALTER TABLE contacts DROP CONSTRAINT contacts_pkey",
+            "unique index",
+        ),
+        ("id int NOT NULL", "DROP INDEX by_id", "unique index"),
+        (
+            "id int NOT NULL",
+            "ALTER TABLE contacts ALTER id DROP NOT NULL",
+            "may be null",
+        ),
+    ] {
+        let mut app = Bound::new(&format!(
+            "CREATE TABLE contacts ({key}, mail text); CREATE UNIQUE INDEX by_id ON contacts (id)"
+        ));
+        if ddl.starts_with("ALTER TABLE contacts DROP") {
+            app.run("DROP INDEX by_id");
+        }
+        app.run("SELECT sync_bind('customers', 'contacts', '{\"email\": \"mail\"}', '{id}')");
+        app.run(&format!(
+            "{ddl}; INSERT INTO contacts VALUES (1, 'a@example.com')"
+        ));
+        let broken = app.text("SELECT broken FROM sync_bindings");
+        assert!(broken.contains(reason), "{ddl}: {broken}");
+        assert_eq!(app.local_ids(), "", "{ddl}");
+        app.run("DELETE FROM contacts; SELECT sync_unbind('customers')");
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bound::Bound;
+use crate::bound::{text, Bound};
 
 const BIND: &str = r#"SELECT sync_bind('customers', 'people', '{"email": "mail", "name": "label"}', '{id}')"#;
 const APPLY: &str =
@@ -67,4 +67,51 @@ fn a_binding_that_is_broken_is_no_good_health() {
         app.text(health),
         "degraded customers its column \"label\" was dropped"
     );
+}
+
+/// The table's own index takes such a key, the ledger's has no room for it.
+#[test]
+fn a_key_that_is_too_long_to_be_followed_stops_no_statement_of_the_app() {
+    const LONG: &str = "(SELECT left(string_agg(md5(n::text), ''), 2650) FROM generate_series(1, 100) n)";
+    for (columns, key, value) in [
+        ("id text PRIMARY KEY", "{id}", LONG.to_owned()),
+        (
+            "id text, part text DEFAULT 'p', PRIMARY KEY (id, part)",
+            "{id,part}",
+            LONG.replace("2650", "2600"),
+        ),
+    ] {
+        let mut app = Bound::new(&format!(
+            "CREATE TABLE contacts ({columns}, mail text); INSERT INTO contacts (id, mail) VALUES ({value}, 'there@example.com')"
+        ));
+        app.run(&format!(
+            "SELECT sync_bind('customers', 'contacts', '{{\"email\": \"mail\"}}', '{key}')"
+        ));
+        app.run(&format!("INSERT INTO contacts (id, mail) VALUES ('a', 'a@example.com'), ({value} || 'x', 'x@example.com')"));
+        app.run("UPDATE contacts SET mail = mail || 'm'");
+        let count = "SELECT string_agg(local_match_key, ' ') FROM sync_record";
+        assert_eq!(text(&mut app.root, count), "a@example.comm", "{key}");
+        app.run(&format!("UPDATE contacts SET id = {value} || 'a' WHERE id = 'a'"));
+        assert_eq!(
+            text(&mut app.root, "SELECT count(*) FROM sync_record"),
+            "0",
+            "{key}"
+        );
+        assert_eq!(app.drift("customers"), "", "{key}");
+        app.run("DELETE FROM contacts");
+    }
+}
+
+#[test]
+fn columns_that_the_table_computes_are_no_mark_and_no_organisation() {
+    let mut app = Bound::new(
+        "CREATE TABLE contacts (id int PRIMARY KEY, mail text, o text, org uuid GENERATED ALWAYS AS (o::uuid) STORED,
+                                gone boolean GENERATED ALWAYS AS (mail = '') STORED)",
+    );
+    for more in ["org_column => 'org'", "deleted_column => 'gone'"] {
+        let error = app.refused(&format!(
+            "SELECT sync_bind('customers', 'contacts', '{{\"email\": \"mail\"}}', '{{id}}', {more})"
+        ));
+        assert_eq!(error.as_db_error().unwrap().code().code(), "22023", "{more}");
+    }
 }

@@ -34,8 +34,13 @@ fn columns_that_an_app_writes_have_bounds() {
         format!("INSERT INTO saved_search_patterns (name, filter_config) VALUES ('p', {filter})")
     };
     for (statement, code, told) in [
-        (item("source_modified_at", "'infinity'"), "23514", "source_modified_at_is_finite"),
-        (item("next_due_at", "'-infinity'"), "23514", "next_due_at_is_finite"),
+        (item("source_modified_at", "'infinity'"), "23514", "source_modified_at_in_years_1_to_9999"),
+        (item("source_modified_at", "'10000-01-01'"), "23514", "source_modified_at_in_years_1_to_9999"),
+        (item("source_modified_at", "'4000-01-01 BC'"), "23514", "source_modified_at_in_years_1_to_9999"),
+        (item("fields", "'{{email,name}}'"), "23514", "fields_is_one_list_of_up_to_1000"),
+        (item("fields", "array_fill('email'::text, ARRAY[1001])"), "23514", "fields_is_one_list_of_up_to_1000"),
+        (item("business_days", "'{{1,2}}'"), "23514", "business_days_is_one_list_of_up_to_1000"),
+        (item("next_due_at", "'-infinity'"), "23514", "next_due_at_in_years_1_to_9999"),
         (item("schedule_interval", "'170000000 years'"), "23514", "schedule_interval_up_to_10_years"),
         (item("target_id", "repeat('1', 100000)"), "23514", "target_id_up_to_255_characters"),
         (item("user_id", "repeat('u', 256)"), "23514", "user_id_up_to_255_characters"),
