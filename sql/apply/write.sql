@@ -89,15 +89,17 @@ BEGIN
                              THEN format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value)
                          ELSE format('coalesce(%s, n.%I)', sync_field_value(c.field, c.kind, c.type), c.column_name) END END AS renewed
         FROM columns c LEFT JOIN keys k ON k.column_name = c.column_name)
-    SELECT string_agg(quote_ident(v.column_name), ', ' ORDER BY v.position) FILTER (WHERE NOT v.is_computed),
+    SELECT string_agg(quote_ident(v.column_name), E',\n                    ' ORDER BY v.position) FILTER (WHERE NOT v.is_computed),
            string_agg(CASE WHEN v.number IS NULL THEN v.fresh
                            WHEN v.n = 1 THEN format('u.id::%s', format_type(v.type, -1))
-                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END, ', ' ORDER BY v.position) FILTER (WHERE NOT v.is_computed),
+                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END, E',\n                    ' ORDER BY v.position)
+               FILTER (WHERE NOT v.is_computed),
            CASE WHEN bool_or(v.number IS NOT NULL AND v.fresh IS NULL) THEN NULL
                 WHEN max(v.n) = 1 THEN string_agg(format('(%s)::text', v.fresh), '') FILTER (WHERE v.number IS NOT NULL)
                 ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number) FILTER (WHERE v.number IS NOT NULL)) END,
            string_agg(CASE WHEN v.is_computed THEN format('%I = DEFAULT', v.column_name)
-                           ELSE format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, v.renewed) END, ', ' ORDER BY v.position)
+                           ELSE format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, v.renewed) END,
+                      E',\n                    ' ORDER BY v.position)
                FILTER (WHERE v.purpose = 'field' AND v.number IS NULL AND NOT v.is_numbered)
     INTO w.insert_columns, w.insert_values, w.key_values, w.assignments
     FROM valued v;
@@ -106,8 +108,9 @@ BEGIN
         w.insert_values := w.insert_values || ', (u.data ->> ''modified_at'')::timestamptz';
         w.assignments := w.assignments || ', modified_at = (u.data ->> ''modified_at'')::timestamptz, updated_at = now()';
     END IF;
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), string_agg(format('o.%I', a.attname), ', ' ORDER BY a.attnum),
-           string_agg(format('%1$I = o.%1$I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attidentity <> 'a')
+    SELECT string_agg(quote_ident(a.attname), E',\n                    ' ORDER BY a.attnum),
+           string_agg(format('o.%I', a.attname), E',\n                    ' ORDER BY a.attnum),
+           string_agg(format('%1$I = o.%1$I', a.attname), E',\n                    ' ORDER BY a.attnum) FILTER (WHERE a.attidentity <> 'a')
     INTO w.restore_columns, w.restore_values, w.restore_assignments
     FROM pg_attribute a
     WHERE a.attrelid = l.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
@@ -130,22 +133,30 @@ DECLARE
     s sync_layout_sql := sync_layout_pieces(layout_id, sync_item_org(layout_id, '$2'));
     -- the organisation leads the keys of shared tables: without it, each part of an apply would read all of such a table
     row_match text := s.key_match || ' AND ' || s.org_match;
-    found text := format('SELECT u.id, u.data, u.org, row_to_json(n.*)::text AS image FROM %s JOIN %s n ON %s WHERE %s %s',
-                         sync_items('$3, $4', 'id, data', '$2'), s.relation, row_match, s.live, CASE WHEN is_lockable THEN 'FOR UPDATE OF n' ELSE '' END);
-    key text := CASE WHEN w.key_values IS NOT NULL
-        THEN format('RETURN QUERY SELECT %s, NULL::text, NULL::bigint FROM unnest($4) WITH ORDINALITY AS u (data, place) ORDER BY u.place', w.key_values)
-        ELSE format('RAISE EXCEPTION USING ERRCODE = ''55000'', MESSAGE = %L, DETAIL = %L, HINT = %L', format('a new row of %s can''t get a key', sync_relation_name(l.relation)),
-                    'A key column is neither bound to a field nor has it a default.', 'Give the column a default, or bind it to a field.') END;
-    -- where nothing but the key is bound, an update changes nothing
-    assignments text := coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text))
-                                                 FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'));
-    deletion text := CASE WHEN w.mark IS NULL
-        THEN format('DELETE FROM %s n USING %s WHERE %s AND %s RETURNING %s, row_to_json(n.*)::text, NULL::bigint',
-                    s.relation, sync_items('$3', 'id', '$2'), row_match, s.live, s.key_text)
-        ELSE format('WITH u AS MATERIALIZED (%1$s) UPDATE %2$s n SET %3$s FROM u WHERE %4$s RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0)',
-                    found, s.relation, w.mark, row_match, s.key_text) END;
+    slots jsonb;
 BEGIN
-    RETURN format($sql$
+    slots := jsonb_build_object(
+        'relation', s.relation, 'key', s.key_text, 'live', s.live, 'row_match', row_match, 'mark', w.mark,
+        'insert_columns', w.insert_columns, 'insert_values', w.insert_values, 'key_values', w.key_values,
+        'restore_columns', w.restore_columns, 'restore_values', w.restore_values, 'restore_assignments', w.restore_assignments,
+        'image', 'row_to_json(n.*)::text', 'print', 'hashtextextended(row_to_json(n.*)::text, 0)',
+        'lock', CASE WHEN is_lockable THEN 'FOR UPDATE OF n' END,
+        -- where nothing but the key is bound, an update changes nothing
+        'assignments', coalesce(w.assignments, (SELECT format('%1$I = n.%1$I', min(c.column_name::text))
+                                                FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key')),
+        -- a row of another organisation may have the key by now, where one key is one row's in all of the relation
+        'taken', CASE WHEN sync_is_key(l.relation, (SELECT array_agg(c.column_name::text)
+                                                    FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'))
+                      THEN s.key_match ELSE row_match END,
+        'items', sync_items('$3', 'id', '$2'),
+        'records', sync_items('$3, $4', 'id, data', '$2'),
+        'prints', sync_items('$3, $7', 'id, print', '$2'),
+        'images', sync_items('$3, $6', 'id, image', '$2'),
+        'images_and_prints', sync_items('$3, $6, $7', 'id, image, print', '$2'),
+        'no_key', format('MESSAGE = %L, DETAIL = %L, HINT = %L', format('a new row of %s can''t get a key', sync_relation_name(l.relation)),
+                         'A key column is neither bound to a field nor has it a default.',
+                         'Give the column a default, or bind it to a field.'));
+    RETURN sync_fill($sql$
 #variable_conflict use_column
 DECLARE
     said text;
@@ -153,45 +164,81 @@ DECLARE
 BEGIN
     CASE $1
         WHEN 'key' THEN
-            %1$s;
+            $sql$ || CASE WHEN w.key_values IS NULL THEN $sql$RAISE EXCEPTION USING ERRCODE = '55000', {{no_key}};$sql$ ELSE $sql$RETURN QUERY
+                SELECT {{key_values}}, NULL::text, NULL::bigint
+                FROM unnest($4) WITH ORDINALITY AS u (data, place)
+                ORDER BY u.place;$sql$ END || $sql$
         WHEN 'insert' THEN
-            RETURN QUERY INSERT INTO %2$s AS n (%3$s) OVERRIDING SYSTEM VALUE
-                SELECT %4$s FROM unnest($3, $4) WITH ORDINALITY AS u (id, data, place) ORDER BY u.place
-                RETURNING %5$s, NULL::text, hashtextextended(row_to_json(n.*)::text, 0);
+            RETURN QUERY
+                INSERT INTO {{relation}} AS n (
+                    {{insert_columns}})
+                OVERRIDING SYSTEM VALUE
+                SELECT
+                    {{insert_values}}
+                FROM unnest($3, $4) WITH ORDINALITY AS u (id, data, place)
+                ORDER BY u.place
+                RETURNING {{key}}, NULL::text, {{print}};
         WHEN 'update' THEN
-            RETURN QUERY WITH u AS MATERIALIZED (%6$s)
-                UPDATE %2$s n SET %7$s FROM u WHERE %8$s
-                RETURNING %5$s, u.image, hashtextextended(row_to_json(n.*)::text, 0);
+            RETURN QUERY
+                WITH u AS MATERIALIZED (
+                    SELECT u.id, u.data, u.org, {{image}} AS image
+                    FROM {{records}}
+                    JOIN {{relation}} n ON {{row_match}}
+                    WHERE {{live}} {{lock}})
+                UPDATE {{relation}} n SET
+                    {{assignments}}
+                FROM u
+                WHERE {{row_match}}
+                RETURNING {{key}}, u.image, {{print}};
         WHEN 'delete' THEN
-            RETURN QUERY %9$s;
+            RETURN QUERY
+                $sql$ || CASE WHEN w.mark IS NULL THEN $sql$DELETE FROM {{relation}} n
+                USING {{items}}
+                WHERE {{row_match}} AND {{live}}
+                RETURNING {{key}}, {{image}}, NULL::bigint;$sql$ ELSE $sql$WITH u AS MATERIALIZED (
+                    SELECT u.id, u.data, u.org, {{image}} AS image
+                    FROM {{records}}
+                    JOIN {{relation}} n ON {{row_match}}
+                    WHERE {{live}} {{lock}})
+                UPDATE {{relation}} n SET {{mark}}
+                FROM u
+                WHERE {{row_match}}
+                RETURNING {{key}}, u.image, {{print}};$sql$ END || $sql$
         WHEN 'undo insert' THEN
-            RETURN QUERY DELETE FROM %2$s n USING %14$s
-                WHERE %8$s AND hashtextextended(row_to_json(n.*)::text, 0) = u.print
-                RETURNING %5$s, NULL::text, NULL::bigint;
+            RETURN QUERY
+                DELETE FROM {{relation}} n
+                USING {{prints}}
+                WHERE {{row_match}} AND {{print}} = u.print
+                RETURNING {{key}}, NULL::text, NULL::bigint;
         WHEN 'undo update' THEN
-            RETURN QUERY UPDATE %2$s n SET %10$s
-                FROM %15$s, LATERAL json_populate_record(NULL::%2$s, u.image::json) o
-                WHERE %8$s AND hashtextextended(row_to_json(n.*)::text, 0) = u.print
-                RETURNING %5$s, NULL::text, NULL::bigint;
+            RETURN QUERY
+                UPDATE {{relation}} n SET
+                    {{restore_assignments}}
+                FROM {{images_and_prints}},
+                     LATERAL json_populate_record(NULL::{{relation}}, u.image::json) o
+                WHERE {{row_match}} AND {{print}} = u.print
+                RETURNING {{key}}, NULL::text, NULL::bigint;
         WHEN 'undo delete' THEN
-            RETURN QUERY INSERT INTO %2$s AS n (%11$s) OVERRIDING SYSTEM VALUE
-                SELECT %12$s FROM %16$s, LATERAL json_populate_record(NULL::%2$s, u.image::json) o
-                WHERE NOT EXISTS (SELECT FROM %2$s n WHERE %13$s)
-                RETURNING %5$s, NULL::text, NULL::bigint;
+            RETURN QUERY
+                INSERT INTO {{relation}} AS n (
+                    {{restore_columns}})
+                OVERRIDING SYSTEM VALUE
+                SELECT
+                    {{restore_values}}
+                FROM {{images}},
+                     LATERAL json_populate_record(NULL::{{relation}}, u.image::json) o
+                WHERE NOT EXISTS (SELECT FROM {{relation}} n WHERE {{taken}})
+                RETURNING {{key}}, NULL::text, NULL::bigint;
         WHEN 'settle' THEN
             SET CONSTRAINTS ALL IMMEDIATE;
     END CASE;
 EXCEPTION WHEN OTHERS THEN
     -- what carries an error on from here knows the codes of Postgres alone, and triggers of the app may have their own
     GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL, advised = PG_EXCEPTION_HINT;
-    RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = SQLERRM, DETAIL = format('sqlstate %%s: %%s', SQLSTATE, said), HINT = advised;
+    RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = SQLERRM,
+        DETAIL = format('sqlstate %s: %s', SQLSTATE, said), HINT = advised;
 END
-$sql$, key, s.relation, w.insert_columns, w.insert_values, s.key_text, found, assignments, row_match, deletion, w.restore_assignments,
-        w.restore_columns, w.restore_values,
-        -- a row of another organisation may have the key by now, where one key is one row's in all of the relation
-        CASE WHEN sync_is_key(l.relation, (SELECT array_agg(c.column_name::text) FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'key'))
-             THEN s.key_match ELSE row_match END,
-        sync_items('$3, $7', 'id, print', '$2'), sync_items('$3, $6, $7', 'id, image, print', '$2'), sync_items('$3, $6', 'id, image', '$2'));
+$sql$, slots);
 END
 $$;
 COMMENT ON FUNCTION sync_write_body(int) IS 'The body of the function that writes a layout''s relation.';

@@ -90,16 +90,24 @@ COMMENT ON FUNCTION sync_track_share(sync_layout_sql) IS 'The statement by which
 CREATE FUNCTION sync_track_held(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT format($sql$
-                    SELECT w.org_id, w.connector, w.entity, w.local_id, r.place, r.local_match_key AS old_key, r.local_fingerprint AS old_print,
-                           sync_row_match_key(w.spec, %5$L, w.texts) AS key, sync_row_fingerprint(w.spec, %5$L, w.texts) AS print
-                    FROM (SELECT k.org_id, k.connector, k.entity, k.spec, %2$s AS local_id, ARRAY[%4$s] AS texts
-                          FROM new_rows n JOIN %1$s WHERE %3$s OFFSET 0) w
-                    LEFT JOIN LATERAL (
-                        SELECT x.ctid AS place, x.local_match_key, x.local_fingerprint FROM sync_record x
-                        WHERE x.org_id = w.org_id AND x.connector = w.connector AND x.entity = w.entity AND x.local_id = w.local_id
-                        LIMIT 1) r ON true$sql$,
-        sync_track_join(s), s.key_text, s.live, s.row_texts, s.names)
+    SELECT sync_fill($sql$
+            SELECT w.org_id, w.connector, w.entity, w.local_id,
+                   r.place, r.local_match_key AS old_key, r.local_fingerprint AS old_print,
+                   sync_row_match_key(w.spec, {{names}}, w.texts) AS key,
+                   sync_row_fingerprint(w.spec, {{names}}, w.texts) AS print
+            FROM (SELECT k.org_id, k.connector, k.entity, k.spec,
+                         {{key}} AS local_id,
+                         ARRAY[{{texts}}] AS texts
+                  FROM new_rows n
+                  JOIN {{comparisons}}
+                  WHERE {{live}} OFFSET 0) w
+            LEFT JOIN LATERAL (
+                SELECT x.ctid AS place, x.local_match_key, x.local_fingerprint
+                FROM sync_record x
+                WHERE x.org_id = w.org_id AND x.connector = w.connector AND x.entity = w.entity AND x.local_id = w.local_id
+                LIMIT 1) r ON true$sql$,
+        jsonb_build_object('comparisons', sync_track_join(s), 'key', s.key_text, 'live', s.live, 'texts', s.row_texts,
+                           'names', quote_literal(s.names)))
 $$;
 COMMENT ON FUNCTION sync_track_held(sync_layout_sql) IS 'SQL for new images of rows, with the fingerprints and match keys that the ledger holds of them.';
 
@@ -137,18 +145,22 @@ COMMENT ON FUNCTION sync_track_key_kept(sync_layout_sql) IS 'SQL for whether the
 CREATE FUNCTION sync_track_update(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT format($sql$
-                UPDATE sync_record r
-                SET local_fingerprint = h.print,
-                    agreed_fingerprint = CASE WHEN h.print = r.remote_fingerprint THEN h.print ELSE r.agreed_fingerprint END
-                FROM (SELECT k.org_id, k.connector, k.entity, k.spec, %2$s AS local_id,
-                             sync_track_print(CASE WHEN %3$s%8$s THEN k.spec END, %4$L, ARRAY[%5$s]) AS print%6$s
-                      FROM new_rows n %1$s OFFSET 0) h
-                WHERE r.org_id = h.org_id AND r.connector = h.connector AND r.entity = h.entity AND r.local_id = h.local_id
-                  AND %7$s AND sync_track_stale(r.local_fingerprint, h.print)$sql$,
-        sync_track_comparisons(s), s.key_text, s.live, s.names, s.row_texts,
-        (SELECT coalesce(string_agg(format(', %s AS match_%s', t.text, t.place), ''), '') FROM unnest(s.match_texts) WITH ORDINALITY t (text, place)),
-        sync_track_key_kept(s), CASE WHEN sync_has_org(s) THEN format(' AND sync_shares_rules_of(%s)', s.org) ELSE '' END)
+    SELECT sync_fill($sql$UPDATE sync_record r
+        SET local_fingerprint = h.print,
+            agreed_fingerprint = CASE WHEN h.print = r.remote_fingerprint THEN h.print ELSE r.agreed_fingerprint END
+        FROM (SELECT k.org_id, k.connector, k.entity, k.spec,
+                     {{key}} AS local_id,
+                     sync_track_print(CASE WHEN {{live}}{{shares}} THEN k.spec END, {{names}}, ARRAY[{{texts}}]) AS print{{match_texts}}
+              FROM new_rows n
+              {{comparisons}} OFFSET 0) h
+        WHERE r.org_id = h.org_id AND r.connector = h.connector AND r.entity = h.entity AND r.local_id = h.local_id
+          AND {{key_kept}} AND sync_track_stale(r.local_fingerprint, h.print)$sql$,
+        jsonb_build_object(
+            'comparisons', sync_track_comparisons(s), 'key', s.key_text, 'live', s.live, 'texts', s.row_texts,
+            'names', quote_literal(s.names), 'key_kept', sync_track_key_kept(s),
+            'match_texts', (SELECT string_agg(format(', %s AS match_%s', m.text, m.place), '')
+                            FROM unnest(s.match_texts) WITH ORDINALITY m (text, place)),
+            'shares', CASE WHEN sync_has_org(s) THEN format(' AND sync_shares_rules_of(%s)', s.org) END))
 $$;
 COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS 'SQL by which a tracking trigger carries an UPDATE to the ledger where rows keep their keys.';
 
@@ -177,7 +189,7 @@ COMMENT ON FUNCTION sync_track_guard(int) IS 'The statement by which a tracking 
 CREATE FUNCTION sync_track_body(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT format($sql$
+    SELECT sync_fill($sql$
 DECLARE
     updated bigint;
     is_done boolean;
@@ -187,35 +199,35 @@ DECLARE
     touched sync_touched[];
     t sync_touched;
 BEGIN
-    %10$s;
+    {{guard}};
     IF TG_OP = 'UPDATE' THEN
-        %8$s;
-        %5$s;
+        {{share_of_one}};
+        {{update}};
         GET DIAGNOSTICS updated = ROW_COUNT;
         IF sync_track_open() = updated THEN
             RETURN NULL;
         END IF;
-        %9$s;
+        {{share}};
         SELECT count(*) FILTER (WHERE h.old_print IS DISTINCT FROM h.print OR h.old_key IS DISTINCT FROM h.key) = 0,
-               count(h.place) = (SELECT count(*) FROM old_rows n JOIN %7$s WHERE %4$s),
+               count(h.place) = (SELECT count(*) FROM old_rows n JOIN {{comparisons}} WHERE {{live}}),
                count(*) > count(DISTINCT (h.org_id, h.connector, h.entity, h.local_id))
         INTO is_done, is_kept, is_twice
-        FROM (%6$s) h;
+        FROM ({{held}}) h;
     ELSIF TG_OP = 'TRUNCATE' THEN
-        PERFORM sync_truncated(%1$s);
+        PERFORM sync_truncated({{layout}});
         RETURN NULL;
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM sync_drop_local(%1$s, o.org, array_agg(o.local_id))
-        FROM (SELECT %2$s AS org, %3$s AS local_id FROM old_rows n WHERE %4$s) o
+        PERFORM sync_drop_local({{layout}}, o.org, array_agg(o.local_id))
+        FROM (SELECT {{org}} AS org, {{key}} AS local_id FROM old_rows n WHERE {{live}}) o
         GROUP BY o.org;
         RETURN NULL;
     ELSE
-        %9$s;
+        {{share}};
     END IF;
 
     attempts := 0;
     WHILE is_done IS NOT TRUE AND is_twice IS NOT TRUE AND attempts < 3 LOOP
-        WITH held AS MATERIALIZED (%6$s),
+        WITH held AS MATERIALIZED ({{held}}),
         changed AS (
             -- at the place that was found: an UPDATE costs a third of an INSERT .. ON CONFLICT
             UPDATE sync_record r
@@ -246,19 +258,22 @@ BEGIN
     END LOOP;
     IF is_done IS NOT TRUE THEN
         -- the statement has written a row twice, as where two foreign keys of it cascade; which image is the last isn't known
-        PERFORM sync_rescan_safely(%1$s);
+        PERFORM sync_rescan_safely({{layout}});
     ELSIF is_kept IS FALSE THEN
-        PERFORM sync_drop_local(%1$s, o.org, array_agg(o.local_id))
-        FROM (SELECT %2$s AS org, %3$s AS local_id FROM old_rows n WHERE %4$s
-              EXCEPT SELECT %2$s, %3$s FROM new_rows n WHERE %4$s) o
+        PERFORM sync_drop_local({{layout}}, o.org, array_agg(o.local_id))
+        FROM (SELECT {{org}} AS org, {{key}} AS local_id FROM old_rows n WHERE {{live}}
+              EXCEPT SELECT {{org}}, {{key}} FROM new_rows n WHERE {{live}}) o
         GROUP BY o.org;
     END IF;
     RETURN NULL;
 END
-$sql$, s.id, s.org, s.key_text, s.live, sync_track_update(s), sync_track_held(s), sync_track_join(s),
-        -- an assignment of a function's value starts no statement
-        CASE WHEN sync_has_org(s) THEN format('is_done := sync_share_rules(%s)', s.id) ELSE 'NULL' END, sync_track_share(s),
-        sync_track_guard(s.id))
+$sql$,
+        jsonb_build_object(
+            'layout', s.id, 'org', s.org, 'key', s.key_text, 'live', s.live, 'guard', sync_track_guard(s.id),
+            'update', sync_track_update(s), 'held', sync_track_held(s), 'comparisons', sync_track_join(s),
+            -- an assignment of a function's value starts no statement
+            'share_of_one', CASE WHEN sync_has_org(s) THEN format('is_done := sync_share_rules(%s)', s.id) ELSE 'NULL' END,
+            'share', sync_track_share(s)))
 $$;
 COMMENT ON FUNCTION sync_track_body(sync_layout_sql) IS 'The body of the trigger function that tracks a layout''s relation.';
 

@@ -141,6 +141,25 @@ COMMENT ON FUNCTION sync_base_type(oid) IS 'What a domain is made of, through an
 -- sync_relation_name, columns by %I, types by format_type, values and whole bodies by %L; the functions that generate check what
 -- they have made, whatever the session has set.
 
+-- Templates have their slots as {{name}}. Split once: what comes into a slot is never looked at again, whatever a name in it holds.
+CREATE FUNCTION sync_fill(template text, slots jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    parts text[] := regexp_split_to_array(template, '[{]{2}|[}]{2}');
+    filled text := '';
+BEGIN
+    FOR i IN 1 .. cardinality(parts) LOOP
+        IF i % 2 = 0 AND NOT slots ? parts[i] THEN
+            RAISE EXCEPTION 'nothing is there for slot "%"', parts[i] USING ERRCODE = 'XX000';
+        END IF;
+        filled := filled || CASE i % 2 WHEN 1 THEN parts[i] ELSE coalesce(slots ->> parts[i], '') END;
+    END LOOP;
+    RETURN filled;
+END
+$$;
+COMMENT ON FUNCTION sync_fill(text, jsonb) IS 'A template of SQL with its slots filled: {slot: SQL}; NULL is nothing.';
+
 -- With its schema, always: "text" alone would be a table of the search path as a relation, and something else as a type.
 CREATE FUNCTION sync_relation_name(relation oid) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -190,7 +209,7 @@ DECLARE
 BEGIN
     SELECT l.id, l.entity, sync_relation_name(l.relation) INTO s.id, s.entity, s.relation FROM sync_layout l WHERE l.id = layout_id;
     SELECT string_agg(c.field, ',' ORDER BY c.position),
-           string_agg(sync_column_text(c.column_name, c.type, c.kind), ', ' ORDER BY c.position)
+           string_agg(sync_column_text(c.column_name, c.type, c.kind), E',\n                ' ORDER BY c.position)
     INTO s.names, s.row_texts
     FROM sync_layout_column c WHERE c.layout = layout_id AND c.purpose = 'field';
     SELECT string_agg(c.field, ',' ORDER BY m.place), array_agg(sync_column_text(c.column_name, c.type, c.kind) ORDER BY m.place)
