@@ -11,8 +11,11 @@ CREATE TABLE sync_access (
 CREATE UNIQUE INDEX sync_access_key
     ON sync_access (grantee, coalesce(org_id, '00000000-0000-0000-0000-000000000000'));
 
-COMMENT ON TABLE sync_access IS 'Grants: which role may read, operate or administer which organisation (NULL: any). Written by sync_grant and sync_revoke.';
-COMMENT ON COLUMN sync_access.level IS 'read: see; operate: previews, pulls, applies; admin: connectors, bindings, grants. Each includes the ones before.';
+COMMENT ON TABLE sync_access IS
+    'Grants: which role may read, operate or administer which organisation (NULL: any). '
+    'Written by sync_grant and sync_revoke.';
+COMMENT ON COLUMN sync_access.level IS
+    'read: see; operate: previews, pulls, applies; admin: connectors, bindings, grants. Each includes the ones before.';
 
 COMMENT ON COLUMN sync_access.own_rows IS 'Of patterns, sync lists and histories, only the rows of app.current_user_id.';
 
@@ -38,10 +41,15 @@ BEGIN
         OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = role_oid AND r.rolsuper);
 END
 $$;
-COMMENT ON FUNCTION sync_role_has(oid, uuid, text, boolean) IS 'Whether a role holds at least this level for an organisation, or, with all_rows, holds it for the rows of all users. Superusers hold all.';
+COMMENT ON FUNCTION sync_role_has(oid, uuid, text, boolean) IS
+    'Whether a role holds at least this level for an organisation, or, with all_rows, holds it for the rows of all users. '
+    'Superusers hold all.';
 
-COMMENT ON FUNCTION sync_require_writable() IS 'Raises 25006 in a READ ONLY transaction and on a standby: whoever writes, or starts a worker that does, asks first.';
-COMMENT ON FUNCTION sync_raw_org() IS 'What app.current_org_id says, unchecked; NULL when unset. While code of a bound relation runs, the organisation it runs for.';
+COMMENT ON FUNCTION sync_require_writable() IS
+    'Raises 25006 in a READ ONLY transaction and on a standby: whoever writes, or starts a worker that does, asks first.';
+COMMENT ON FUNCTION sync_raw_org() IS
+    'What app.current_org_id says, unchecked; NULL when unset. '
+    'While code of a bound relation runs, the organisation it runs for.';
 
 -- Of names, and for the extension alone: whoever could take one by itself could keep others from working.
 COMMENT ON FUNCTION sync_try_hold(text) IS 'Takes a lock of the extension until the transaction ends; false where somebody else has it.';
@@ -56,7 +64,8 @@ BEGIN
     RETURN CASE WHEN org IS NOT NULL AND sync_role_has(sync_caller(), org, 'read') THEN org END;
 END
 $$;
-COMMENT ON FUNCTION sync_current_org() IS 'The organisation of this session (app.current_org_id) if the calling role may read it, else NULL.';
+COMMENT ON FUNCTION sync_current_org() IS
+    'The organisation of this session (app.current_org_id) if the calling role may read it, else NULL.';
 
 CREATE FUNCTION sync_writable_org() RETURNS uuid
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -77,7 +86,9 @@ BEGIN
     RETURN NOT sync_role_has(sync_caller(), sync_raw_org(), needed, all_rows => true);
 END
 $$;
-COMMENT ON FUNCTION sync_own_rows(text) IS 'Whether the calling role holds this level for the rows of app.current_user_id alone (sync_grant with own_rows), if it holds it at all.';
+COMMENT ON FUNCTION sync_own_rows(text) IS
+    'Whether the calling role holds this level for the rows of app.current_user_id alone (sync_grant with own_rows), '
+    'if it holds it at all.';
 
 CREATE FUNCTION sync_is_mine(owner text, needed text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -105,7 +116,9 @@ BEGIN
     RETURN org;
 END
 $$;
-COMMENT ON FUNCTION sync_require(text) IS 'The organisation of this session; 28000 when none is set, 42501 when the calling role lacks the level, 25006 when the level is for writing and nothing can be written.';
+COMMENT ON FUNCTION sync_require(text) IS
+    'The organisation of this session; 28000 when none is set, 42501 when the calling role lacks the level, '
+    '25006 when the level is for writing and nothing can be written.';
 
 -- What each level may call and touch. One place: sync_grant, sync_revoke and the tests read it.
 CREATE TABLE sync_privilege (
@@ -125,7 +138,9 @@ CREATE TABLE sync_given (
     privilege text NOT NULL,
     PRIMARY KEY (grantee, object_kind, object_name, privilege)
 );
-COMMENT ON TABLE sync_given IS 'SQL privileges that sync_grant has given, and that the role did not have already. Written by sync_grant and sync_revoke.';
+COMMENT ON TABLE sync_given IS
+    'SQL privileges that sync_grant has given, and that the role did not have already. '
+    'Written by sync_grant and sync_revoke.';
 COMMENT ON COLUMN sync_given.object_name IS 'A table, or a function with the types of its arguments.';
 
 -- Privileges of each grantor stand apart: only those of the owner, in whose name sync_grant gives them, are looked at.
@@ -136,14 +151,16 @@ AS $$
     WITH carried AS (
         SELECT v.object_kind, v.object_name, v.privilege, min(sync_level_rank(v.level)) AS rank FROM sync_privilege v GROUP BY 1, 2, 3),
     members AS (
-        SELECT 'table' AS kind, c.relname AS name, c.relname::text AS object, c.relowner AS owner, coalesce(c.relacl, acldefault('r', c.relowner)) AS acl,
-               'pg_class'::regclass AS class, c.oid
+        SELECT 'table' AS kind, c.relname AS name, c.relname::text AS object, c.relowner AS owner,
+               coalesce(c.relacl, acldefault('r', c.relowner)) AS acl, 'pg_class'::regclass AS class, c.oid
         FROM pg_class c WHERE c.relnamespace = '@extschema@'::regnamespace
         UNION ALL
-        SELECT 'function', p.proname, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), 'pg_proc'::regclass, p.oid
+        SELECT 'function', p.proname, p.oid::regprocedure::text, p.proowner,
+               coalesce(p.proacl, acldefault('f', p.proowner)), 'pg_proc'::regclass, p.oid
         FROM pg_proc p WHERE p.pronamespace = '@extschema@'::regnamespace)
     SELECT m.kind, m.object, c.privilege, c.rank, h.is_held, coalesce(h.is_grantable, false),
-           EXISTS (SELECT FROM sync_given g WHERE g.grantee = role AND g.object_kind = m.kind AND g.object_name = m.object AND g.privilege = c.privilege)
+           EXISTS (SELECT FROM sync_given g
+                   WHERE g.grantee = role AND g.object_kind = m.kind AND g.object_name = m.object AND g.privilege = c.privilege)
     FROM carried c
     JOIN members m ON m.kind = c.object_kind AND m.name = c.object_name
     JOIN pg_depend d ON d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e'
@@ -151,7 +168,9 @@ AS $$
     LATERAL (SELECT count(*) > 0 AS is_held, bool_or(a.is_grantable) AS is_grantable FROM aclexplode(m.acl) a
              WHERE a.grantee = role AND a.grantor = m.owner AND a.privilege_type = c.privilege) h
 $$;
-COMMENT ON FUNCTION sync_privileges_of(regrole) IS 'The SQL privileges that levels carry, by the rank of the lowest such level, and which of them a role holds, may pass on, was given by sync_grant.';
+COMMENT ON FUNCTION sync_privileges_of(regrole) IS
+    'The SQL privileges that levels carry, by the rank of the lowest such level, and which of them a role holds, '
+    'may pass on, was given by sync_grant.';
 
 CREATE FUNCTION sync_give_privilege(role regrole, kind text, object text, privilege text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -170,7 +189,8 @@ AS $$
 DECLARE
     target text := CASE kind WHEN 'table' THEN quote_ident(object) ELSE object END;
     columns text[] := ARRAY(
-        SELECT format('GRANT %s (%I) ON %s TO %s %s', privilege, t.attname, target, role, CASE WHEN a.is_grantable THEN 'WITH GRANT OPTION' ELSE '' END)
+        SELECT format('GRANT %s (%I) ON %s TO %s %s', privilege, t.attname, target, role,
+                      CASE WHEN a.is_grantable THEN 'WITH GRANT OPTION' ELSE '' END)
         FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped, aclexplode(t.attacl) a
         WHERE kind = 'table' AND c.relnamespace = '@extschema@'::regnamespace AND c.relname = object
           AND a.grantee = role AND a.grantor = c.relowner AND a.privilege_type = privilege);
@@ -182,7 +202,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_take_privilege(regrole, text, text, text) IS 'Revokes a SQL privilege on a table or function, and leaves those on columns.';
+COMMENT ON FUNCTION sync_take_privilege(regrole, text, text, text) IS
+    'Revokes a SQL privilege on a table or function, and leaves those on columns.';
 
 CREATE FUNCTION sync_require_admin_of(target uuid) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -200,7 +221,9 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_require_admin_of(uuid) IS 'Raises 42501 unless the calling role administers the organisation (NULL: all of them), 25006 when nothing can be written.';
+COMMENT ON FUNCTION sync_require_admin_of(uuid) IS
+    'Raises 42501 unless the calling role administers the organisation (NULL: all of them), '
+    '25006 when nothing can be written.';
 
 -- One at a time: two that change the privileges on one object at once would fail ("tuple concurrently updated"). Asked before
 -- and after waiting: nobody without the right keeps others waiting, and it may have been taken meanwhile.
@@ -213,9 +236,12 @@ BEGIN
     PERFORM sync_require_admin_of(target);
 END
 $$;
-COMMENT ON FUNCTION sync_begin_grant(uuid) IS 'Keeps others from granting and revoking until the transaction ends; 42501 unless the calling role administers the organisation (NULL: all).';
+COMMENT ON FUNCTION sync_begin_grant(uuid) IS
+    'Keeps others from granting and revoking until the transaction ends; 42501 unless the calling role administers the '
+    'organisation (NULL: all).';
 
-CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate', own_rows boolean DEFAULT false) RETURNS void
+CREATE FUNCTION sync_grant(role regrole, org_id uuid DEFAULT NULL, level text DEFAULT 'operate', own_rows boolean DEFAULT false)
+    RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -243,7 +269,9 @@ BEGIN
     PERFORM sync_align_privileges(sync_grant.role);
 END
 $$;
-COMMENT ON FUNCTION sync_grant(regrole, uuid, text, boolean) IS 'Lets a role read, operate or administer one organisation, or any (org_id NULL); with own_rows, of patterns, sync lists and histories only the rows of app.current_user_id.';
+COMMENT ON FUNCTION sync_grant(regrole, uuid, text, boolean) IS
+    'Lets a role read, operate or administer one organisation, or any (org_id NULL); '
+    'with own_rows, of patterns, sync lists and histories only the rows of app.current_user_id.';
 
 CREATE FUNCTION sync_revoke(role regrole, org_id uuid DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -259,7 +287,8 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_revoke(regrole, uuid) IS 'Takes back what sync_grant gave a role on one organisation (NULL: on any). False when there was nothing.';
+COMMENT ON FUNCTION sync_revoke(regrole, uuid) IS
+    'Takes back what sync_grant gave a role on one organisation (NULL: on any). False when there was nothing.';
 
 CREATE FUNCTION sync_align_privileges(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -283,7 +312,8 @@ BEGIN
         IF p.rank <= best AND NOT p.is_held THEN
             PERFORM sync_give_privilege(role, p.object_kind, p.object_name, p.privilege);
         ELSIF p.rank > best AND p.is_given THEN
-            DELETE FROM sync_given g WHERE g.grantee = role AND g.object_kind = p.object_kind AND g.object_name = p.object_name AND g.privilege = p.privilege;
+            DELETE FROM sync_given g
+            WHERE g.grantee = role AND g.object_kind = p.object_kind AND g.object_name = p.object_name AND g.privilege = p.privilege;
             -- what may be passed on has been widened by somebody else, who means it to be there
             IF p.is_held AND NOT p.is_grantable THEN
                 PERFORM sync_take_privilege(role, p.object_kind, p.object_name, p.privilege);
@@ -292,4 +322,6 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_align_privileges(regrole) IS 'Gives a role the SQL privileges of the highest level it holds anywhere, and takes what it was given beyond; row-level security keeps the organisations apart.';
+COMMENT ON FUNCTION sync_align_privileges(regrole) IS
+    'Gives a role the SQL privileges of the highest level it holds anywhere, and takes what it was given beyond; '
+    'row-level security keeps the organisations apart.';

@@ -39,8 +39,10 @@ BEGIN
     END IF;
     n := sync_count_kept(org, coalesce(preview, history), classes);
     IF NOT coalesce((wanted ->> 'allowMassDelete')::boolean, false) AND sync_is_mass_delete(org, c, e, (n ->> 'deleted')::bigint) THEN
-        RAISE EXCEPTION '% of % local % would be deleted', n ->> 'deleted', sync_count_linked(org, c, e, NULL), e.name USING ERRCODE = '23514',
-            DETAIL = format('More than %s %% (sync_ext.mass_delete_percent). Nothing was written.', current_setting('sync_ext.mass_delete_percent')),
+        RAISE EXCEPTION '% of % local % would be deleted', n ->> 'deleted', sync_count_linked(org, c, e, NULL), e.name
+            USING ERRCODE = '23514',
+            DETAIL = format('More than %s %% (sync_ext.mass_delete_percent). Nothing was written.',
+                            current_setting('sync_ext.mass_delete_percent')),
             HINT = 'If that is right, call sync_apply with allow_mass_delete => true; include_deleted => false leaves deletions out.';
     END IF;
     IF (n ->> 'updated')::bigint > 0 AND NOT coalesce((wanted ->> 'allowMassUpdate')::boolean, false) THEN
@@ -48,9 +50,11 @@ BEGIN
             SELECT t.id FROM sync_preview_item i, unnest(i.ids) t (id)
             WHERE i.org_id = org AND i.preview_id = coalesce(preview, history) AND i.change = 'updated'), (n ->> 'updated')::bigint);
         IF mass ? 'massUpdate' THEN
-            RAISE EXCEPTION '% of % local % would be updated', n ->> 'updated', sync_count_linked(org, c, e, NULL), e.name USING ERRCODE = '23514',
+            RAISE EXCEPTION '% of % local % would be updated', n ->> 'updated', sync_count_linked(org, c, e, NULL), e.name
+                USING ERRCODE = '23514',
                 DETAIL = CASE WHEN mass ? 'emptied'
-                              THEN format('Fields that become empty, with the number of records: %s. Nothing was written.', mass ->> 'emptied')
+                              THEN format('Fields that become empty, with the number of records: %s. Nothing was written.',
+                                          mass ->> 'emptied')
                               ELSE format('More than %s %% (sync_ext.mass_update_percent). Nothing was written.',
                                           current_setting('sync_ext.mass_update_percent')) END,
                 HINT = 'If that is right, call sync_apply with allow_mass_update => true; include_updated => false leaves updates out.';
@@ -60,7 +64,8 @@ BEGIN
     INSERT INTO sync_history (org_id, id, user_id, sync_type, status, metadata)
     VALUES (org, history, sync_apply_begin.user_id, 'manual', 'partial_success',
             jsonb_build_object('operation', CASE WHEN (wanted ->> 'dryRun')::boolean THEN 'dry run' ELSE 'apply' END, 'syncId', run_id,
-                               'syncType', c.name, 'entityType', e.name, 'relation', (SELECT l.relation::text FROM sync_layout l WHERE l.id = k.layout),
+                               'syncType', c.name, 'entityType', e.name,
+                               'relation', (SELECT l.relation::text FROM sync_layout l WHERE l.id = k.layout),
                                'include', chosen, 'planned', n, 'previewId', wanted -> 'previewId'));
     RETURN jsonb_build_object('historyId', history, 'include', chosen, 'set', coalesce(preview, history),
                               'parts', ARRAY(SELECT i.part FROM sync_preview_item i
@@ -68,7 +73,8 @@ BEGIN
                                              ORDER BY i.part)) || n;
 END
 $$;
-COMMENT ON FUNCTION sync_apply_begin(uuid, text, text, jsonb, text, text) IS 'Checks what an apply is going to do (preview, mass deletion, mass update) and enters it into the history.';
+COMMENT ON FUNCTION sync_apply_begin(uuid, text, text, jsonb, text, text) IS
+    'Checks what an apply is going to do (preview, mass deletion, mass update) and enters it into the history.';
 
 -- Rows of the app whose transaction had not ended when the pull matched are as yet unlinked: they would be inserted
 -- a second time.
@@ -95,7 +101,9 @@ AS $$
            array_agg(json_build_object('parent_id', r.parent_id, 'match_key', r.match_key, 'remote', r.remote,
                                        'remote_modified_at', r.remote_modified_at)::text)
     FROM unnest(ids) t (id)
-    CROSS JOIN LATERAL (SELECT x.* FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id AND x.change = 'deleted' AND sync_is_held(x) OFFSET 0) r
+    CROSS JOIN LATERAL (SELECT x.* FROM sync_record x
+                        WHERE x.org_id = k.org_id AND x.id = t.id AND x.change = 'deleted' AND sync_is_held(x)
+                        OFFSET 0) r
     HAVING count(*) > 0
 $$;
 COMMENT ON FUNCTION sync_note_links(sync_comparison, bigint[], uuid) IS 'Keeps the links that sync_let_go is going to end, for an undo.';
@@ -119,7 +127,8 @@ BEGIN
     SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no;
     SELECT * INTO item FROM sync_preview_item i WHERE i.org_id = org AND i.preview_id = noted AND i.part = part_no;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'what this apply had noted is gone' USING ERRCODE = '40001', HINT = 'Apply again: what was written is not written twice.';
+        RAISE EXCEPTION 'what this apply had noted is gone' USING ERRCODE = '40001',
+            HINT = 'Apply again: what was written is not written twice.';
     END IF;
     IF item.change = 'new' THEN
         PERFORM sync_match_late(k, item.ids);
@@ -155,7 +164,8 @@ BEGIN
         'unequal', outcome -> 'unequal', 'warnings', outcome -> 'warnings');
 END
 $$;
-COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, uuid, int, uuid) IS 'Writes one part of the changes that were noted for an apply, and notes the failures in the history.';
+COMMENT ON FUNCTION sync_apply_batch(uuid, int, smallint, uuid, int, uuid) IS
+    'Writes one part of the changes that were noted for an apply, and notes the failures in the history.';
 
 CREATE FUNCTION sync_apply_end(org uuid, history uuid, status text, duration bigint, facts jsonb) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp

@@ -13,9 +13,12 @@ AS $$
         FROM integration_connector c, sync_entity e, unnest(sync_kind_carried(c.kind, e.name)) f
         WHERE c.org_id = k.org_id AND c.number = k.connector AND e.number = k.entity
           AND NOT EXISTS (SELECT FROM sync_field_map m
-                          WHERE m.org_id = k.org_id AND m.connector = k.connector AND m.entity = k.entity AND m.field = f AND NOT m.compared))
+                          WHERE m.org_id = k.org_id AND m.connector = k.connector AND m.entity = k.entity
+                            AND m.field = f AND NOT m.compared))
 $$;
-COMMENT ON FUNCTION sync_written_fields(sync_comparison) IS 'The fields that an apply writes to a row that is there: the compared ones, those that come along, and which connector a document came from.';
+COMMENT ON FUNCTION sync_written_fields(sync_comparison) IS
+    'The fields that an apply writes to a row that is there: the compared ones, those that come along, '
+    'and which connector a document came from.';
 
 CREATE FUNCTION sync_note_keys(org uuid, ids bigint[], local_ids text[]) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off
@@ -36,7 +39,8 @@ AS $$
            || coalesce(jsonb_build_object('mapped', jsonb_object_agg(x.key, x.value) FILTER (WHERE x.part = 'mapped')), '{}')
     FROM (SELECT 'record' AS part, r.key, r.value FROM jsonb_each(record) r WHERE r.key = ANY (fields)
           UNION ALL
-          SELECT 'mapped', m.key, m.value FROM jsonb_each(CASE jsonb_typeof(record -> 'mapped') WHEN 'object' THEN record -> 'mapped' ELSE '{}' END) m
+          SELECT 'mapped', m.key, m.value
+          FROM jsonb_each(CASE jsonb_typeof(record -> 'mapped') WHEN 'object' THEN record -> 'mapped' ELSE '{}' END) m
           WHERE 'custom.' || m.key = ANY (fields)) x
 $$;
 COMMENT ON FUNCTION sync_record_part(jsonb, text[]) IS 'Some fields of a record, custom.* among them.';
@@ -68,7 +72,10 @@ BEGIN
     IF class = 'new' THEN
         IF chosen IS NOT NULL THEN
             -- what says where and when a record is from goes along
-            records := ARRAY(SELECT sync_record_part(r.record, chosen || '{modified_at,sync_type}'::text[]) FROM unnest(records) WITH ORDINALITY r (record, place) ORDER BY r.place);
+            records := ARRAY(
+                SELECT sync_record_part(r.record, chosen || '{modified_at,sync_type}'::text[])
+                FROM unnest(records) WITH ORDINALITY r (record, place)
+                ORDER BY r.place);
         END IF;
         SELECT array_agg(w.local_id) INTO ids FROM sync_write(k.layout, 'key', k.org_id, NULL, records, NULL, NULL, NULL) w;
         IF EXISTS (SELECT FROM unnest(ids) i WHERE octet_length(i) > 2000) THEN
@@ -102,7 +109,8 @@ BEGIN
     RETURN cardinality(written_ids);
 END
 $$;
-COMMENT ON FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid, text[]) IS 'Writes one chunk of changes, or only these fields of them, to the local relation, with images for undoing it.';
+COMMENT ON FUNCTION sync_apply_chunk(sync_comparison, text, bigint[], uuid, text[]) IS
+    'Writes one chunk of changes, or only these fields of them, to the local relation, with images for undoing it.';
 
 -- Where no trigger tracks the relation, the ledger is told here.
 CREATE FUNCTION sync_note_written(k sync_comparison, operation text, ids text[]) RETURNS void
@@ -166,7 +174,9 @@ BEGIN
     RETURN jsonb_build_object('unequal', cardinality(ids), 'warnings', coalesce(warnings, '[]'));
 END
 $$;
-COMMENT ON FUNCTION sync_settle(sync_comparison, bigint[]) IS 'Lets what the local relation made of written records count as equal to them: {unequal, warnings: [{externalId, localId, fields: {field: {sent, held}}}]}, a hundred at most.';
+COMMENT ON FUNCTION sync_settle(sync_comparison, bigint[]) IS
+    'Lets what the local relation made of written records count as equal to them: {unequal, warnings: [{externalId, '
+    'localId, fields: {field: {sent, held}}}]}, a hundred at most.';
 
 -- A batch in one go; where that fails, in halves, until the bad records stand alone.
 CREATE FUNCTION sync_apply_ids(k sync_comparison, class text, ids bigint[], history uuid, chosen text[] DEFAULT NULL) RETURNS jsonb
@@ -199,7 +209,8 @@ BEGIN
                 lows := ARRAY[low, (low + high) / 2 + 1] || lows;
                 highs := ARRAY[(low + high) / 2, high] || highs;
             ELSE
-                failures := failures || jsonb_build_object('id', ids[low], 'sqlstate', state, 'message', message, 'detail', nullif(detail, ''));
+                failures := failures || jsonb_build_object(
+                    'id', ids[low], 'sqlstate', state, 'message', message, 'detail', nullif(detail, ''));
             END IF;
         END;
     END LOOP;
@@ -208,7 +219,9 @@ BEGIN
                                ELSE ARRAY(SELECT unnest(ids) EXCEPT SELECT (f ->> 'id')::bigint FROM jsonb_array_elements(failures) f) END);
 END
 $$;
-COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid, text[]) IS 'Writes a batch of changes, or only these fields of them: {done, failures, unequal, warnings}; the records that the local relation refuses come back with its reasons.';
+COMMENT ON FUNCTION sync_apply_ids(sync_comparison, text, bigint[], uuid, text[]) IS
+    'Writes a batch of changes, or only these fields of them: {done, failures, unequal, warnings}; '
+    'the records that the local relation refuses come back with its reasons.';
 
 CREATE FUNCTION sync_note_failures(org uuid, history uuid, class text, failures jsonb) RETURNS jsonb
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -221,4 +234,6 @@ AS $$
         RETURNING change, external_id, local_id, match_key, sqlstate, message, detail)
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(n))), '[]') FROM noted n
 $$;
-COMMENT ON FUNCTION sync_note_failures(uuid, uuid, text, jsonb) IS 'Enters records that the local relation refused ([{id, sqlstate, message, detail}]) into the history, and returns them as they are shown.';
+COMMENT ON FUNCTION sync_note_failures(uuid, uuid, text, jsonb) IS
+    'Enters records that the local relation refused ([{id, sqlstate, message, detail}]) into the history, '
+    'and returns them as they are shown.';

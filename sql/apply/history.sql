@@ -35,10 +35,12 @@ CREATE TRIGGER sync_metadata_tidy BEFORE INSERT OR UPDATE OF metadata ON sync_hi
 CREATE INDEX sync_history_recent ON sync_history (org_id, created_at DESC);
 -- retention goes over all organisations
 CREATE INDEX sync_history_age ON sync_history (created_at);
-COMMENT ON TABLE sync_history IS 'What runs did to items: one row for each apply, delta, full and scheduled run. Kept for sync_ext.history_retention.';
+COMMENT ON TABLE sync_history IS
+    'What runs did to items: one row for each apply, delta, full and scheduled run. Kept for sync_ext.history_retention.';
 COMMENT ON COLUMN sync_history.sync_type IS 'manual: called for by somebody; delta, full: of sync lists; scheduled: by sync_scheduled().';
 COMMENT ON COLUMN sync_history.status IS 'completed; partial_success: some items failed; failed: all did, or the run itself.';
-COMMENT ON COLUMN sync_history.user_id IS 'Whose items, or who called; NULL for the run of sync_scheduled() as a whole, and where nobody is known.';
+COMMENT ON COLUMN sync_history.user_id IS
+    'Whose items, or who called; NULL for the run of sync_scheduled() as a whole, and where nobody is known.';
 COMMENT ON COLUMN sync_history.metadata IS 'What explains the run: connector, entity type, arguments, errors by item.';
 
 CREATE TABLE sync_apply_image (
@@ -74,7 +76,8 @@ CREATE TABLE sync_apply_failure (
     PRIMARY KEY (org_id, id)
 );
 CREATE INDEX sync_apply_failure_history ON sync_apply_failure (org_id, history_id);
-COMMENT ON TABLE sync_apply_failure IS 'Records that an apply could not write, with the local table''s reason. The next apply tries them again.';
+COMMENT ON TABLE sync_apply_failure IS
+    'Records that an apply could not write, with the local table''s reason. The next apply tries them again.';
 
 -- No foreign keys between tables that a dump takes along: a parallel restore loads them in any order. Deletions are followed by
 -- triggers, which a restore doesn't fire.

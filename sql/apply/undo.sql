@@ -17,7 +17,10 @@ BEGIN
                           AND x.external_id IS NULL FOR UPDATE) r;
     WITH linked AS (
         UPDATE sync_record r
-        SET external_id = t.external_id, parent_id = t.image ->> 'parent_id', match_key = t.image ->> 'match_key', remote = nullif(t.image -> 'remote', 'null'),
+        SET external_id = t.external_id,
+            parent_id = t.image ->> 'parent_id',
+            match_key = t.image ->> 'match_key',
+            remote = nullif(t.image -> 'remote', 'null'),
             remote_modified_at = (t.image ->> 'remote_modified_at')::timestamptz
         FROM unnest(places, external_ids, images) AS t (place, external_id, image)
         LEFT JOIN LATERAL (SELECT true AS is_back FROM sync_record o
@@ -29,7 +32,8 @@ BEGIN
     RETURN relinked;
 END
 $$;
-COMMENT ON FUNCTION sync_relink(sync_apply_image) IS 'Links records that are gone with their local rows again, as they were before an apply ended that; returns the rows.';
+COMMENT ON FUNCTION sync_relink(sync_apply_image) IS
+    'Links records that are gone with their local rows again, as they were before an apply ended that; returns the rows.';
 
 -- The link of a deleted row is restored first, so that what tracks the relation finds it: the preview then shows the
 -- deletion again.
@@ -59,10 +63,10 @@ BEGIN
     IF k.layout = p.layout AND (SELECT l.tracking = 'scan' FROM sync_layout l WHERE l.id = p.layout) THEN
         PERFORM sync_note_written(k, CASE p.operation WHEN 'insert' THEN 'delete' ELSE 'update' END, undone);
     END IF;
-    IF p.operation = 'delete' THEN
+    IF p.operation = 'delete' AND cardinality(undone) < cardinality(p.local_ids) THEN
         -- rows of the ledger that found no local row
         places := ARRAY(
-            SELECT x.place FROM unnest(p.local_ids) t (local_id)
+            SELECT x.place FROM (SELECT unnest(p.local_ids) EXCEPT SELECT unnest(undone)) t (local_id)
             CROSS JOIN LATERAL (
                 SELECT r.ctid AS place FROM sync_record r
                 WHERE r.org_id = p.org_id AND r.connector = p.connector AND r.entity = p.entity
@@ -74,6 +78,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_undo_part(sync_apply_image) IS 'Takes back one chunk of an apply; returns the local ids for which it could.';
+
+CREATE FUNCTION sync_undo_refusals(p sync_apply_image, done text[], at_most int) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'localId', t.local_id, 'externalId', t.external_id, 'operation', p.operation,
+        'reason', 'the row, or the columns of its table, have changed since')), '[]')
+    FROM (SELECT x.local_id, x.external_id
+          FROM unnest(p.local_ids, p.external_ids) AS x (local_id, external_id)
+          LEFT JOIN unnest(done) AS d (local_id) ON d.local_id = x.local_id
+          WHERE d.local_id IS NULL LIMIT greatest(0, at_most)) t
+$$;
+COMMENT ON FUNCTION sync_undo_refusals(sync_apply_image, text[], int) IS 'What an undo left as it is of one chunk, with the reason.';
 
 -- only_of: the history is that user's ('': nobody's), or there is none.
 CREATE FUNCTION sync_take_back(org uuid, history uuid, user_id text, only_of text) RETURNS jsonb
@@ -100,32 +117,37 @@ BEGIN
         RAISE EXCEPTION 'this apply was undone already' USING ERRCODE = '55000', DETAIL = format('By %s.', h.metadata ->> 'undoneBy');
     END IF;
     FOR p IN SELECT * FROM sync_apply_image i WHERE i.org_id = org AND i.history_id = h.id AND NOT i.undone ORDER BY i.part DESC LOOP
-        PERFORM sync_hold_runs(org, c, e) FROM integration_connector c, sync_entity e WHERE c.org_id = org AND c.number = p.connector AND e.number = p.entity;
+        PERFORM sync_hold_runs(org, c, e) FROM integration_connector c, sync_entity e
+        WHERE c.org_id = org AND c.number = p.connector AND e.number = p.entity;
         IF NOT EXISTS (SELECT FROM sync_layout l WHERE l.id = p.layout) THEN
-            RAISE EXCEPTION 'the relation that this apply wrote is not bound any more' USING ERRCODE = '55000', HINT = 'Nothing was undone.';
+            RAISE EXCEPTION 'the relation that this apply wrote is not bound any more' USING ERRCODE = '55000',
+                HINT = 'Nothing was undone.';
         END IF;
         PERFORM sync_layout_usable(p.layout);
         done := sync_undo_part(p);
         counts := jsonb_set(counts, ARRAY[p.operation], to_jsonb((counts ->> p.operation)::bigint + cardinality(done)));
         kept := kept + cardinality(p.local_ids) - cardinality(done);
-        refused := refused || (SELECT coalesce(jsonb_agg(jsonb_build_object('localId', t.local_id, 'externalId', t.external_id, 'operation', p.operation,
-                                                                            'reason', 'the row, or the columns of its table, have changed since')), '[]')
-                               FROM (SELECT * FROM unnest(p.local_ids, p.external_ids) AS x (local_id, external_id)
-                                     WHERE x.local_id <> ALL (done) LIMIT greatest(0, 100 - jsonb_array_length(refused))) t);
+        IF cardinality(done) < cardinality(p.local_ids) THEN
+            refused := refused || sync_undo_refusals(p, done, 100 - jsonb_array_length(refused));
+        END IF;
     END LOOP;
-    INSERT INTO sync_history (org_id, user_id, sync_type, status, items_processed, items_created, items_updated, items_deleted, items_failed,
-                              duration_ms, metadata)
+    INSERT INTO sync_history (org_id, user_id, sync_type, status, items_processed,
+                              items_created, items_updated, items_deleted, items_failed, duration_ms, metadata)
     VALUES (org, sync_take_back.user_id, 'manual', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
-            sync_count((counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint + (counts ->> 'unlink')::bigint + kept),
+            sync_count((counts ->> 'insert')::bigint + (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint
+                       + (counts ->> 'unlink')::bigint + kept),
             sync_count((counts ->> 'delete')::bigint), sync_count((counts ->> 'update')::bigint), sync_count((counts ->> 'insert')::bigint),
             sync_count(kept), extract(epoch FROM clock_timestamp() - started) * 1000,
-            jsonb_build_object('operation', 'undo', 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'refused', refused))
+            jsonb_build_object('operation', 'undo', 'undoes', h.id, 'syncType', h.metadata -> 'syncType',
+                               'entityType', h.metadata -> 'entityType', 'refused', refused))
     RETURNING id INTO written;
     UPDATE sync_history x SET metadata = x.metadata || jsonb_build_object('undoneBy', written) WHERE x.org_id = org AND x.id = h.id;
     DELETE FROM sync_preview_cache c WHERE c.org_id = org AND c.entity_type = h.metadata ->> 'entityType' AND c.preview_id IS NOT NULL;
-    RETURN jsonb_build_object('historyId', written, 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType', 'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
-                              'removed', counts -> 'insert', 'restored', (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint,
-                              'relinked', counts -> 'unlink', 'refused', kept, 'refusals', refused);
+    RETURN jsonb_build_object(
+        'historyId', written, 'undoes', h.id, 'syncType', h.metadata -> 'syncType', 'entityType', h.metadata -> 'entityType',
+        'status', CASE WHEN kept = 0 THEN 'completed' ELSE 'partial_success' END,
+        'removed', counts -> 'insert', 'restored', (counts ->> 'update')::bigint + (counts ->> 'delete')::bigint,
+        'relinked', counts -> 'unlink', 'refused', kept, 'refusals', refused);
 END
 $$;
 COMMENT ON FUNCTION sync_take_back(uuid, uuid, text, text) IS 'Takes back what one apply wrote: what a worker does for sync_undo().';

@@ -7,12 +7,15 @@ CREATE FUNCTION sync_field_value(field text, kind text, type oid) RETURNS text
 AS $$
     SELECT CASE
         WHEN t.typname IN ('json', 'jsonb') THEN format('(%s)::%s', v.json, v.type)
-        WHEN t.typcategory = 'A' THEN format('CASE WHEN jsonb_typeof(%1$s) = ''array'' THEN ARRAY(SELECT jsonb_array_elements_text(%1$s))::%2$s END', v.json, v.type)
+        WHEN t.typcategory = 'A'
+            THEN format('CASE WHEN jsonb_typeof(%1$s) = ''array'' THEN ARRAY(SELECT jsonb_array_elements_text(%1$s))::%2$s END',
+                        v.json, v.type)
         WHEN t.typname IN ('timestamp', 'date') THEN format('((%s)::timestamptz AT TIME ZONE ''UTC'')::%s', v.text, v.type)
         WHEN t.typcategory = 'N' THEN format('(%s)::numeric::%s', v.text, v.type)
         ELSE format('(%s)::%s', v.text, v.type) END
     FROM (SELECT format_type(sync_base_type(sync_field_value.type), -1) AS type,
-                 CASE WHEN field = 'custom' THEN 'nullif(coalesce(u.data -> ''custom'', ''{}'') || coalesce(u.data -> ''mapped'', ''{}''), ''{}'')'
+                 CASE WHEN field = 'custom'
+                          THEN 'nullif(coalesce(u.data -> ''custom'', ''{}'') || coalesce(u.data -> ''mapped'', ''{}''), ''{}'')'
                       WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' -> %L', substr(field, 8))
                       ELSE format('u.data -> %L', field) END AS json,
                  CASE WHEN field LIKE 'custom.%' THEN format('u.data -> ''mapped'' ->> %L', substr(field, 8))
@@ -20,18 +23,21 @@ AS $$
          pg_type t
     WHERE t.oid = sync_base_type(sync_field_value.type)
 $$;
-COMMENT ON FUNCTION sync_field_value(text, text, oid) IS 'SQL for the value of a field of a remote record as a column of that type holds it.';
+COMMENT ON FUNCTION sync_field_value(text, text, oid) IS
+    'SQL for the value of a field of a remote record as a column of that type holds it.';
 
 -- What a column gets in a new row: the field, else what the table itself would put there.
 CREATE FUNCTION sync_column_default(relation regclass, num smallint) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%L::regclass)', pg_get_serial_sequence(sync_relation_name(relation), a.attname))
+    SELECT CASE WHEN a.attidentity <> ''
+                    THEN format('nextval(%L::regclass)', pg_get_serial_sequence(sync_relation_name(relation), a.attname))
                 ELSE pg_get_expr(d.adbin, d.adrelid) END
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = relation AND a.attnum = num AND a.attgenerated = ''
 $$;
-COMMENT ON FUNCTION sync_column_default(regclass, smallint) IS 'SQL for a column''s default or next identity value; NULL where it has none.';
+COMMENT ON FUNCTION sync_column_default(regclass, smallint) IS
+    'SQL for a column''s default or next identity value; NULL where it has none.';
 
 -- Only casts that are always the same may stand around a constant.
 CREATE FUNCTION sync_has_constant_default(relation regclass, num smallint) RETURNS boolean
@@ -45,9 +51,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION sync_has_constant_default(regclass, smallint) IS 'Whether a column''s default is the same whenever it is asked for.';
 
-CREATE TYPE sync_writer_sql AS (insert_columns text, insert_values text, key_values text, assignments text, restore_columns text, restore_values text,
-                                restore_assignments text, mark text);
-COMMENT ON TYPE sync_writer_sql IS 'Pieces of SQL that the writing function of a layout is made of; n is a row of its relation, u what is written, o an earlier image.';
+CREATE TYPE sync_writer_sql AS (
+    insert_columns text,
+    insert_values text,
+    key_values text,
+    assignments text,
+    restore_columns text,
+    restore_values text,
+    restore_assignments text,
+    mark text
+);
+COMMENT ON TYPE sync_writer_sql IS
+    'Pieces of SQL that the writing function of a layout is made of; n is a row of its relation, u what is written, '
+    'o an earlier image.';
 
 CREATE FUNCTION sync_writer_pieces(layout_id int) RETURNS sync_writer_sql
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -76,10 +92,13 @@ BEGIN
                -- what the table computes is compared like anything else, and never written
                c.is_generated AND c.purpose = 'field' AND k.number IS NULL AS is_computed,
                CASE WHEN c.is_generated AND c.purpose <> 'org' THEN NULL
-                    WHEN c.purpose = 'field' THEN CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
-                                                     ELSE format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value) END
-                    WHEN c.purpose = 'org' OR c.column_name = (SELECT o.column_name FROM sync_layout_column o WHERE o.layout = layout_id AND o.purpose = 'org')
-                         THEN format('$2::%s', format_type(c.type, -1))
+                    WHEN c.purpose = 'field'
+                        THEN CASE WHEN c.default_value IS NULL THEN sync_field_value(c.field, c.kind, c.type)
+                                  ELSE format('coalesce(%s, %s)', sync_field_value(c.field, c.kind, c.type), c.default_value) END
+                    WHEN c.purpose = 'org'
+                         OR c.column_name = (SELECT o.column_name FROM sync_layout_column o
+                                             WHERE o.layout = layout_id AND o.purpose = 'org')
+                        THEN format('$2::%s', format_type(c.type, -1))
                     ELSE c.default_value END AS fresh,
                -- where the remote has nothing (any more), the table has the last word here too: what it would put there, or, as
                -- that may be another thing each time, what it has put there
@@ -92,11 +111,14 @@ BEGIN
     SELECT string_agg(quote_ident(v.column_name), E',\n                    ' ORDER BY v.position) FILTER (WHERE NOT v.is_computed),
            string_agg(CASE WHEN v.number IS NULL THEN v.fresh
                            WHEN v.n = 1 THEN format('u.id::%s', format_type(v.type, -1))
-                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END, E',\n                    ' ORDER BY v.position)
+                           ELSE format('(u.id::jsonb ->> %s)::%s', v.number, format_type(v.type, -1)) END,
+                      E',\n                    ' ORDER BY v.position)
                FILTER (WHERE NOT v.is_computed),
            CASE WHEN bool_or(v.number IS NOT NULL AND v.fresh IS NULL) THEN NULL
                 WHEN max(v.n) = 1 THEN string_agg(format('(%s)::text', v.fresh), '') FILTER (WHERE v.number IS NOT NULL)
-                ELSE format('to_jsonb(ARRAY[%s])::text', string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number) FILTER (WHERE v.number IS NOT NULL)) END,
+                ELSE format('to_jsonb(ARRAY[%s])::text',
+                            string_agg(format('(%s)::text', v.fresh), ', ' ORDER BY v.number)
+                                FILTER (WHERE v.number IS NOT NULL)) END,
            string_agg(CASE WHEN v.is_computed THEN format('%I = DEFAULT', v.column_name)
                            ELSE format('%1$I = CASE WHEN %2$L = ANY ($5) THEN %3$s ELSE n.%1$I END', v.column_name, v.field, v.renewed) END,
                       E',\n                    ' ORDER BY v.position)
@@ -164,7 +186,9 @@ DECLARE
 BEGIN
     CASE $1
         WHEN 'key' THEN
-            $sql$ || CASE WHEN w.key_values IS NULL THEN $sql$RAISE EXCEPTION USING ERRCODE = '55000', {{no_key}};$sql$ ELSE $sql$RETURN QUERY
+            $sql$ || CASE WHEN w.key_values IS NULL
+                THEN $sql$RAISE EXCEPTION USING ERRCODE = '55000', {{no_key}};$sql$
+                ELSE $sql$RETURN QUERY
                 SELECT {{key_values}}, NULL::text, NULL::bigint
                 FROM unnest($4) WITH ORDINALITY AS u (data, place)
                 ORDER BY u.place;$sql$ END || $sql$
@@ -253,9 +277,11 @@ DECLARE
 BEGIN
     SELECT l.bound_by, e.name INTO binder, records FROM sync_layout l JOIN sync_entity e ON e.number = l.entity WHERE l.id = layout_id;
     -- strings in the defaults of columns are written for one setting of standard_conforming_strings
-    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
+    EXECUTE format('CREATE OR REPLACE FUNCTION @extschema@.sync_write_%s(
+                op text, org uuid, ids text[], records jsonb[], fields text[], images text[], prints bigint[])
             RETURNS TABLE (local_id text, image text, print bigint) LANGUAGE plpgsql
-            SET search_path = pg_catalog, @extschema@, pg_temp SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1
+            SET search_path = pg_catalog, @extschema@, pg_temp
+            SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' SET extra_float_digits = 1
             SET standard_conforming_strings = on SET enable_seqscan = off AS %L', layout_id, sync_write_body(layout_id));
     PERFORM sync_adopt(signature::regprocedure);
     IF binder IS NOT NULL THEN
@@ -292,7 +318,8 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message, SCHEMA = coalesce(place, ''), TABLE = coalesce(name, '');
 END
 $$;
-COMMENT ON FUNCTION sync_raise(text, text, text, text, regclass) IS 'Raises an error as it was caught, with what it has of detail and hint, as one of that relation.';
+COMMENT ON FUNCTION sync_raise(text, text, text, text, regclass) IS
+    'Raises an error as it was caught, with what it has of detail and hint, as one of that relation.';
 
 -- A bound relation is written with the rights of who bound it. The function that does it belongs to the extension and
 -- has no rights of its own: an owner could give it other ones.
@@ -326,7 +353,8 @@ EXCEPTION WHEN raise_exception THEN
                        (SELECT l.relation FROM sync_layout l WHERE l.id = layout_id));
 END
 $$;
-COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[], bigint[]) IS 'Writes a layout''s relation, or undoes that, with the rights of who bound it.';
+COMMENT ON FUNCTION sync_write(int, text, uuid, text[], jsonb[], text[], text[], bigint[]) IS
+    'Writes a layout''s relation, or undoes that, with the rights of who bound it.';
 
 DO $$
 BEGIN

@@ -5,7 +5,8 @@ CREATE FUNCTION sync_layout_misfit(layout_id int) RETURNS text
 AS $$
     SELECT coalesce(
         l.broken,
-        CASE WHEN c.oid IS NULL THEN 'it was dropped' WHEN l.bound_by IS NOT NULL AND r.oid IS NULL THEN 'the role that bound it was dropped' END,
+        CASE WHEN c.oid IS NULL THEN 'it was dropped'
+             WHEN l.bound_by IS NOT NULL AND r.oid IS NULL THEN 'the role that bound it was dropped' END,
         (SELECT CASE WHEN a.attname IS NULL THEN format('its column "%s" was dropped', x.column_name)
                      ELSE format('its column "%s" is of type %s now, and was %s', a.attname, format_type(a.atttypid, NULL),
                                  coalesce(format_type(nullif(x.type::oid, 0), NULL), 'another')) END
@@ -21,7 +22,8 @@ AS $$
     FROM sync_layout l
     LEFT JOIN pg_class c ON c.oid = l.relation
     LEFT JOIN pg_roles r ON r.oid = l.bound_by
-    CROSS JOIN LATERAL (SELECT array_agg(x.column_name::text) AS names FROM sync_layout_column x WHERE x.layout = l.id AND x.purpose = 'key') k
+    CROSS JOIN LATERAL (SELECT array_agg(x.column_name::text) AS names FROM sync_layout_column x
+                        WHERE x.layout = l.id AND x.purpose = 'key') k
     WHERE l.id = layout_id
 $$;
 COMMENT ON FUNCTION sync_layout_misfit(int) IS 'Why a layout no longer fits its relation; NULL where it does.';
@@ -36,7 +38,8 @@ AS $$
                              AND has_schema_privilege(l.bound_by, '@extschema@', 'USAGE')) THEN 'has no grant of sync_grant any more'
                    WHEN sync_unread(l.bound_by, l.relation) = 'relation' THEN 'may not read it any more'
                    WHEN sync_unread(l.bound_by, l.relation) = 'rows' THEN 'may not read all of its rows (row-level security)'
-                   WHEN EXISTS (SELECT FROM sync_layout_loss x WHERE x.layout = l.id) THEN 'could not read what was written to it for a while' END
+                   WHEN EXISTS (SELECT FROM sync_layout_loss x WHERE x.layout = l.id)
+                       THEN 'could not read what was written to it for a while' END
         FROM sync_layout l WHERE l.id = layout_id AND l.bound_by IS NOT NULL))
 $$;
 COMMENT ON FUNCTION sync_layout_problem(int) IS 'Why a layout can''t be used; NULL where it can.';
@@ -161,12 +164,14 @@ AS $$
         UNION ALL
         -- sequences of the relation's own
         SELECT d.refobjid FROM pg_depend d
-        WHERE t.classid = 'pg_class'::regclass AND d.classid = t.classid AND d.objid = t.objid AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass
+        WHERE t.classid = 'pg_class'::regclass AND d.classid = t.classid AND d.objid = t.objid
+          AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass
         UNION ALL
         SELECT a.adrelid FROM pg_depend d JOIN pg_attrdef a ON a.oid = d.objid
         WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = t.classid AND d.refobjid = t.objid) r
 $$;
-COMMENT ON FUNCTION sync_relations_touched(oid[], oid[]) IS 'Relations whose columns, or their types and defaults, are named by any of these objects.';
+COMMENT ON FUNCTION sync_relations_touched(oid[], oid[]) IS
+    'Relations whose columns, or their types and defaults, are named by any of these objects.';
 
 CREATE FUNCTION sync_after_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -191,7 +196,9 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_after_ddl() IS 'Event trigger: bound relations are followed through renamings, of what they are made of as well, and new or detached partitions.';
+COMMENT ON FUNCTION sync_after_ddl() IS
+    'Event trigger: bound relations are followed through renamings, of what they are made of as well, '
+    'and new or detached partitions.';
 
 CREATE FUNCTION sync_after_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -243,7 +250,8 @@ COMMENT ON FUNCTION sync_binding_problem(smallint) IS 'Why what is bound for the
 CREATE VIEW sync_bindings WITH (security_barrier) AS
 SELECT b.org_id, e.name AS entity_type, (SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = l.relation) AS relation, l.tracking,
        (SELECT jsonb_object_agg(c.field, c.column_name) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'field') AS columns,
-       (SELECT array_agg(c.column_name::text ORDER BY c.position) FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'key') AS key_columns,
+       (SELECT array_agg(c.column_name::text ORDER BY c.position) FROM sync_layout_column c
+        WHERE c.layout = l.id AND c.purpose = 'key') AS key_columns,
        (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'org') AS org_column,
        (SELECT c.column_name::text FROM sync_layout_column c WHERE c.layout = l.id AND c.purpose = 'deleted') AS deleted_column,
        l.bound_by::text AS bound_by, b.bound_at, sync_binding_problem(b.entity) AS broken

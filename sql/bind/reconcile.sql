@@ -20,7 +20,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_lock_local(int, uuid) IS 'Keeps others from writing an organisation''s rows of a tracked local relation until the transaction ends.';
+COMMENT ON FUNCTION sync_lock_local(int, uuid) IS
+    'Keeps others from writing an organisation''s rows of a tracked local relation until the transaction ends.';
 
 -- Local rows are compared in one pass; only what differs is written. What a trigger has written since this statement
 -- began is newer than what it read: hence the comparison with what was seen.
@@ -77,7 +78,8 @@ BEGIN
     RETURN n + coalesce(cardinality(gone), 0);
 END
 $$;
-COMMENT ON FUNCTION sync_reconcile(uuid, int, smallint) IS 'Makes the local side of the ledger agree with the local relation; returns how many rows differed.';
+COMMENT ON FUNCTION sync_reconcile(uuid, int, smallint) IS
+    'Makes the local side of the ledger agree with the local relation; returns how many rows differed.';
 
 CREATE FUNCTION sync_rescan(layout_id int) RETURNS bigint
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -106,7 +108,8 @@ AS $$
     SELECT sync_reconcile(org, connector_no, entity_no)
     FROM sync_layout l WHERE l.id = sync_layout_of(org, entity_no) AND l.tracking = 'scan'
 $$;
-COMMENT ON FUNCTION sync_scan_local(uuid, int, smallint) IS 'Reconciles where the local side is tracked by scanning; NULL where triggers do it.';
+COMMENT ON FUNCTION sync_scan_local(uuid, int, smallint) IS
+    'Reconciles where the local side is tracked by scanning; NULL where triggers do it.';
 
 -- Another version, field list or mapping must not look like a change of every record.
 CREATE FUNCTION sync_refingerprint(org uuid, connector_no int, entity_no smallint) RETURNS bigint
@@ -144,7 +147,8 @@ BEGIN
     RETURN n;
 END
 $$;
-COMMENT ON FUNCTION sync_refingerprint(uuid, int, smallint) IS 'Makes all fingerprints of an entity type anew from the records, without asking the remote.';
+COMMENT ON FUNCTION sync_refingerprint(uuid, int, smallint) IS
+    'Makes all fingerprints of an entity type anew from the records, without asking the remote.';
 
 CREATE FUNCTION sync_compare_anew(layout_id int) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp

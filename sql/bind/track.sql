@@ -66,7 +66,8 @@ COMMENT ON TYPE sync_touched IS 'Match keys of a connector''s entity type that r
 CREATE FUNCTION sync_track_join(s sync_layout_sql) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT format('sync_comparison k ON k.layout = %s AND %s', s.id, CASE s.org_match WHEN 'true' THEN 'true' ELSE 'k.org_id = ' || s.org END)
+    SELECT format('sync_comparison k ON k.layout = %s AND %s', s.id,
+                  CASE s.org_match WHEN 'true' THEN 'true' ELSE 'k.org_id = ' || s.org END)
 $$;
 COMMENT ON FUNCTION sync_track_join(sync_layout_sql) IS 'SQL that joins a row n with the comparisons of its organisation''s connectors.';
 
@@ -81,10 +82,12 @@ CREATE FUNCTION sync_track_share(s sync_layout_sql) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT CASE WHEN sync_has_org(s)
-                THEN format('PERFORM sync_share_rules_of(%s, array_agg(o.org)) FROM (SELECT %s AS org FROM new_rows n GROUP BY 1) o', s.id, s.org)
+                THEN format('PERFORM sync_share_rules_of(%s, array_agg(o.org)) FROM (SELECT %s AS org FROM new_rows n GROUP BY 1) o',
+                            s.id, s.org)
                 ELSE 'NULL' END
 $$;
-COMMENT ON FUNCTION sync_track_share(sync_layout_sql) IS 'The statement by which a tracking trigger keeps the rules of those organisations as they are whose rows were written.';
+COMMENT ON FUNCTION sync_track_share(sync_layout_sql) IS
+    'The statement by which a tracking trigger keeps the rules of those organisations as they are whose rows were written.';
 
 -- New images of rows beside what the ledger holds of them, by one look-up each.
 CREATE FUNCTION sync_track_held(s sync_layout_sql) RETURNS text
@@ -109,7 +112,8 @@ AS $$
         jsonb_build_object('comparisons', sync_track_join(s), 'key', s.key_text, 'live', s.live, 'texts', s.row_texts,
                            'names', quote_literal(s.names)))
 $$;
-COMMENT ON FUNCTION sync_track_held(sync_layout_sql) IS 'SQL for new images of rows, with the fingerprints and match keys that the ledger holds of them.';
+COMMENT ON FUNCTION sync_track_held(sync_layout_sql) IS
+    'SQL for new images of rows, with the fingerprints and match keys that the ledger holds of them.';
 
 -- The comparisons of a relation of one organisation's own stand in its trigger function, as it is made anew when they
 -- change (sync_compare): to look them up takes a tenth of the time that an update of one row may take.
@@ -118,12 +122,15 @@ CREATE FUNCTION sync_track_comparisons(s sync_layout_sql) RETURNS text
 AS $$
     SELECT CASE WHEN s.org_match <> 'true' THEN 'LEFT JOIN ' || sync_track_join(s)
                 ELSE (SELECT format('JOIN (VALUES %s) k (org_id, connector, entity, spec) ON %s',
-                                    coalesce(string_agg(format('(%L::uuid, %s, %s::smallint, %L)', k.org_id, k.connector, k.entity, k.spec), ', '),
+                                    coalesce(string_agg(format('(%L::uuid, %s, %s::smallint, %L)',
+                                                               k.org_id, k.connector, k.entity, k.spec), ', '),
                                              '(NULL::uuid, NULL::int, NULL::smallint, NULL)'),
                                     (count(*) > 0)::text)
                       FROM sync_comparison k WHERE k.layout = s.id) END
 $$;
-COMMENT ON FUNCTION sync_track_comparisons(sync_layout_sql) IS 'SQL that joins a row n with the comparisons of its organisation''s connectors; of a shared relation, also where there are none.';
+COMMENT ON FUNCTION sync_track_comparisons(sync_layout_sql) IS
+    'SQL that joins a row n with the comparisons of its organisation''s connectors; '
+    'of a shared relation, also where there are none.';
 
 -- A key in its usual spelling is its own normal form: only another spelling has to be normalised. Of a document that came
 -- from some connector, that has to be looked at too.
@@ -131,12 +138,14 @@ CREATE FUNCTION sync_track_key_kept(s sync_layout_sql) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT CASE WHEN count(*) = 0 THEN 'r.local_match_key IS NULL'
-                ELSE format('(r.local_match_key = h.match_1 COLLATE "C"%s OR r.local_match_key IS NOT DISTINCT FROM sync_row_match_key(h.spec, %L, ARRAY[%s]))',
+                ELSE format('(r.local_match_key = h.match_1 COLLATE "C"%s '
+                            'OR r.local_match_key IS NOT DISTINCT FROM sync_row_match_key(h.spec, %L, ARRAY[%s]))',
                             CASE WHEN s.match_names ~ ',sync_type$' THEN format(' AND h.match_%s IS NULL', count(*)) END,
                             s.match_names, string_agg('h.match_' || t.place, ', ' ORDER BY t.place)) END
     FROM unnest(s.match_texts) WITH ORDINALITY t (text, place)
 $$;
-COMMENT ON FUNCTION sync_track_key_kept(sync_layout_sql) IS 'SQL for whether the new image h of a row r of the ledger has the match key that the ledger holds.';
+COMMENT ON FUNCTION sync_track_key_kept(sync_layout_sql) IS
+    'SQL for whether the new image h of a row r of the ledger has the match key that the ledger holds.';
 
 -- The usual UPDATE, of rows that keep key, match key and organisation, in one statement and one look-up of each row. Done
 -- where every new image (also one that belongs to no comparison, or is marked as deleted now) was written or is in
@@ -162,7 +171,8 @@ AS $$
                             FROM unnest(s.match_texts) WITH ORDINALITY m (text, place)),
             'shares', CASE WHEN sync_has_org(s) THEN format(' AND sync_shares_rules_of(%s)', s.org) END))
 $$;
-COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS 'SQL by which a tracking trigger carries an UPDATE to the ledger where rows keep their keys.';
+COMMENT ON FUNCTION sync_track_update(sync_layout_sql) IS
+    'SQL by which a tracking trigger carries an UPDATE to the ledger where rows keep their keys.';
 
 -- Numbers, since to look up what they are takes longer than all else of a one-row statement; where they are not right any
 -- more, as after a restore, it is looked up. Row-level security comes with an ALTER TABLE, which makes the function anew.
@@ -172,11 +182,13 @@ AS $$
     SELECT CASE WHEN l.bound_by IS NULL THEN 'NULL'
                 ELSE format('IF %s NOT sync_follows(%s) THEN RETURN NULL; END IF',
                             CASE WHEN NOT c.relrowsecurity
-                                 THEN format('(TG_RELID = ANY (%4$L::oid[]) AND has_table_privilege(%1$s, %2$s, ''SELECT'') AND has_schema_privilege(%1$s, %3$s, ''USAGE'')) IS NOT TRUE AND',
+                                 THEN format('(TG_RELID = ANY (%4$L::oid[]) AND has_table_privilege(%1$s, %2$s, ''SELECT'') '
+                                             'AND has_schema_privilege(%1$s, %3$s, ''USAGE'')) IS NOT TRUE AND',
                                              l.bound_by::oid, c.oid, c.relnamespace::oid, sync_members(c.oid)) END, l.id) END
     FROM sync_layout l JOIN pg_class c ON c.oid = l.relation WHERE l.id = layout_id
 $$;
-COMMENT ON FUNCTION sync_track_guard(int) IS 'The statement by which a tracking trigger leaves alone what the role that bound the relation may not read.';
+COMMENT ON FUNCTION sync_track_guard(int) IS
+    'The statement by which a tracking trigger leaves alone what the role that bound the relation may not read.';
 
 -- One trigger function per layout. SECURITY DEFINER: who may write the local relation has no right on the ledger. The
 -- planner settings: a plan cached from a bulk statement would scan the whole ledger for every later one-row statement.
@@ -289,9 +301,12 @@ BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
                         SET search_path = pg_catalog, @extschema@, pg_temp %s
                         SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off AS %L',
-                   routine, CASE WHEN s.is_plain THEN '' ELSE 'SET datestyle = ''ISO, YMD'' SET extra_float_digits = 1' END, sync_track_body(s));
+                   routine, CASE WHEN s.is_plain THEN '' ELSE 'SET datestyle = ''ISO, YMD'' SET extra_float_digits = 1' END,
+                   sync_track_body(s));
     PERFORM sync_adopt(routine::regprocedure);
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', routine, 'Statement-level trigger of a local relation: carries what changed to the local side of the ledger, set-based. Generated.');
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', routine,
+                   'Statement-level trigger of a local relation: '
+                   'carries what changed to the local side of the ledger, set-based. Generated.');
     RETURN routine::regprocedure;
 END
 $$;
@@ -306,7 +321,11 @@ DECLARE
     event record;
     t record;
 BEGIN
-    FOR t IN SELECT g.tgname, sync_relation_name(g.tgrelid) AS place FROM pg_trigger g WHERE g.tgfoid = routine AND g.tgrelid <> ALL (places) LOOP
+    FOR t IN
+        SELECT g.tgname, sync_relation_name(g.tgrelid) AS place
+        FROM pg_trigger g
+        WHERE g.tgfoid = routine AND g.tgrelid <> ALL (places)
+    LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.place);
     END LOOP;
     FOR event IN
@@ -320,8 +339,11 @@ BEGIN
         -- not while a dump is restored (its sessions set both): the ledger comes as it was
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT %s EXECUTE FUNCTION %s',
                        event.trigger, event.name, event.place, event.clause,
-                       CASE event.name WHEN 'insert' THEN 'WHEN (current_setting(''row_security'') = ''on'' OR current_setting(''check_function_bodies'') = ''on'')'
-                                       ELSE '' END, routine);
+                       CASE event.name
+                           WHEN 'insert'
+                               THEN 'WHEN (current_setting(''row_security'') = ''on'' '
+                                    'OR current_setting(''check_function_bodies'') = ''on'')'
+                           ELSE '' END, routine);
         IF NOT own THEN
             EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION sync_ext', event.trigger, event.place);
         END IF;
@@ -329,7 +351,9 @@ BEGIN
     UPDATE sync_layout l SET members = places WHERE l.id = layout_id AND l.members <> places;
 END
 $$;
-COMMENT ON FUNCTION sync_place_triggers(int, regprocedure) IS 'Puts the tracking triggers on a layout''s relation and its partitions, and takes them from where they don''t belong any more.';
+COMMENT ON FUNCTION sync_place_triggers(int, regprocedure) IS
+    'Puts the tracking triggers on a layout''s relation and its partitions, and takes them from where they don''t belong '
+    'any more.';
 
 DO $$
 BEGIN

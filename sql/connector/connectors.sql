@@ -23,11 +23,14 @@ CREATE TABLE integration_connector (
     UNIQUE (org_id, name),
     UNIQUE (org_id, number)
 );
-COMMENT ON TABLE integration_connector IS 'A remote system of an organisation. Made by sync_connect; clients read the view sync_connectors.';
+COMMENT ON TABLE integration_connector IS
+    'A remote system of an organisation. Made by sync_connect; clients read the view sync_connectors.';
 COMMENT ON COLUMN integration_connector.name IS 'What calls name it by (sync_type); by default its kind.';
 COMMENT ON COLUMN integration_connector.number IS 'Short key used by the ledger.';
-COMMENT ON COLUMN integration_connector.system IS 'Which system it is: host, path, database. Ledger, checkpoints and items of sync lists hold ids of this one.';
-COMMENT ON COLUMN integration_connector.credentials IS 'Sealed with the key of sync_ext.key_file, bound to organisation and connector. No client may read it.';
+COMMENT ON COLUMN integration_connector.system IS
+    'Which system it is: host, path, database. Ledger, checkpoints and items of sync lists hold ids of this one.';
+COMMENT ON COLUMN integration_connector.credentials IS
+    'Sealed with the key of sync_ext.key_file, bound to organisation and connector. No client may read it.';
 COMMENT ON COLUMN integration_connector.memo IS 'What probing found out (authentication mode, routes); no secrets.';
 COMMENT ON COLUMN integration_connector.tokens IS 'Requests that may be sent right now: the token bucket that all backends share.';
 COMMENT ON COLUMN integration_connector.blocked_until IS 'The remote asked to wait until then (Retry-After).';
@@ -47,7 +50,8 @@ BEGIN
     SELECT * INTO found_row FROM integration_connector c WHERE c.org_id = org AND c.name = sync_type;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no connector "%"', sync_type USING ERRCODE = '42704',
-            HINT = 'SELECT sync_type FROM sync_connectors lists them; sync_connect(...) makes one. One made in this transaction must be committed first.';
+            HINT = 'SELECT sync_type FROM sync_connectors lists them; sync_connect(...) makes one. '
+                'One made in this transaction must be committed first.';
     END IF;
     RETURN found_row;
 END
@@ -82,7 +86,8 @@ BEGIN
     WHERE i.org_id = org AND i.number = connector;
 END
 $$;
-COMMENT ON FUNCTION sync_take_tokens(uuid, int, int, double precision) IS 'Takes up to `wanted` requests from the connector''s token bucket; says how long to wait when it is empty.';
+COMMENT ON FUNCTION sync_take_tokens(uuid, int, int, double precision) IS
+    'Takes up to `wanted` requests from the connector''s token bucket; says how long to wait when it is empty.';
 
 CREATE FUNCTION sync_disconnect(sync_type text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -128,4 +133,7 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_disconnect(text) IS 'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it; what they were written to there is forgotten. Local tables stay as they are; documents that came from there are marked as a removed system''s, which gets them back when it is connected again.';
+COMMENT ON FUNCTION sync_disconnect(text) IS
+    'Removes a connector with its credentials and its ledger, and switches off items of sync lists that name it; '
+    'what they were written to there is forgotten. Local tables stay as they are; '
+    'documents that came from there are marked as a removed system''s, which gets them back when it is connected again.';

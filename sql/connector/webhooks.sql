@@ -15,7 +15,8 @@ CREATE TABLE sync_webhook_delivery (
 -- the deliveries about one record, for telling a replay
 CREATE INDEX sync_webhook_delivery_record ON sync_webhook_delivery (org_id, connector, entity, external_id, received_at);
 CREATE INDEX sync_webhook_delivery_noted ON sync_webhook_delivery (org_id, connector, entity) WHERE status = 'noted';
-COMMENT ON TABLE sync_webhook_delivery IS 'Deliveries of webhooks that were accepted, to tell a replay. Kept for 30 days at most; sync_maintain deletes them.';
+COMMENT ON TABLE sync_webhook_delivery IS
+    'Deliveries of webhooks that were accepted, to tell a replay. Kept for 30 days at most; sync_maintain deletes them.';
 COMMENT ON COLUMN sync_webhook_delivery.delivery IS 'The sender''s name for it; for a hint, the record it names.';
 COMMENT ON COLUMN sync_webhook_delivery.status IS 'done: the record has been read; noted: the next pull of the entity type reads it.';
 
@@ -39,7 +40,8 @@ AS $$
                                            AND later.entity = entity_no AND later.external_id = id
                                            AND later.received_at > d.received_at)))
 $$;
-COMMENT ON FUNCTION sync_webhook_seen(uuid, int, text, text, text, smallint, text) IS 'Whether a delivery, or a replay of it under another name, has been carried out.';
+COMMENT ON FUNCTION sync_webhook_seen(uuid, int, text, text, text, smallint, text) IS
+    'Whether a delivery, or a replay of it under another name, has been carried out.';
 
 CREATE FUNCTION sync_commit_lag() RETURNS interval
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -61,7 +63,8 @@ AS $$
         RETURNING 1)
     SELECT EXISTS (SELECT FROM noted)
 $$;
-COMMENT ON FUNCTION sync_webhook_note(uuid, int, text, text, text, smallint, text, text) IS 'Remembers a delivery; false when it stood there just so.';
+COMMENT ON FUNCTION sync_webhook_note(uuid, int, text, text, text, smallint, text, text) IS
+    'Remembers a delivery; false when it stood there just so.';
 
 -- A hint isn't settled by a pull that may have read before the remote committed.
 CREATE FUNCTION sync_webhook_settle(org uuid, run_id text, entity_no smallint) RETURNS void
@@ -73,4 +76,5 @@ AS $$
       AND d.org_id = r.org_id AND d.connector = r.connector AND d.entity = entity_no AND d.status = 'noted'
       AND d.received_at < r.started_at - CASE WHEN d.signature IS NULL THEN sync_commit_lag() ELSE '0' END
 $$;
-COMMENT ON FUNCTION sync_webhook_settle(uuid, text, smallint) IS 'Of the noted deliveries, those that a pull that ended well has read for certain are done.';
+COMMENT ON FUNCTION sync_webhook_settle(uuid, text, smallint) IS
+    'Of the noted deliveries, those that a pull that ended well has read for certain are done.';

@@ -10,7 +10,9 @@ SELECT r.org_id, n.sync_type, n.entity_type, r.change, r.external_id, r.local_id
 FROM sync_record r
 JOIN named n ON n.connector = r.connector AND n.entity = r.entity
 WHERE r.org_id = (SELECT sync_current_org()) AND r.change IS NOT NULL;
-COMMENT ON VIEW sync_changes IS 'What differs between remote and local for the current organisation, without the records: the cheapest look at the delta.';
+COMMENT ON VIEW sync_changes IS
+    'What differs between remote and local for the current organisation, without the records: '
+    'the cheapest look at the delta.';
 
 CREATE VIEW sync_links WITH (security_barrier) AS
 WITH named AS MATERIALIZED (
@@ -22,7 +24,9 @@ FROM sync_record r
 JOIN named n ON n.connector = r.connector AND n.entity = r.entity
 WHERE r.org_id = (SELECT sync_current_org())
   AND r.external_id IS NOT NULL AND r.local_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL;
-COMMENT ON VIEW sync_links IS 'Which remote record is which local row, for the current organisation: the external ids of local rows, and the other way round. A record that is gone from the remote has none any more.';
+COMMENT ON VIEW sync_links IS
+    'Which remote record is which local row, for the current organisation: the external ids of local rows, '
+    'and the other way round. A record that is gone from the remote has none any more.';
 COMMENT ON COLUMN sync_links.remote_modified_at IS 'When the remote says that the record was changed last, as of the last pull.';
 
 CREATE FUNCTION sync_is_mirror(c integration_connector) RETURNS boolean
@@ -30,7 +34,16 @@ CREATE FUNCTION sync_is_mirror(c integration_connector) RETURNS boolean
     RETURN coalesce(c.settings ->> 'deleted_scope', 'linked') = 'all';
 COMMENT ON FUNCTION sync_is_mirror(integration_connector) IS 'Whether local rows that were never linked are deletions.';
 
-CREATE TYPE sync_delta_row AS (id bigint, change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb);
+CREATE TYPE sync_delta_row AS (
+    id bigint,
+    change text,
+    external_id text,
+    local_id text,
+    match_key text,
+    changed_fields jsonb,
+    remote jsonb,
+    local jsonb
+);
 COMMENT ON TYPE sync_delta_row IS 'A row of compute_delta, with its number in the ledger.';
 
 -- The planner settings: without statistics of the ledger, or with those of before, to read all open changes and sort them
@@ -46,11 +59,13 @@ AS $$
     ORDER BY r.change, r.id
     LIMIT size
 $$;
-COMMENT ON FUNCTION sync_open_ids(uuid, int, smallint, text, bigint, text, bigint) IS 'The next open changes behind a change and a row of the ledger, up to the end of a class.';
+COMMENT ON FUNCTION sync_open_ids(uuid, int, smallint, text, bigint, text, bigint) IS
+    'The next open changes behind a change and a row of the ledger, up to the end of a class.';
 
 -- A page of the delta: from behind (after_change, after_id) on, up to the end of a class.
 -- deleted_scope = 'all' makes local rows that were never linked deletions, for who wants a pure mirror.
-CREATE FUNCTION sync_delta_page(org uuid, c integration_connector, e sync_entity, after_change text, after_id bigint, upto text, size bigint)
+CREATE FUNCTION sync_delta_page(
+    org uuid, c integration_connector, e sync_entity, after_change text, after_id bigint, upto text, size bigint)
     RETURNS sync_delta_row[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -70,7 +85,8 @@ BEGIN
             UNION ALL
             SELECT 'deleted', r.id
             FROM sync_record r
-            WHERE mirror AND r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL AND NOT sync_is_held(r)
+            WHERE mirror AND r.org_id = org AND r.connector = c.number AND r.entity = e.number
+              AND r.external_id IS NULL AND NOT sync_is_held(r)
               AND r.id > CASE WHEN after_change = 'deleted' THEN after_id ELSE 0 END
             ORDER BY 1, 2
             LIMIT size),
@@ -83,11 +99,13 @@ BEGIN
                    CASE WHEN d.change <> 'deleted' THEN d.remote END,
                    l.record)::sync_delta_row
         FROM d
-        LEFT JOIN sync_local_records(k.layout, org, ARRAY(SELECT d.local_id FROM d WHERE d.local_id IS NOT NULL)) l ON l.local_id = d.local_id
+        LEFT JOIN sync_local_records(k.layout, org, ARRAY(SELECT d.local_id FROM d WHERE d.local_id IS NOT NULL)) l
+            ON l.local_id = d.local_id
         ORDER BY d.change, d.id);
 END
 $$;
-COMMENT ON FUNCTION sync_delta_page(uuid, integration_connector, sync_entity, text, bigint, text, bigint) IS 'The next rows of the delta behind a change and a row of the ledger, with the local records and the changed fields.';
+COMMENT ON FUNCTION sync_delta_page(uuid, integration_connector, sync_entity, text, bigint, text, bigint) IS
+    'The next rows of the delta behind a change and a row of the ledger, with the local records and the changed fields.';
 
 -- Rows are made as they are fetched: each page when the one before has been read. They are small at first, as who looks
 -- at a delta mostly wants to see some of it.
@@ -105,7 +123,8 @@ AS $$
         WHERE cardinality(p.rows) = p.size)
     SELECT r.* FROM page p CROSS JOIN LATERAL unnest(p.rows) r
 $$;
-COMMENT ON FUNCTION sync_delta_stream(text, text) IS 'The rows of compute_delta, made as they are fetched where it is called in a SELECT list.';
+COMMENT ON FUNCTION sync_delta_stream(text, text) IS
+    'The rows of compute_delta, made as they are fetched where it is called in a SELECT list.';
 
 -- The planner puts this into the calling query, where the rows of a function in FROM would all be stored first: what takes 20
 -- of them computes no more. It has no rights of its own for that reason; sync_delta_stream has, and asks for the caller's.
@@ -113,10 +132,13 @@ CREATE FUNCTION compute_delta(sync_type text, entity_type text)
     RETURNS TABLE (change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb)
     LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT (d.found).change, (d.found).external_id, (d.found).local_id, (d.found).match_key, (d.found).changed_fields, (d.found).remote, (d.found).local
+    SELECT (d.found).change, (d.found).external_id, (d.found).local_id, (d.found).match_key, (d.found).changed_fields,
+           (d.found).remote, (d.found).local
     FROM (SELECT sync_delta_stream(compute_delta.sync_type, compute_delta.entity_type) AS found) d;
 END;
-COMMENT ON FUNCTION compute_delta(text, text) IS 'Everything that differs between remote and local, one row per record: change (new, updated, deleted, ambiguous), ids, changed_fields {field: {old, new}}, and both records. Read from the ledger, as rows are fetched; asks nobody.';
+COMMENT ON FUNCTION compute_delta(text, text) IS
+    'Everything that differs between remote and local, one row per record: change (new, updated, deleted, ambiguous), '
+    'ids, changed_fields {field: {old, new}}, and both records. Read from the ledger, as rows are fetched; asks nobody.';
 
 -- Open changes are counted one by one up to 20,000; beyond, samples of what follows tell how close the rows of the ledger lie that
 -- are open changes of this class. No count is kept: each statement of the app on its own rows would have to write it, and
@@ -163,9 +185,11 @@ BEGIN
     n := sync_count(counted + round(estimate)::bigint);
 END
 $$;
-COMMENT ON FUNCTION sync_count_open(uuid, int, smallint, text) IS 'How many open changes of a class there are: counted up to 20,000, estimated from samples of the ledger beyond.';
+COMMENT ON FUNCTION sync_count_open(uuid, int, smallint, text) IS
+    'How many open changes of a class there are: counted up to 20,000, estimated from samples of the ledger beyond.';
 
-CREATE FUNCTION sync_delta_class(org uuid, c integration_connector, e sync_entity, class text, sample bigint, is_exact boolean) RETURNS jsonb
+CREATE FUNCTION sync_delta_class(org uuid, c integration_connector, e sync_entity, class text, sample bigint, is_exact boolean)
+    RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -181,7 +205,8 @@ BEGIN
     END IF;
     IF class = 'deleted' AND sync_is_mirror(c) THEN
         n := n + (SELECT count(*) FROM sync_record r
-                  WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL AND NOT sync_is_held(r));
+                  WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
+                    AND r.external_id IS NULL AND NOT sync_is_held(r));
     END IF;
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                'externalId', d.external_id,
@@ -194,17 +219,20 @@ BEGIN
     RETURN jsonb_build_object('count', n, 'records', records) || CASE WHEN is_estimate THEN '{"estimated": true}' ELSE '{}' END::jsonb;
 END
 $$;
-COMMENT ON FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint, boolean) IS 'Count and first records of one class of changes; estimated where the count is, which isn''t asked to be exact.';
+COMMENT ON FUNCTION sync_delta_class(uuid, integration_connector, sync_entity, text, bigint, boolean) IS
+    'Count and first records of one class of changes; estimated where the count is, which isn''t asked to be exact.';
 
 CREATE FUNCTION sync_unlinked_count(org uuid, connector_no int, entity_no smallint) RETURNS bigint
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    has_others boolean := sync_is_shared(org, connector_no, entity_no) AND (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no);
+    has_others boolean := sync_is_shared(org, connector_no, entity_no)
+        AND (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no);
 BEGIN
     RETURN (SELECT count(*) FROM sync_record r
             WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no AND r.external_id IS NULL
               AND CASE WHEN has_others THEN NOT sync_is_held(r) ELSE true END);
 END
 $$;
-COMMENT ON FUNCTION sync_unlinked_count(uuid, int, smallint) IS 'How many local rows nothing remote was ever linked to, without documents of other connectors.';
+COMMENT ON FUNCTION sync_unlinked_count(uuid, int, smallint) IS
+    'How many local rows nothing remote was ever linked to, without documents of other connectors.';

@@ -16,9 +16,12 @@ CREATE TABLE sync_preview_item (
     PRIMARY KEY (org_id, preview_id, part)
 );
 CREATE INDEX sync_preview_item_expiry ON sync_preview_item (expires_at);
-COMMENT ON TABLE sync_preview_item IS 'The records of a preview and the state of both sides that it was made of, a thousand of a class to a row; for a while, also those of an apply without a preview.';
+COMMENT ON TABLE sync_preview_item IS
+    'The records of a preview and the state of both sides that it was made of, a thousand of a class to a row; '
+    'for a while, also those of an apply without a preview.';
 COMMENT ON COLUMN sync_preview_item.preview_id IS 'The preview, or the history''s entry of an apply without one.';
-COMMENT ON COLUMN sync_preview_item.states IS 'NULL where it doesn''t matter what has moved since, as long as it is the same class of change.';
+COMMENT ON COLUMN sync_preview_item.states IS
+    'NULL where it doesn''t matter what has moved since, as long as it is the same class of change.';
 
 -- deleted_scope = 'all': local rows that were never linked count as deletions, unless another connector has them
 CREATE FUNCTION sync_pending_change(r sync_record, mirror boolean) RETURNS text
@@ -31,7 +34,8 @@ CREATE FUNCTION sync_record_state(r sync_record) RETURNS uuid
     RETURN md5(concat_ws(':', r.remote_fingerprint, r.local_fingerprint, r.external_id, r.local_id))::uuid;
 COMMENT ON FUNCTION sync_record_state(sync_record) IS 'Both sides of a row of the ledger in short: another one where either has moved.';
 
-CREATE FUNCTION sync_keep_changes(org uuid, c integration_connector, e sync_entity, preview uuid, classes text[], with_states boolean, expires timestamptz)
+CREATE FUNCTION sync_keep_changes(
+    org uuid, c integration_connector, e sync_entity, preview uuid, classes text[], with_states boolean, expires timestamptz)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -53,14 +57,16 @@ BEGIN
                     SELECT r.id, CASE WHEN with_states THEN sync_record_state(r) END
                     FROM sync_record r
                     WHERE class = 'deleted' AND sync_is_mirror(c)
-                      AND r.org_id = org AND r.connector = c.number AND r.entity = e.number AND r.external_id IS NULL AND NOT sync_is_held(r)) o) x
+                      AND r.org_id = org AND r.connector = c.number AND r.entity = e.number
+                      AND r.external_id IS NULL AND NOT sync_is_held(r)) o) x
         GROUP BY x.part;
         GET DIAGNOSTICS n = ROW_COUNT;
         parts := parts + n;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION sync_keep_changes(uuid, integration_connector, sync_entity, uuid, text[], boolean, timestamptz) IS 'Notes the records of some classes of changes, class by class, a thousand to a part.';
+COMMENT ON FUNCTION sync_keep_changes(uuid, integration_connector, sync_entity, uuid, text[], boolean, timestamptz) IS
+    'Notes the records of some classes of changes, class by class, a thousand to a part.';
 
 CREATE FUNCTION sync_check_preview(org uuid, c integration_connector, e sync_entity, preview uuid) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -69,8 +75,9 @@ DECLARE
     moved text[];
     n bigint;
 BEGIN
-    IF NOT EXISTS (SELECT FROM sync_preview_item i WHERE i.org_id = org AND i.preview_id = preview AND i.connector = c.number AND i.entity = e.number
-                   AND i.expires_at > now()) THEN
+    IF NOT EXISTS (SELECT FROM sync_preview_item i
+                   WHERE i.org_id = org AND i.preview_id = preview AND i.connector = c.number AND i.entity = e.number
+                     AND i.expires_at > now()) THEN
         RAISE EXCEPTION 'there is no such preview of % of "%"', e.name, c.name USING ERRCODE = '40001',
             DETAIL = 'It showed no changes, has expired, or is of something else.', HINT = 'Make a new preview, and pass its previewId.';
     END IF;
@@ -87,7 +94,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_check_preview(uuid, integration_connector, sync_entity, uuid) IS '40001 where either side has moved since a preview for a record in it.';
+COMMENT ON FUNCTION sync_check_preview(uuid, integration_connector, sync_entity, uuid) IS
+    '40001 where either side has moved since a preview for a record in it.';
 
 CREATE FUNCTION sync_count_kept(org uuid, preview uuid, classes text[]) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -97,4 +105,5 @@ AS $$
         WHERE i.org_id = org AND i.preview_id = preview AND i.change = k.class AND i.change = ANY (classes)), 0))
     FROM unnest('{new,updated,deleted}'::text[]) k (class)
 $$;
-COMMENT ON FUNCTION sync_count_kept(uuid, uuid, text[]) IS 'How many records of each class were noted, 0 of a class that isn''t wanted: {new, updated, deleted}.';
+COMMENT ON FUNCTION sync_count_kept(uuid, uuid, text[]) IS
+    'How many records of each class were noted, 0 of a class that isn''t wanted: {new, updated, deleted}.';

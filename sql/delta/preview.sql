@@ -17,7 +17,8 @@ CREATE TABLE sync_preview_cache (
     UNIQUE (org_id, sync_type, entity_type)
 );
 CREATE INDEX sync_preview_cache_expiry ON sync_preview_cache (expires_at);
-COMMENT ON TABLE sync_preview_cache IS 'Previews as computed, until they expire; and what apps keep here themselves, which no preview is answered from.';
+COMMENT ON TABLE sync_preview_cache IS
+    'Previews as computed, until they expire; and what apps keep here themselves, which no preview is answered from.';
 COMMENT ON COLUMN sync_preview_cache.preview_id IS 'The preview that a worker has computed; NULL in rows that anybody else has written.';
 
 -- Apps may write what they like, under the key of a preview as well. Only what a worker writes with the extension's own rights (code
@@ -26,7 +27,9 @@ CREATE FUNCTION sync_preview_made() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    IF NEW.preview_id IS NOT NULL AND NOT (sync_worker_alive(pg_backend_pid()) AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = 10 AND r.rolname = current_user)) THEN
+    IF NEW.preview_id IS NOT NULL
+       AND NOT (sync_worker_alive(pg_backend_pid())
+                AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = 10 AND r.rolname = current_user)) THEN
         NEW.preview_id := NULL;
     END IF;
     RETURN NEW;
@@ -48,7 +51,8 @@ CREATE TABLE sync_selective_config (
     PRIMARY KEY (org_id, id),
     UNIQUE (org_id, entity_type)
 );
-COMMENT ON TABLE sync_selective_config IS 'Per entity type: which classes of changes an organisation wants applied. Written by sync_select.';
+COMMENT ON TABLE sync_selective_config IS
+    'Per entity type: which classes of changes an organisation wants applied. Written by sync_select.';
 
 -- What is stored here decides over what applies write and delete: a slip of the pen must not pass for a choice.
 CREATE FUNCTION sync_selective_check() RETURNS trigger
@@ -60,7 +64,8 @@ DECLARE
 BEGIN
     NEW.entity_type := (sync_entity_of(NEW.entity_type)).name;
     IF jsonb_typeof(NEW.config) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'config of % must be an object', NEW.entity_type USING ERRCODE = '22023', HINT = 'For instance {"includeDeleted": true}.';
+        RAISE EXCEPTION 'config of % must be an object', NEW.entity_type USING ERRCODE = '22023',
+            HINT = 'For instance {"includeDeleted": true}.';
     END IF;
     SELECT c.key INTO odd FROM jsonb_each(NEW.config) c
     WHERE c.key <> ALL (known) OR jsonb_typeof(c.value) NOT IN ('boolean', 'null') LIMIT 1;
@@ -86,7 +91,8 @@ AS $$
             AND (r.external_id IS NOT NULL OR sync_is_mirror(c))
           LIMIT at_most) x
 $$;
-COMMENT ON FUNCTION sync_count_linked(uuid, integration_connector, sync_entity, bigint) IS 'How many local rows are linked (of a mirror: all); not more than at_most, where that is given.';
+COMMENT ON FUNCTION sync_count_linked(uuid, integration_connector, sync_entity, bigint) IS
+    'How many local rows are linked (of a mirror: all); not more than at_most, where that is given.';
 
 CREATE FUNCTION sync_is_mass(org uuid, c integration_connector, e sync_entity, n bigint, percent int, at_least bigint) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -94,14 +100,16 @@ AS $$
     SELECT n > 0 AND l.linked >= at_least AND n * 100 > l.linked * percent
     FROM sync_count_linked(org, c, e, greatest(at_least, n * 100 / greatest(percent, 1) + 1)) l (linked)
 $$;
-COMMENT ON FUNCTION sync_is_mass(uuid, integration_connector, sync_entity, bigint, int, bigint) IS 'Whether n is more than that share of the linked rows, where there are at least so many.';
+COMMENT ON FUNCTION sync_is_mass(uuid, integration_connector, sync_entity, bigint, int, bigint) IS
+    'Whether n is more than that share of the linked rows, where there are at least so many.';
 
 CREATE FUNCTION sync_is_mass_delete(org uuid, c integration_connector, e sync_entity, n bigint) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT n > 0 AND sync_is_mass(org, c, e, n, current_setting('sync_ext.mass_delete_percent')::int, 0)
 $$;
-COMMENT ON FUNCTION sync_is_mass_delete(uuid, integration_connector, sync_entity, bigint) IS 'Whether so many deletions are more than sync_ext.mass_delete_percent allows.';
+COMMENT ON FUNCTION sync_is_mass_delete(uuid, integration_connector, sync_entity, bigint) IS
+    'Whether so many deletions are more than sync_ext.mass_delete_percent allows.';
 
 -- Of some changed records, how many lose which field.
 CREATE FUNCTION sync_count_emptied(k sync_comparison, chosen bigint[]) RETURNS TABLE (field text, n bigint)
@@ -118,7 +126,8 @@ AS $$
     CROSS JOIN LATERAL unnest(sync_emptied(k.spec, l.record, r.remote)) f
     GROUP BY f
 $$;
-COMMENT ON FUNCTION sync_count_emptied(sync_comparison, bigint[]) IS 'Which compared fields of these changed records would become empty, and of how many.';
+COMMENT ON FUNCTION sync_count_emptied(sync_comparison, bigint[]) IS
+    'Which compared fields of these changed records would become empty, and of how many.';
 
 -- A thousand of them, spread over all, tell whether there is anything to count: what more than half of all lose, a quarter of
 -- these would.
@@ -141,7 +150,8 @@ BEGIN
     RETURN coalesce((SELECT jsonb_object_agg(f.key, f.value) FROM jsonb_each(counts) f WHERE f.value::bigint * 2 > n), '{}');
 END
 $$;
-COMMENT ON FUNCTION sync_emptied_fields(sync_comparison, bigint[]) IS 'Fields that more than half of these changed records would lose: {field: count}.';
+COMMENT ON FUNCTION sync_emptied_fields(sync_comparison, bigint[]) IS
+    'Fields that more than half of these changed records would lose: {field: count}.';
 
 -- What happens to a shop by accident (an import that went wrong, a plugin that hides a field) looks like many updates. Below a
 -- hundred records, half of them may well have been edited.
@@ -164,7 +174,10 @@ BEGIN
                 THEN '{"massUpdate": true}'::jsonb ELSE '{}' END;
 END
 $$;
-COMMENT ON FUNCTION sync_mass_update(uuid, integration_connector, sync_entity, bigint[], bigint) IS 'Marks of n updates, of which all or some are given: massUpdate where they are more than sync_ext.mass_update_percent of a hundred or more linked records, or empty a field of a hundred or more; emptied: {field: count} for what more than half of them lose.';
+COMMENT ON FUNCTION sync_mass_update(uuid, integration_connector, sync_entity, bigint[], bigint) IS
+    'Marks of n updates, of which all or some are given: massUpdate where they are more than sync_ext.mass_update_percent '
+    'of a hundred or more linked records, or empty a field of a hundred or more; '
+    'emptied: {field: count} for what more than half of them lose.';
 
 CREATE FUNCTION sync_delta_summary(org uuid, c integration_connector, e sync_entity, sample bigint, is_exact boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -185,7 +198,9 @@ BEGIN
                               'ambiguous', sync_delta_class(org, c, e, 'ambiguous', sample, is_exact));
 END
 $$;
-COMMENT ON FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity, bigint, boolean) IS 'Counts and first records of every class of changes, with massDelete, massUpdate and emptied where they are; large counts are estimated where they aren''t asked to be exact.';
+COMMENT ON FUNCTION sync_delta_summary(uuid, integration_connector, sync_entity, bigint, boolean) IS
+    'Counts and first records of every class of changes, with massDelete, massUpdate and emptied where they are; '
+    'large counts are estimated where they aren''t asked to be exact.';
 
 CREATE FUNCTION sync_store_preview(org uuid, sync_type text, entity_type text, computed_by text, ttl interval, meta jsonb) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -213,7 +228,8 @@ BEGIN
     INSERT INTO sync_preview_cache AS p (org_id, sync_type, entity_type, delta_data, computed_by, cache_key, expires_at, preview_id)
     VALUES (org, c.name, e.name, preview, sync_store_preview.computed_by, meta ->> 'requestId', expires, preview_id)
     ON CONFLICT (org_id, sync_type, entity_type)
-    DO UPDATE SET preview_id = excluded.preview_id, delta_data = excluded.delta_data, computed_by = excluded.computed_by, cache_key = excluded.cache_key,
+    DO UPDATE SET preview_id = excluded.preview_id, delta_data = excluded.delta_data,
+                  computed_by = excluded.computed_by, cache_key = excluded.cache_key,
                   computed_at = now(), expires_at = excluded.expires_at, updated_at = now();
     RETURN preview;
 END
@@ -251,12 +267,18 @@ BEGIN
     WHERE p.org_id = org AND p.sync_type = sync_preview.sync_type AND p.entity_type = entity_name AND p.preview_id IS NOT NULL;
     IF NOT FOUND THEN
         -- a webhook or another pull has dropped it since, or an app has written over it: the ledger has what it would say now
-        preview := sync_detect(sync_type, entity_name) - '{new,updated,deleted}'::text[] || jsonb_build_object('meta', meta || jsonb_build_object('timestamp', now()));
+        preview := sync_detect(sync_type, entity_name) - '{new,updated,deleted}'::text[]
+            || jsonb_build_object('meta', meta || jsonb_build_object('timestamp', now()));
     END IF;
     RETURN preview || '{"cacheHit": false}';
 END
 $$;
-COMMENT ON FUNCTION sync_preview(text, text, boolean) IS 'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. {syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, massUpdate, emptied and massDelete beside counts where they are, unlinked, computedAt, expiresAt, cacheHit, meta: {timestamp, requestId, processingTime, pull}}, meta being that of the request that computed it; updated.sharedWith: {connector: count} where others hold such rows otherwise.';
+COMMENT ON FUNCTION sync_preview(text, text, boolean) IS
+    'What would be new, updated and deleted locally: from the cache, or fresh through a worker that pulls what changed. '
+    '{syncType, entityType, delta: {new, updated, deleted, ambiguous: {count, records}}, massUpdate, '
+    'emptied and massDelete beside counts where they are, unlinked, computedAt, expiresAt, cacheHit, meta: {timestamp, '
+    'requestId, processingTime, pull}}, meta being that of the request that computed it; '
+    'updated.sharedWith: {connector: count} where others hold such rows otherwise.';
 
 CREATE FUNCTION sync_detect(sync_type text, entity_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -267,27 +289,39 @@ DECLARE
     e sync_entity := sync_entity_of(sync_detect.entity_type);
     delta jsonb := sync_delta_summary(org, c, e, 20, false);
 BEGIN
-    RETURN jsonb_build_object('syncType', c.name, 'entityType', e.name, 'new', delta #> '{new,records}', 'updated', delta #> '{updated,records}',
-                              'deleted', delta #> '{deleted,records}', 'delta', delta,
-                              'unlinked', sync_unlinked_count(org, c.number, e.number), 'computedAt', now());
+    RETURN jsonb_build_object(
+        'syncType', c.name, 'entityType', e.name,
+        'new', delta #> '{new,records}', 'updated', delta #> '{updated,records}', 'deleted', delta #> '{deleted,records}',
+        'delta', delta, 'unlinked', sync_unlinked_count(org, c.number, e.number), 'computedAt', now());
 END
 $$;
-COMMENT ON FUNCTION sync_detect(text, text) IS 'The delta of one entity type with counts and first records, from the ledger alone: new, updated and deleted are the records, delta has their counts, too. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION sync_detect(text, text) IS
+    'The delta of one entity type with counts and first records, from the ledger alone: new, '
+    'updated and deleted are the records, delta has their counts, too. Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION detect_customer_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'customers'); END $$;
-COMMENT ON FUNCTION detect_customer_delta(text) IS 'The delta of customers with counts and first records, from the ledger alone: {syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION detect_customer_delta(text) IS
+    'The delta of customers with counts and first records, from the ledger alone: {syncType, entityType, new, updated, '
+    'deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. '
+    'Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION detect_product_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'products'); END $$;
-COMMENT ON FUNCTION detect_product_delta(text) IS 'The delta of products and variations with counts and first records, from the ledger alone: {syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION detect_product_delta(text) IS
+    'The delta of products and variations with counts and first records, from the ledger alone: '
+    '{syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, '
+    'computedAt}. Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION detect_order_delta(sync_type text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$ BEGIN RETURN sync_detect(sync_type, 'orders'); END $$;
-COMMENT ON FUNCTION detect_order_delta(text) IS 'The delta of orders with counts and first records, from the ledger alone: {syncType, entityType, new, updated, deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. Counts above 20,000 are estimates, and say so.';
+COMMENT ON FUNCTION detect_order_delta(text) IS
+    'The delta of orders with counts and first records, from the ledger alone: {syncType, entityType, new, updated, '
+    'deleted: the first 20 records each, delta: as sync_preview has it, unlinked, computedAt}. '
+    'Counts above 20,000 are estimates, and say so.';
 
 CREATE FUNCTION sync_invalidate_preview(sync_type text DEFAULT NULL, entity_type text DEFAULT NULL) RETURNS int
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -309,7 +343,8 @@ BEGIN
     RETURN n;
 END
 $$;
-COMMENT ON FUNCTION sync_invalidate_preview(text, text) IS 'Drops cached previews of the organisation (all, of one connector, of one entity type); returns how many.';
+COMMENT ON FUNCTION sync_invalidate_preview(text, text) IS
+    'Drops cached previews of the organisation (all, of one connector, of one entity type); returns how many.';
 
 CREATE FUNCTION auto_cleanup_preview_cache() RETURNS int
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -326,9 +361,12 @@ BEGIN
     RETURN n;
 END
 $$;
-COMMENT ON FUNCTION auto_cleanup_preview_cache() IS 'Deletes expired previews of every organisation the caller may operate on; returns how many.';
+COMMENT ON FUNCTION auto_cleanup_preview_cache() IS
+    'Deletes expired previews of every organisation the caller may operate on; returns how many.';
 
-CREATE FUNCTION sync_select(entity_type text, include_new boolean DEFAULT true, include_updated boolean DEFAULT true, include_deleted boolean DEFAULT false) RETURNS jsonb
+CREATE FUNCTION sync_select(
+    entity_type text, include_new boolean DEFAULT true, include_updated boolean DEFAULT true, include_deleted boolean DEFAULT false)
+    RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -348,4 +386,6 @@ BEGIN
     RETURN reply;
 END
 $$;
-COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS 'Stores which classes of changes of an entity type the organisation wants applied, and drops its previews: {entityType, selectiveSyncConfig: {includeNew, includeUpdated, includeDeleted}, appliedAt}.';
+COMMENT ON FUNCTION sync_select(text, boolean, boolean, boolean) IS
+    'Stores which classes of changes of an entity type the organisation wants applied, and drops its previews: '
+    '{entityType, selectiveSyncConfig: {includeNew, includeUpdated, includeDeleted}, appliedAt}.';

@@ -13,7 +13,9 @@ CREATE TABLE sync_field_map (
     PRIMARY KEY (org_id, connector, entity, field)
 );
 COMMENT ON TABLE sync_field_map IS 'Custom fields by path, and fields that are not compared. Written by sync_map.';
-COMMENT ON COLUMN sync_field_map.path IS 'Where the value is in the raw custom data of the remote record, * for all of it; NULL for a field that only says whether it is compared.';
+COMMENT ON COLUMN sync_field_map.path IS
+    'Where the value is in the raw custom data of the remote record, * for all of it; '
+    'NULL for a field that only says whether it is compared.';
 
 CREATE FUNCTION sync_mappings(org uuid, connector_no int, entity_no smallint) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -38,7 +40,9 @@ AS $$
         WHERE c.layout = layout_id AND c.purpose = 'field' AND c.field = 'custom.' || sync_tells_no.field
           AND (r.relkind NOT IN ('r', 'p') OR a.attnotnull OR a.atthasdef OR t.typnotnull OR t.typdefault IS NOT NULL))
 $$;
-COMMENT ON FUNCTION sync_tells_no(int, text) IS 'Whether a custom flag that is false differs from one that is nothing, in the column that holds it (without one: in custom).';
+COMMENT ON FUNCTION sync_tells_no(int, text) IS
+    'Whether a custom flag that is false differs from one that is nothing, in the column that holds it (without one: in '
+    'custom).';
 
 CREATE FUNCTION sync_compute_spec(org uuid, c integration_connector, e sync_entity, layout_id int) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -62,7 +66,9 @@ AS $$
            || CASE WHEN e.is_document AND 'sync_type' IN (SELECT h.field FROM held h) THEN ':' || md5(c.name) ELSE '' END
     FROM chosen
 $$;
-COMMENT ON FUNCTION sync_compute_spec(uuid, integration_connector, sync_entity, int) IS 'What a connector''s records of an entity type are compared by; of documents with whose they are, where the relation says so.';
+COMMENT ON FUNCTION sync_compute_spec(uuid, integration_connector, sync_entity, int) IS
+    'What a connector''s records of an entity type are compared by; of documents with whose they are, '
+    'where the relation says so.';
 
 -- The caller keeps others from writing the relation where that matters (sync_lock_local): who writes next has the new function.
 CREATE FUNCTION sync_retrack(org uuid, entity_no smallint) RETURNS void
@@ -73,7 +79,9 @@ BEGIN
     WHERE b.org_id = org AND b.entity = entity_no AND l.tracking = 'trigger' AND l.broken IS NULL AND NOT sync_has_org(l.id);
 END
 $$;
-COMMENT ON FUNCTION sync_retrack(uuid, smallint) IS 'Makes the trigger function of a relation anew that one organisation alone has bound: its comparisons have changed, which stand in there.';
+COMMENT ON FUNCTION sync_retrack(uuid, smallint) IS
+    'Makes the trigger function of a relation anew that one organisation alone has bound: its comparisons have changed, '
+    'which stand in there.';
 
 -- True where anything about the comparison is new, so that fingerprints have to be made.
 CREATE FUNCTION sync_compare(org uuid, c integration_connector, e sync_entity) RETURNS boolean
@@ -97,7 +105,8 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_compare(uuid, integration_connector, sync_entity) IS 'Writes down what a connector''s records are compared by; true where that is new.';
+COMMENT ON FUNCTION sync_compare(uuid, integration_connector, sync_entity) IS
+    'Writes down what a connector''s records are compared by; true where that is new.';
 
 -- A pull that is under way writes fingerprints by the fields it began with.
 CREATE FUNCTION sync_hold_runs(org uuid, c integration_connector, e sync_entity) RETURNS void
@@ -110,15 +119,20 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_hold_runs(uuid, integration_connector, sync_entity) IS 'Keeps runs of an entity type from beginning until the transaction ends; 55006 where one is under way.';
+COMMENT ON FUNCTION sync_hold_runs(uuid, integration_connector, sync_entity) IS
+    'Keeps runs of an entity type from beginning until the transaction ends; 55006 where one is under way.';
 
 CREATE FUNCTION sync_map_kind(type text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    kind text := CASE lower(btrim(type)) WHEN 'text' THEN 'text' WHEN 'email' THEN 'email' WHEN 'number' THEN 'number' WHEN 'numeric' THEN 'number'
-                 WHEN 'boolean' THEN 'bool' WHEN 'bool' THEN 'bool' WHEN 'timestamp' THEN 'time' WHEN 'time' THEN 'time'
-                 WHEN 'json' THEN 'any' WHEN 'jsonb' THEN 'any' END;
+    kind text := CASE lower(btrim(type))
+        WHEN 'text' THEN 'text'
+        WHEN 'email' THEN 'email'
+        WHEN 'number' THEN 'number' WHEN 'numeric' THEN 'number'
+        WHEN 'boolean' THEN 'bool' WHEN 'bool' THEN 'bool'
+        WHEN 'timestamp' THEN 'time' WHEN 'time' THEN 'time'
+        WHEN 'json' THEN 'any' WHEN 'jsonb' THEN 'any' END;
 BEGIN
     IF kind IS NULL THEN
         RAISE EXCEPTION 'unknown type "%"', type USING ERRCODE = '22023', HINT = 'Use text, email, number, boolean, timestamp or json.';
@@ -128,7 +142,9 @@ END
 $$;
 COMMENT ON FUNCTION sync_map_kind(text) IS 'The kind of a custom field by the name of its type; 22023 for any other.';
 
-CREATE FUNCTION sync_map(sync_type text, entity_type text, field text, path text DEFAULT NULL, type text DEFAULT NULL, compared boolean DEFAULT true) RETURNS jsonb
+CREATE FUNCTION sync_map(
+    sync_type text, entity_type text, field text, path text DEFAULT NULL, type text DEFAULT NULL, compared boolean DEFAULT true)
+    RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -157,23 +173,30 @@ BEGIN
     END IF;
     IF place = '*' AND (known OR sync_map_kind(coalesce(sync_map.type, 'json')) <> 'any') THEN
         RAISE EXCEPTION 'path "*" is of type json' USING ERRCODE = '22023',
-            DETAIL = 'It stands for all that plugins and users have added, as one object.', HINT = 'Leave out the type, and give the field a name of its own.';
+            DETAIL = 'It stands for all that plugins and users have added, as one object.',
+            HINT = 'Leave out the type, and give the field a name of its own.';
     END IF;
     IF NOT known AND place IS NULL THEN
         RAISE EXCEPTION '% have no field "%"', e.name, named USING ERRCODE = '22023',
-            DETAIL = 'Fields: ' || (SELECT string_agg(f.field, ', ' ORDER BY f.position) FROM sync_fields(e.name) f WHERE f.compared) || '.',
+            DETAIL = 'Fields: ' || (SELECT string_agg(f.field, ', ' ORDER BY f.position)
+                                    FROM sync_fields(e.name) f WHERE f.compared) || '.',
             HINT = 'A custom field needs a path, for instance meta_data._vat_number or x_studio_vat.';
     END IF;
     IF known AND sync_map.type IS NOT NULL THEN
         RAISE EXCEPTION 'field "%" has its own type', named USING ERRCODE = '22023', HINT = 'Leave out the type.';
     END IF;
     PERFORM sync_hold_runs(org, c, e);
-    RETURN sync_put_map(org, c, e, ROW(org, c.number, e.number, named, place,
-                                       CASE WHEN NOT known THEN sync_map_kind(coalesce(sync_map.type, CASE place WHEN '*' THEN 'json' ELSE 'text' END)) END,
-                                       coalesce(sync_map.compared, true), now())::sync_field_map);
+    RETURN sync_put_map(org, c, e, ROW(
+        org, c.number, e.number, named, place,
+        CASE WHEN NOT known THEN sync_map_kind(coalesce(sync_map.type, CASE place WHEN '*' THEN 'json' ELSE 'text' END)) END,
+        coalesce(sync_map.compared, true), now())::sync_field_map);
 END
 $$;
-COMMENT ON FUNCTION sync_map(text, text, text, text, text, boolean) IS 'Takes a field from a path of the remote''s raw custom data (WooCommerce''s meta data, Odoo''s x_ fields) with a type (text, email, number, boolean, timestamp, json), or all of it (path *), or says whether a field is compared. Fingerprints are made anew from what is stored; fullPull tells whether the next pull reads everything. {syncType, entityType, field, path, refingerprinted, fullPull, found}.';
+COMMENT ON FUNCTION sync_map(text, text, text, text, text, boolean) IS
+    'Takes a field from a path of the remote''s raw custom data (WooCommerce''s meta data, Odoo''s x_ fields) with a type '
+    '(text, email, number, boolean, timestamp, json), or all of it (path *), or says whether a field is compared. '
+    'Fingerprints are made anew from what is stored; fullPull tells whether the next pull reads everything. '
+    '{syncType, entityType, field, path, refingerprinted, fullPull, found}.';
 
 CREATE FUNCTION sync_unmap(sync_type text, entity_type text, field text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -188,7 +211,8 @@ BEGIN
     PERFORM sync_claim_local(org);
     c := sync_connector_of(org, sync_unmap.sync_type);
     SELECT * INTO m FROM sync_field_map x
-    WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number AND x.field = regexp_replace(btrim(sync_unmap.field), '^custom[.]', '');
+    WHERE x.org_id = org AND x.connector = c.number AND x.entity = e.number
+      AND x.field = regexp_replace(btrim(sync_unmap.field), '^custom[.]', '');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'field "%" of % is not mapped', sync_unmap.field, e.name USING ERRCODE = '42704',
             HINT = 'sync_field_map lists what is.';
@@ -198,7 +222,9 @@ BEGIN
     RETURN sync_remap(org, c, e, m, NULL);
 END
 $$;
-COMMENT ON FUNCTION sync_unmap(text, text, text) IS 'Takes back what sync_map said of a field. Replies as sync_map does: {syncType, entityType, field, path, refingerprinted, fullPull, found}.';
+COMMENT ON FUNCTION sync_unmap(text, text, text) IS
+    'Takes back what sync_map said of a field. Replies as sync_map does: {syncType, entityType, field, path, '
+    'refingerprinted, fullPull, found}.';
 
 CREATE FUNCTION sync_put_map(org uuid, c integration_connector, e sync_entity, wanted sync_field_map) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -215,7 +241,8 @@ BEGIN
     RETURN sync_remap(org, c, e, before, wanted);
 END
 $$;
-COMMENT ON FUNCTION sync_put_map(uuid, integration_connector, sync_entity, sync_field_map) IS 'Stores a mapping and makes it true of the ledger.';
+COMMENT ON FUNCTION sync_put_map(uuid, integration_connector, sync_entity, sync_field_map) IS
+    'Stores a mapping and makes it true of the ledger.';
 
 -- The raw value of a custom field is kept beside it. That of a catalogue field is not: once it was taken from
 -- elsewhere, only the remote still knows it.
@@ -226,7 +253,9 @@ DECLARE
     full_pull boolean := before.path IS NOT NULL AND before.kind IS NULL AND before.path IS DISTINCT FROM wanted.path;
     changed bigint;
 BEGIN
-    PERFORM sync_check_custom(org, e, sync_layout_of(org, e.number)), sync_lock_local(sync_layout_of(org, e.number), org), sync_compare(org, c, e);
+    PERFORM sync_check_custom(org, e, sync_layout_of(org, e.number)),
+        sync_lock_local(sync_layout_of(org, e.number), org),
+        sync_compare(org, c, e);
     changed := sync_refingerprint(org, c.number, e.number);
     IF full_pull THEN
         UPDATE sync_metadata m SET last_sync_timestamp = NULL, last_full_at = NULL, checkpoint = NULL, updated_at = now()
@@ -241,7 +270,8 @@ BEGIN
                     AND CASE WHEN wanted.kind IS NULL THEN r.remote ? wanted.field ELSE r.remote -> 'mapped' ? wanted.field END));
 END
 $$;
-COMMENT ON FUNCTION sync_remap(uuid, integration_connector, sync_entity, sync_field_map, sync_field_map) IS 'After a change of a mapping: comparison and fingerprints, or a full pull where the raw value is not kept.';
+COMMENT ON FUNCTION sync_remap(uuid, integration_connector, sync_entity, sync_field_map, sync_field_map) IS
+    'After a change of a mapping: comparison and fingerprints, or a full pull where the raw value is not kept.';
 
 -- A new connector finds the local rows of the organisation in its ledger.
 CREATE FUNCTION sync_join_connector(org uuid, connector_no int) RETURNS bigint

@@ -6,9 +6,12 @@ CREATE FUNCTION sync_is_held(r sync_record) RETURNS boolean
     RETURN EXISTS (SELECT FROM sync_record o
                    WHERE o.local_id = r.local_id AND o.org_id = r.org_id AND o.entity = r.entity AND o.connector <> r.connector
                      AND (o.external_id IS NOT NULL AND o.remote_fingerprint IS NOT NULL
-                          OR r.external_id IS NULL AND (o.external_id IS NOT NULL OR o.local_match_key IS NOT NULL AND r.local_match_key IS NULL)
+                          OR r.external_id IS NULL
+                             AND (o.external_id IS NOT NULL OR o.local_match_key IS NOT NULL AND r.local_match_key IS NULL)
                              AND (SELECT e.is_document FROM sync_entity e WHERE e.number = r.entity)));
-COMMENT ON FUNCTION sync_is_held(sync_record) IS 'Whether another connector has a record that is linked to the same local row, or the row is a document that came from there: it is not this connector''s to delete.';
+COMMENT ON FUNCTION sync_is_held(sync_record) IS
+    'Whether another connector has a record that is linked to the same local row, or the row is a document that came from '
+    'there: it is not this connector''s to delete.';
 
 -- Many rows of the ledger are looked up one by one (LATERAL, FOR UPDATE: the planner has no choice), and then written where
 -- they are. "= ANY (ids)" is no such look-up: where statistics lag behind, all rows of an organisation seem fewer than the ids, and
@@ -20,7 +23,8 @@ AS $$
     FROM unnest(ARRAY(SELECT i FROM unnest(ids) i ORDER BY i)) t (id)
     CROSS JOIN LATERAL (SELECT r.ctid AS place FROM sync_record r WHERE r.org_id = org AND r.id = t.id FOR UPDATE) x
 $$;
-COMMENT ON FUNCTION sync_places(uuid, bigint[]) IS 'Locks rows of the ledger, and tells where they are: true until the transaction ends, or writes them.';
+COMMENT ON FUNCTION sync_places(uuid, bigint[]) IS
+    'Locks rows of the ledger, and tells where they are: true until the transaction ends, or writes them.';
 
 -- A record that is gone from one system takes its link along, and not the row: another system still has it.
 CREATE FUNCTION sync_let_go(org uuid, ids bigint[]) RETURNS bigint[]
@@ -39,14 +43,16 @@ BEGIN
     RETURN held;
 END
 $$;
-COMMENT ON FUNCTION sync_let_go(uuid, bigint[]) IS 'Ends the links of deleted records whose local rows another connector has as well; returns their rows of the ledger.';
+COMMENT ON FUNCTION sync_let_go(uuid, bigint[]) IS
+    'Ends the links of deleted records whose local rows another connector has as well; returns their rows of the ledger.';
 
 CREATE FUNCTION sync_is_shared(org uuid, connector_no int, entity_no smallint) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT EXISTS (SELECT FROM sync_comparison k WHERE k.org_id = org AND k.entity = entity_no AND k.connector <> connector_no)
 $$;
-COMMENT ON FUNCTION sync_is_shared(uuid, int, smallint) IS 'Whether other connectors of the organisation have the same local rows in their ledgers.';
+COMMENT ON FUNCTION sync_is_shared(uuid, int, smallint) IS
+    'Whether other connectors of the organisation have the same local rows in their ledgers.';
 
 CREATE FUNCTION sync_common_spec(one text, other text) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -85,23 +91,28 @@ BEGIN
               GROUP BY i.name) x);
 END
 $$;
-COMMENT ON FUNCTION sync_shared_with(uuid, int, smallint) IS 'Of the updated records of a connector, how many have a local row that another connector holds differently: {its name: count}; NULL where none has.';
+COMMENT ON FUNCTION sync_shared_with(uuid, int, smallint) IS
+    'Of the updated records of a connector, how many have a local row that another connector holds differently: '
+    '{its name: count}; NULL where none has.';
 
 CREATE FUNCTION sync_removed_name(c integration_connector) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN c.system || ' (removed)';
-COMMENT ON FUNCTION sync_removed_name(integration_connector) IS 'What documents of a connector carry as sync_type once it is removed: its system, as another one may get its name.';
+COMMENT ON FUNCTION sync_removed_name(integration_connector) IS
+    'What documents of a connector carry as sync_type once it is removed: its system, as another one may get its name.';
 
 CREATE FUNCTION sync_rename_documents(org uuid, e sync_entity, old_name text, new_name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
     IF e.is_document THEN
-        EXECUTE format('UPDATE @extschema@.%I SET sync_type = $3 WHERE org_id = $1 AND sync_type = $2', e.local_table) USING org, old_name, new_name;
+        EXECUTE format('UPDATE @extschema@.%I SET sync_type = $3 WHERE org_id = $1 AND sync_type = $2', e.local_table)
+            USING org, old_name, new_name;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_rename_documents(uuid, sync_entity, text, text) IS 'Says of a connector''s documents in a built-in table that they are another one''s.';
+COMMENT ON FUNCTION sync_rename_documents(uuid, sync_entity, text, text) IS
+    'Says of a connector''s documents in a built-in table that they are another one''s.';
 
 -- Links what has one of these match keys once on each side. Where a key is not unique nothing is guessed:
 -- the remote records that a local row might be are marked ambiguous, and listed. A variation that only
@@ -122,7 +133,8 @@ DECLARE
     turned bigint[];
     places tid[];
     local_places tid[];
-    is_exclusive boolean := (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no) AND sync_is_shared(org, connector_no, entity_no);
+    is_exclusive boolean := (SELECT e.is_document FROM sync_entity e WHERE e.number = entity_no)
+        AND sync_is_shared(org, connector_no, entity_no);
     candidates text[];
     linked bigint := 0;
 BEGIN
@@ -146,7 +158,10 @@ BEGIN
                                 OFFSET 0) x);
         PERFORM sync_places(org, ARRAY(
             SELECT x.id FROM unnest(candidates) t (local_id)
-            CROSS JOIN LATERAL (SELECT r.id FROM sync_record r WHERE r.local_id = t.local_id AND r.org_id = org AND r.entity = entity_no OFFSET 0) x));
+            CROSS JOIN LATERAL (
+                SELECT r.id FROM sync_record r
+                WHERE r.local_id = t.local_id AND r.org_id = org AND r.entity = entity_no
+                OFFSET 0) x));
     END IF;
 
     -- of each key: what is open, how many there are in all, and which are marked as ambiguous
@@ -207,7 +222,10 @@ BEGIN
     RETURN linked;
 END
 $$;
-COMMENT ON FUNCTION sync_match_keys(uuid, int, smallint, text[]) IS 'Links remote records to local rows by these match keys where a key is unique on both sides; marks the ambiguous ones. A document that another connector is linked with stays that one''s. Returns the number linked.';
+COMMENT ON FUNCTION sync_match_keys(uuid, int, smallint, text[]) IS
+    'Links remote records to local rows by these match keys where a key is unique on both sides; '
+    'marks the ambiguous ones. A document that another connector is linked with stays that one''s. '
+    'Returns the number linked.';
 
 -- Starts from the local rows without a link: that set is the small one, or empty, in the usual case.
 CREATE FUNCTION sync_match(org uuid, connector_no int, entity_no smallint) RETURNS bigint

@@ -26,4 +26,7 @@ BEGIN
         ORDER BY t.place;
 END
 $$;
-COMMENT ON FUNCTION sync_category_tree(text) IS 'The categories of a connector, as last pulled, as a tree: each behind the one above it, with the path of names ("Clothing / Shirts") and the depth, 0 at the top. A category whose parent is not there stands at the top; of categories that are each other''s parents, the first does.';
+COMMENT ON FUNCTION sync_category_tree(text) IS
+    'The categories of a connector, as last pulled, as a tree: each behind the one above it, '
+    'with the path of names ("Clothing / Shirts") and the depth, 0 at the top. '
+    'A category whose parent is not there stands at the top; of categories that are each other''s parents, the first does.';

@@ -50,27 +50,38 @@ CREATE INDEX sync_list_in_order ON sync_list (org_id, (-priority), created_at, i
 CREATE INDEX sync_list_due_in_order ON sync_list (org_id, (-priority), next_due_at, id) WHERE is_active AND next_due_at IS NOT NULL;
 -- what sync_scheduled() looks for, over all organisations
 CREATE INDEX sync_list_due_anywhere ON sync_list (next_due_at) WHERE is_active;
-COMMENT ON TABLE sync_list IS 'Items that are kept in sync between a source and a target. Apps insert and update rows; sync_delta, sync_full and sync_scheduled carry them out.';
-COMMENT ON COLUMN sync_list.item_type IS 'Entity type, singular or plural, or inventory: the stock of a product. One that the kinds of both connectors have; asked when an active item is written.';
+COMMENT ON TABLE sync_list IS
+    'Items that are kept in sync between a source and a target. '
+    'Apps insert and update rows; sync_delta, sync_full and sync_scheduled carry them out.';
+COMMENT ON COLUMN sync_list.item_type IS
+    'Entity type, singular or plural, or inventory: the stock of a product. '
+    'One that the kinds of both connectors have; asked when an active item is written.';
 COMMENT ON COLUMN sync_list.entity_type IS 'The entity type that item_type stands for.';
 COMMENT ON COLUMN sync_list.is_stock IS 'Whether only the stock of a product is meant.';
-COMMENT ON COLUMN sync_list.fields IS 'Only these fields are written, in their names of sync_fields() or custom.* as mapped; NULL: all. What the target lacks is created only where they hold what it is found by.';
+COMMENT ON COLUMN sync_list.fields IS
+    'Only these fields are written, in their names of sync_fields() or custom.* as mapped; NULL: all. '
+    'What the target lacks is created only where they hold what it is found by.';
 COMMENT ON COLUMN sync_list.source_platform IS 'Where the item comes from: the name of a connector (sync_type), or local.';
 COMMENT ON COLUMN sync_list.target_platform IS 'Where it goes: the name of a connector, or local.';
 COMMENT ON COLUMN sync_list.target_id IS 'The item''s id in the target. Empty: found by match key, or created; kept from then on.';
 COMMENT ON COLUMN sync_list.sync_mode IS 'delta: written when the source has changed; full: written every time.';
 COMMENT ON COLUMN sync_list.priority IS 'Higher ones come first.';
 COMMENT ON COLUMN sync_list.schedule_interval IS 'How often sync_scheduled() carries the item out; NULL: only when called for.';
-COMMENT ON COLUMN sync_list.business_hours_start IS 'Only between start and end, in time_zone; an end before the start is the next morning.';
+COMMENT ON COLUMN sync_list.business_hours_start IS
+    'Only between start and end, in time_zone; an end before the start is the next morning.';
 COMMENT ON COLUMN sync_list.business_days IS 'Only on these days: 1 is Monday, 7 Sunday. NULL: on any.';
-COMMENT ON COLUMN sync_list.next_due_at IS 'When sync_scheduled() carries it out next: by schedule_interval from the time before, whenever it was carried out; sooner after a webhook or a failure.';
-COMMENT ON COLUMN sync_list.planned_at IS 'When it was due by the schedule, while next_due_at says otherwise (after a webhook or a failure).';
+COMMENT ON COLUMN sync_list.next_due_at IS
+    'When sync_scheduled() carries it out next: by schedule_interval from the time before, whenever it was carried out; '
+    'sooner after a webhook or a failure.';
+COMMENT ON COLUMN sync_list.planned_at IS
+    'When it was due by the schedule, while next_due_at says otherwise (after a webhook or a failure).';
 COMMENT ON COLUMN sync_list.attempts IS 'Failures in a row; each doubles the wait for the next attempt.';
 COMMENT ON COLUMN sync_list.last_sync_status IS 'pending (not carried out yet, or held back by its filter), success or failed.';
 COMMENT ON COLUMN sync_list.last_outcome IS 'What that was: created, updated, unchanged, skipped or failed.';
 COMMENT ON COLUMN sync_list.source_fingerprint IS 'Fingerprint of the source record when it was last written.';
 COMMENT ON COLUMN sync_list.source_modified_at IS 'Its modification time then.';
-COMMENT ON COLUMN sync_list.filter_config IS 'The item is carried out only while its record meets these filters (those of saved_search_patterns).';
+COMMENT ON COLUMN sync_list.filter_config IS
+    'The item is carried out only while its record meets these filters (those of saved_search_patterns).';
 
 CREATE FUNCTION sync_next_due(earliest timestamptz, opens time, closes time, days int[], zone text) RETURNS timestamptz
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -93,7 +104,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION sync_next_due(timestamptz, time, time, int[], text) IS 'The first moment from `earliest` on that lies in the business hours of a schedule.';
+COMMENT ON FUNCTION sync_next_due(timestamptz, time, time, int[], text) IS
+    'The first moment from `earliest` on that lies in the business hours of a schedule.';
 
 CREATE FUNCTION sync_list_check_platform(org uuid, platform text, entity_name text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -112,7 +124,9 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_list_check_platform(uuid, text, text) IS 'Refuses a platform that is neither local nor a connector of the organisation, and one whose kind hasn''t that entity type.';
+COMMENT ON FUNCTION sync_list_check_platform(uuid, text, text) IS
+    'Refuses a platform that is neither local nor a connector of the organisation, and one whose kind hasn''t that entity '
+    'type.';
 
 CREATE FUNCTION sync_check_time_zone(zone text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -276,4 +290,6 @@ BEGIN
     RETURN added;
 END
 $$;
-COMMENT ON FUNCTION sync_list_add_from_pattern(uuid, text, text, text, text, int, interval) IS 'Puts what a saved search pattern finds into the sync list of the current user; returns how many items were added. Those that are there stay as they are.';
+COMMENT ON FUNCTION sync_list_add_from_pattern(uuid, text, text, text, text, int, interval) IS
+    'Puts what a saved search pattern finds into the sync list of the current user; returns how many items were added. '
+    'Those that are there stay as they are.';

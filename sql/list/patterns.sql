@@ -12,9 +12,13 @@ CREATE TABLE saved_search_patterns (
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, id)
 );
-COMMENT ON TABLE saved_search_patterns IS 'Filters that users keep. sync_pattern_preview shows what one finds, sync_list_add_from_pattern puts that into a sync list.';
+COMMENT ON TABLE saved_search_patterns IS
+    'Filters that users keep. sync_pattern_preview shows what one finds, sync_list_add_from_pattern puts that into a sync '
+    'list.';
 COMMENT ON COLUMN saved_search_patterns.direction IS 'Which way the app means it, for instance woocommerce_to_local; kept for the app.';
-COMMENT ON COLUMN saved_search_patterns.filter_config IS 'The filters, all of which have to hold: status, type, change, price, priceMin, priceMax, stock, stockMin, stockMax, category, updatedAfter, updatedBefore, ids, sku, email, text.';
+COMMENT ON COLUMN saved_search_patterns.filter_config IS
+    'The filters, all of which have to hold: status, type, change, price, priceMin, priceMax, stock, stockMin, stockMax, '
+    'category, updatedAfter, updatedBefore, ids, sku, email, text.';
 
 CREATE TYPE sync_filter AS (
     statuses text[],
@@ -125,7 +129,8 @@ EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_fi
     PERFORM sync_bad_filter(key, 'a time, or how far back ("30 days")');
 END
 $$;
-COMMENT ON FUNCTION sync_filter_moment(text, jsonb) IS 'The time of a filter: one in ISO 8601 (UTC where it names no zone), or an interval back from now.';
+COMMENT ON FUNCTION sync_filter_moment(text, jsonb) IS
+    'The time of a filter: one in ISO 8601 (UTC where it names no zone), or an interval back from now.';
 
 -- What users write for LIKE: only * is special, and case means nothing.
 CREATE FUNCTION sync_filter_like(texts text[]) RETURNS text[]
@@ -139,7 +144,8 @@ CREATE FUNCTION sync_parse_filter(filter jsonb) RETURNS sync_filter
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    known CONSTANT text[] := '{category,change,email,ids,price,priceMax,priceMin,sku,status,stock,stockMax,stockMin,text,type,updatedAfter,updatedBefore}';
+    known CONSTANT text[] := '{category,change,email,ids,price,priceMax,priceMin,sku,status,'
+        'stock,stockMax,stockMin,text,type,updatedAfter,updatedBefore}';
     f sync_filter;
     key text;
     value jsonb;
@@ -192,8 +198,9 @@ BEGIN
         PERFORM sync_bad_filter('change', 'of new, updated, deleted, ambiguous, unchanged');
     END IF;
     IF f.price_min > f.price_max OR f.stock_min > f.stock_max OR f.updated_after > f.updated_before THEN
-        PERFORM sync_bad_filter(CASE WHEN f.price_min > f.price_max THEN 'price' WHEN f.stock_min > f.stock_max THEN 'stock' ELSE 'updatedAfter' END,
-                                'a range whose beginning is not after its end');
+        PERFORM sync_bad_filter(
+            CASE WHEN f.price_min > f.price_max THEN 'price' WHEN f.stock_min > f.stock_max THEN 'stock' ELSE 'updatedAfter' END,
+            'a range whose beginning is not after its end');
     END IF;
     RETURN f;
 END
@@ -221,7 +228,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_filter_fits(sync_filter, sync_entity) IS 'Raises 22023 where a filter asks for what records of this type don''t have.';
+COMMENT ON FUNCTION sync_filter_fits(sync_filter, sync_entity) IS
+    'Raises 22023 where a filter asks for what records of this type don''t have.';
 
 -- By id, by name or by slug, and what is below them. Ids count even where no category was pulled.
 CREATE FUNCTION sync_filter_categories(org uuid, connector_no int, wanted text[]) RETURNS text[]
@@ -239,7 +247,8 @@ AS $$
         SELECT k.id FROM known k JOIN tree t ON k.parent = t.id)
     SELECT array_agg(DISTINCT c.id) FROM (SELECT id FROM tree UNION ALL SELECT unnest(wanted)) c (id)
 $$;
-COMMENT ON FUNCTION sync_filter_categories(uuid, int, text[]) IS 'Ids of these categories, given by id, name or slug, and of all below them.';
+COMMENT ON FUNCTION sync_filter_categories(uuid, int, text[]) IS
+    'Ids of these categories, given by id, name or slug, and of all below them.';
 
 CREATE FUNCTION sync_text_matches(record jsonb, words text[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -252,7 +261,8 @@ AS $$
                                       record ->> 'description', record ->> 'short_description')) AS hay) t,
          unnest(words) w
 $$;
-COMMENT ON FUNCTION sync_text_matches(jsonb, text[]) IS 'Whether each of the words occurs somewhere in name, e-mail, SKU, number or description.';
+COMMENT ON FUNCTION sync_text_matches(jsonb, text[]) IS
+    'Whether each of the words occurs somewhere in name, e-mail, SKU, number or description.';
 
 -- Custom plans: with the filters as constants, those that are not set vanish, and "change" is read by its index.
 CREATE FUNCTION sync_filter_rows(org uuid, connector_no int, e sync_entity, f sync_filter)
@@ -285,8 +295,10 @@ BEGIN
       AND (f.stock_statuses IS NULL OR lower(r.remote ->> 'stock_status') = ANY (f.stock_statuses))
       AND (f.emails IS NULL OR lower(r.remote ->> addressed) LIKE ANY (f.emails))
       AND (f.skus IS NULL OR lower(r.remote ->> 'sku') LIKE ANY (f.skus)
-           OR EXISTS (SELECT FROM jsonb_array_elements(CASE jsonb_typeof(r.remote -> 'lines') WHEN 'array' THEN r.remote -> 'lines' ELSE '[]' END) l
-                      WHERE lower(l ->> 'sku') LIKE ANY (f.skus)))
+           OR EXISTS (
+               SELECT FROM jsonb_array_elements(
+                   CASE jsonb_typeof(r.remote -> 'lines') WHEN 'array' THEN r.remote -> 'lines' ELSE '[]' END) l
+               WHERE lower(l ->> 'sku') LIKE ANY (f.skus)))
       AND (categories IS NULL
            OR CASE WHEN e.name = 'categories' THEN r.external_id = ANY (categories)
                    -- a variation is in its product's categories
@@ -298,7 +310,8 @@ BEGIN
       AND (f.words IS NULL OR sync_text_matches(r.remote, f.words));
 END
 $$;
-COMMENT ON FUNCTION sync_filter_rows(uuid, int, sync_entity, sync_filter) IS 'Records of the ledger that a filter finds. Those that are gone remotely only where it asks for deleted ones.';
+COMMENT ON FUNCTION sync_filter_rows(uuid, int, sync_entity, sync_filter) IS
+    'Records of the ledger that a filter finds. Those that are gone remotely only where it asks for deleted ones.';
 
 CREATE FUNCTION sync_pattern_of(org uuid, pattern_id uuid, needed text) RETURNS saved_search_patterns
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -315,7 +328,8 @@ BEGIN
     RETURN found_row;
 END
 $$;
-COMMENT ON FUNCTION sync_pattern_of(uuid, uuid, text) IS 'The saved search pattern of that id; 42704 when there is none that the calling role may use so.';
+COMMENT ON FUNCTION sync_pattern_of(uuid, uuid, text) IS
+    'The saved search pattern of that id; 42704 when there is none that the calling role may use so.';
 
 CREATE FUNCTION sync_pattern_sample(org uuid, ids bigint[]) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -323,7 +337,8 @@ AS $$
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                'externalId', r.external_id, 'localId', r.local_id, 'matchKey', coalesce(r.match_key, r.local_match_key),
                'change', coalesce(r.change, 'unchanged'), 'modifiedAt', r.remote_modified_at,
-               'name', r.remote -> 'name', 'email', coalesce(r.remote -> 'email', r.remote -> 'customer_email', r.remote -> 'partner_email'),
+               'name', r.remote -> 'name',
+               'email', coalesce(r.remote -> 'email', r.remote -> 'customer_email', r.remote -> 'partner_email'),
                'sku', r.remote -> 'sku', 'number', r.remote -> 'number', 'status', r.remote -> 'status', 'type', r.remote -> 'type',
                'price', r.remote -> 'price', 'total', r.remote -> 'total', 'currency', r.remote -> 'currency',
                'stockQuantity', r.remote -> 'stock_quantity')) ORDER BY r.id), '[]')
@@ -360,7 +375,9 @@ BEGIN
                      WHERE m.org_id = org AND m.sync_type = c.name AND m.data_type = e.name));
 END
 $$;
-COMMENT ON FUNCTION sync_pattern_preview(uuid, text, text) IS 'What a saved search pattern finds in the ledger: {patternId, syncType, entityType, count, byChange, records (the first 20), lastPull}. Asks nobody.';
+COMMENT ON FUNCTION sync_pattern_preview(uuid, text, text) IS
+    'What a saved search pattern finds in the ledger: {patternId, syncType, entityType, count, byChange, '
+    'records (the first 20), lastPull}. Asks nobody.';
 
 -- SECURITY DEFINER: who may write a pattern need not be able to call what checks it.
 CREATE FUNCTION sync_pattern_check() RETURNS trigger

@@ -9,9 +9,15 @@ CREATE TABLE sync_idempotency_log (
     PRIMARY KEY (org_id, idempotency_key)
 );
 CREATE INDEX sync_idempotency_log_age ON sync_idempotency_log (created_at);
-COMMENT ON TABLE sync_idempotency_log IS 'Every write to a remote, entered before it is sent: one whose outcome nobody knows (a timeout, a crash) stays intended, and is looked for before it is repeated.';
-COMMENT ON COLUMN sync_idempotency_log.idempotency_key IS 'Hash of operation, target, record and fingerprint; of a creation without the fingerprint, so that a record that changed meanwhile is the same creation.';
-COMMENT ON COLUMN sync_idempotency_log.result IS '{"operation", "target", "entityType", "source", "sourceId"}, with "externalId" once it is done, "error" where it failed.';
+COMMENT ON TABLE sync_idempotency_log IS
+    'Every write to a remote, entered before it is sent: one whose outcome nobody knows (a timeout, '
+    'a crash) stays intended, and is looked for before it is repeated.';
+COMMENT ON COLUMN sync_idempotency_log.idempotency_key IS
+    'Hash of operation, target, record and fingerprint; of a creation without the fingerprint, '
+    'so that a record that changed meanwhile is the same creation.';
+COMMENT ON COLUMN sync_idempotency_log.result IS
+    '{"operation", "target", "entityType", "source", "sourceId"}, with "externalId" once it is done, '
+    '"error" where it failed.';
 
 CREATE FUNCTION sync_creation_key(target text, entity_type text, source text, source_id text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -35,8 +41,8 @@ BEGIN
         -- one by one, by their keys
         RETURN QUERY
         SELECT l.id, l.user_id, l.entity_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
-               l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
-               l.priority, p.at
+               l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL,
+               l.source_fingerprint, l.source_modified_at, l.priority, p.at
         FROM (SELECT DISTINCT unnest(wanted) AS id) w
         CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = w.id LIMIT 1) l
         CROSS JOIN LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
@@ -49,8 +55,8 @@ BEGIN
     -- what isn't asked for vanishes from a plan for these arguments alone
     RETURN QUERY
     SELECT l.id, l.user_id, l.entity_type, l.source_platform, l.target_platform, l.source_id, l.target_id,
-           l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL, l.source_fingerprint, l.source_modified_at,
-           l.priority, p.at
+           l.sync_mode = 'full', l.is_active, coalesce(l.fields, sync_item_fields(l.item_type)), l.filter_config IS NOT NULL,
+           l.source_fingerprint, l.source_modified_at, l.priority, p.at
     FROM sync_list l, LATERAL (SELECT CASE WHEN due IS NULL THEN l.created_at ELSE l.next_due_at END AS at) p
     WHERE l.org_id = org AND l.is_active
       AND (of_user IS NULL OR l.user_id = nullif(of_user, ''))
@@ -114,14 +120,16 @@ AS $$
     LEFT JOIN LATERAL (
         SELECT CASE WHEN l.source_platform = 'local' THEN l.source_id ELSE (
             SELECT r.local_id FROM sync_record r JOIN integration_connector c ON c.org_id = org AND c.number = r.connector
-            WHERE r.org_id = org AND c.name = l.source_platform AND r.entity = e.number AND r.external_id = l.source_id) END AS id) here ON true
+            WHERE r.org_id = org AND c.name = l.source_platform AND r.entity = e.number AND r.external_id = l.source_id) END AS id
+    ) here ON true
     LEFT JOIN LATERAL (
         SELECT r.external_id FROM sync_record r
         WHERE r.org_id = org AND r.connector = t.number AND r.entity = e.number
           AND r.local_id = here.id AND r.remote_fingerprint IS NOT NULL
         LIMIT 1) linked ON true
 $$;
-COMMENT ON FUNCTION sync_list_targets(uuid, uuid[]) IS 'What is known of the targets of these items, and whether a creation may have happened that nobody saw end.';
+COMMENT ON FUNCTION sync_list_targets(uuid, uuid[]) IS
+    'What is known of the targets of these items, and whether a creation may have happened that nobody saw end.';
 
 CREATE FUNCTION sync_list_parents(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS TABLE (id text, parent_id text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -134,7 +142,8 @@ AS $$
         LIMIT 1) r
     WHERE r.parent_id IS NOT NULL
 $$;
-COMMENT ON FUNCTION sync_list_parents(uuid, int, smallint, text[]) IS 'Of these remote records, those that belong to another one (variations).';
+COMMENT ON FUNCTION sync_list_parents(uuid, int, smallint, text[]) IS
+    'Of these remote records, those that belong to another one (variations).';
 
 CREATE FUNCTION sync_list_local_records(org uuid, entity_no smallint, ids text[]) RETURNS TABLE (local_id text, record jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -189,7 +198,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_list_link(uuid, uuid, text) IS 'Links the record that an item was written to with the local row that the item comes from.';
+COMMENT ON FUNCTION sync_list_link(uuid, uuid, text) IS
+    'Links the record that an item was written to with the local row that the item comes from.';
 
 -- The schedule goes on from the time that was planned, not from the end of a run: an item of an hour that is looked at once
 -- an hour would else be late every second time. Times that were missed are left out.
@@ -228,117 +238,16 @@ BEGIN
             attempts = CASE WHEN o.status = 'failed' THEN l.attempts + 1 ELSE 0 END,
             planned_at = CASE WHEN o.status = 'failed' THEN coalesce(l.planned_at, l.next_due_at) END,
             next_due_at = CASE WHEN l.schedule_interval IS NOT NULL THEN sync_next_due(
-                CASE WHEN o.status <> 'failed' THEN sync_planned_next(coalesce(l.planned_at, l.next_due_at, clock_timestamp()), l.schedule_interval)
-                     ELSE clock_timestamp() + least(interval '1 minute' * 2 ^ least(l.attempts, 30), greatest(l.schedule_interval, '1 hour')) END,
+                CASE WHEN o.status <> 'failed'
+                     THEN sync_planned_next(coalesce(l.planned_at, l.next_due_at, clock_timestamp()), l.schedule_interval)
+                     ELSE clock_timestamp() + least(interval '1 minute' * 2 ^ least(l.attempts, 30),
+                                                    greatest(l.schedule_interval, '1 hour')) END,
                 l.business_hours_start, l.business_hours_end, l.business_days, l.time_zone) END
         WHERE l.org_id = org AND l.id = o.id;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION sync_list_settle(uuid, jsonb) IS 'Notes how items went, and when they are due next.';
-
--- Items whose target is this database: the part of the delta that is theirs, written as sync_apply writes it, with images
--- for sync_undo. `forced` are written even where both sides are equal.
--- Of items that carry some fields only: what differs in one of them is written, and what is new and could be found again by them.
-CREATE FUNCTION sync_list_part(k sync_comparison, class text, rows bigint[], forced text[], chosen text[], OUT wanted bigint[], OUT refused jsonb)
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-DECLARE
-    entity_name text := (SELECT e.name FROM sync_entity e WHERE e.number = k.entity);
-BEGIN
-    refused := '[]';
-    IF class = 'new' THEN
-        SELECT array_agg(r.id ORDER BY r.id) FILTER (WHERE r.is_known),
-               coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'sqlstate', '42704', 'message', 'no local row is this record''s',
-                                                     'detail', 'It is not created by some of its fields alone, by which it could not be found again.'))
-                        FILTER (WHERE NOT r.is_known), '[]')
-        INTO wanted, refused
-        FROM (SELECT t.id, sync_match_key(entity_name, sync_record_part(x.remote, chosen)) IS NOT NULL AS is_known
-              FROM unnest(rows) t (id)
-              CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id LIMIT 1) x) r;
-    ELSE
-        WITH listed AS MATERIALIZED (
-            SELECT r.id, r.external_id, r.local_id, r.remote
-            FROM unnest(rows) t (id)
-            CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = k.org_id AND x.id = t.id LIMIT 1) r)
-        SELECT array_agg(r.id ORDER BY r.id) INTO wanted
-        FROM listed r
-        JOIN sync_local_records(k.layout, k.org_id, ARRAY(SELECT x.local_id FROM listed x)) l ON l.local_id = r.local_id
-        WHERE r.external_id = ANY (forced) OR sync_diff(k.spec, l.record, r.remote) ?| chosen;
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION sync_list_part(sync_comparison, text, bigint[], text[], text[]) IS 'Which of some changes are ones of these fields, and, as sync_apply_ids returns failures, new records that can''t be created by them.';
-
-CREATE FUNCTION sync_list_apply(org uuid, connector_no int, entity_no smallint, ids text[], forced text[], chosen text[], rescan boolean, history uuid)
-    RETURNS TABLE (external_id text, went text, local_id text, error text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    c integration_connector;
-    e sync_entity;
-    k sync_comparison;
-    listed bigint[];
-    part record;
-    wanted bigint[];
-    refused jsonb := '[]';
-    outcome jsonb;
-    written jsonb := '{}';
-    failures jsonb := '[]';
-BEGIN
-    SELECT * INTO c FROM integration_connector i WHERE i.org_id = org AND i.number = connector_no;
-    SELECT * INTO e FROM sync_entity x WHERE x.number = entity_no;
-    SELECT * INTO k FROM sync_comparison x WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no;
-    PERFORM sync_layout_usable(k.layout), sync_hold_runs(org, c, e);
-    IF rescan THEN
-        PERFORM sync_scan_local(org, connector_no, entity_no);
-    END IF;
-    IF chosen IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(sync_written_fields(k)) f WHERE f = ANY (chosen)) THEN
-        RAISE EXCEPTION 'the local relation takes none of the item''s fields' USING ERRCODE = '22023', DETAIL = format('They are %s.', array_to_string(chosen, ', '));
-    END IF;
-    listed := ARRAY(
-        SELECT DISTINCT r.id FROM unnest(ids) t (external_id)
-        CROSS JOIN LATERAL (SELECT x.id FROM sync_record x
-                            WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no AND x.external_id = t.external_id
-                            LIMIT 1) r);
-    PERFORM sync_match_keys(org, connector_no, entity_no, (
-        SELECT array_agg(DISTINCT r.match_key)
-        FROM unnest(listed) t (id)
-        CROSS JOIN LATERAL (SELECT x.match_key FROM sync_record x
-                            WHERE x.org_id = org AND x.id = t.id AND x.local_id IS NULL AND x.match_key IS NOT NULL LIMIT 1) r));
-    FOR part IN
-        SELECT x.class, array_agg(x.id ORDER BY x.id) AS rows
-        FROM (SELECT r.id, CASE WHEN r.change IN ('new', 'updated') THEN r.change
-                                WHEN r.change IS NULL AND r.external_id = ANY (forced) THEN 'updated' END AS class
-              FROM unnest(listed) t (id)
-              CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = t.id AND x.remote_fingerprint IS NOT NULL LIMIT 1) r) x
-        WHERE x.class IS NOT NULL
-        GROUP BY x.class
-    LOOP
-        wanted := part.rows;
-        IF chosen IS NOT NULL THEN
-            SELECT p.wanted, p.refused INTO wanted, refused FROM sync_list_part(k, part.class, part.rows, forced, chosen) p;
-        END IF;
-        outcome := CASE WHEN cardinality(wanted) > 0 THEN sync_apply_ids(k, part.class, wanted, history, chosen) ELSE '{"failures": []}' END;
-        written := written || (SELECT coalesce(jsonb_object_agg(i, CASE part.class WHEN 'new' THEN 'created' ELSE 'updated' END), '{}') FROM unnest(wanted) i);
-        refused := refused || (outcome -> 'failures');
-        failures := failures || refused;
-        PERFORM sync_note_failures(org, history, part.class, refused);
-        refused := '[]';
-    END LOOP;
-    RETURN QUERY
-    SELECT r.external_id::text,
-           CASE WHEN f.id IS NOT NULL OR r.change = 'ambiguous' THEN 'failed' ELSE coalesce(written ->> r.id::text, 'unchanged') END,
-           r.local_id::text,
-           CASE WHEN f.id IS NOT NULL THEN format('%s (%s)%s', f.message, f.sqlstate, ': ' || f.detail)
-                WHEN r.change = 'ambiguous' THEN format('several records or local rows have the match key "%s": nothing is guessed', r.match_key) END
-    FROM unnest(listed) t (id)
-    CROSS JOIN LATERAL (SELECT * FROM sync_record x WHERE x.org_id = org AND x.id = t.id AND x.remote_fingerprint IS NOT NULL LIMIT 1) r
-    LEFT JOIN jsonb_to_recordset(failures) AS f (id bigint, sqlstate text, message text, detail text) ON f.id = r.id;
-END
-$$;
-COMMENT ON FUNCTION sync_list_apply(uuid, int, smallint, text[], text[], text[], boolean, uuid) IS 'Writes these remote records, or only some fields of them, to the local relation: created, updated, unchanged or failed, one by one. 55006 while a run of the entity type is under way.';
 
 -- A creation whose answer was lost, of a record that nothing can be looked for by: only somebody who has looked knows.
 CREATE FUNCTION sync_settle_creation(sync_list_id uuid, external_id text DEFAULT NULL) RETURNS jsonb
@@ -362,7 +271,8 @@ BEGIN
     END IF;
     -- a run under way may be waiting for that very answer
     IF NOT pg_try_advisory_xact_lock(hashtextextended('sync_ext:lists:' || org, 0)) THEN
-        RAISE EXCEPTION 'a run of the sync list is under way' USING ERRCODE = '55006', HINT = 'Try again when it has ended; sync_workers shows it.';
+        RAISE EXCEPTION 'a run of the sync list is under way' USING ERRCODE = '55006',
+            HINT = 'Try again when it has ended; sync_workers shows it.';
     END IF;
     UPDATE sync_idempotency_log i
     SET state = CASE WHEN found_id IS NULL THEN 'failed' ELSE 'done' END,
@@ -379,7 +289,9 @@ BEGIN
     RETURN jsonb_build_object('itemId', item.id, 'created', found_id IS NOT NULL, 'externalId', found_id);
 END
 $$;
-COMMENT ON FUNCTION sync_settle_creation(uuid, text) IS 'Says what became of a creation whose answer was lost: the id that the record has in the target, or NULL where it was not created and may be tried again. {itemId, created, externalId}; 22023 where none is open.';
+COMMENT ON FUNCTION sync_settle_creation(uuid, text) IS
+    'Says what became of a creation whose answer was lost: the id that the record has in the target, '
+    'or NULL where it was not created and may be tried again. {itemId, created, externalId}; 22023 where none is open.';
 
 -- What a webhook has told of is not left waiting for its time.
 CREATE FUNCTION sync_list_hurry(org uuid, source text, entity_type text, source_id text) RETURNS void
@@ -387,9 +299,12 @@ CREATE FUNCTION sync_list_hurry(org uuid, source text, entity_type text, source_
 AS $$
     UPDATE sync_list l SET planned_at = coalesce(l.planned_at, l.next_due_at), next_due_at = n.at
     FROM sync_list x,
-         LATERAL (SELECT sync_next_due(clock_timestamp(), x.business_hours_start, x.business_hours_end, x.business_days, x.time_zone) AS at) n
-    WHERE x.org_id = org AND x.entity_type = sync_list_hurry.entity_type AND x.source_platform = source AND x.source_id = sync_list_hurry.source_id
+         LATERAL (SELECT sync_next_due(clock_timestamp(), x.business_hours_start, x.business_hours_end,
+                                       x.business_days, x.time_zone) AS at) n
+    WHERE x.org_id = org AND x.entity_type = sync_list_hurry.entity_type
+      AND x.source_platform = source AND x.source_id = sync_list_hurry.source_id
       AND x.is_active AND x.next_due_at > n.at AND x.attempts = 0
       AND l.org_id = x.org_id AND l.id = x.id
 $$;
-COMMENT ON FUNCTION sync_list_hurry(uuid, text, text, text) IS 'Makes the items due that come from this record, but for those that wait after a failure.';
+COMMENT ON FUNCTION sync_list_hurry(uuid, text, text, text) IS
+    'Makes the items due that come from this record, but for those that wait after a failure.';

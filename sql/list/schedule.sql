@@ -43,9 +43,12 @@ AS $$
     ORDER BY min(p.since), p.org_id, p.sync_type, p.entity_type
     LIMIT 200
 $$;
-COMMENT ON FUNCTION sync_due_pulls(oid, jsonb) IS 'Pulls that were broken off by a crash or asked for by a webhook, of all organisations that a role may operate on: up to 200 in the order in which they have waited, after that one.';
+COMMENT ON FUNCTION sync_due_pulls(oid, jsonb) IS
+    'Pulls that were broken off by a crash or asked for by a webhook, of all organisations that a role may operate on: '
+    'up to 200 in the order in which they have waited, after that one.';
 
-CREATE FUNCTION sync_due_lists(role_oid oid, after jsonb DEFAULT NULL) RETURNS TABLE (org_id uuid, items bigint, users bigint, oldest timestamptz)
+CREATE FUNCTION sync_due_lists(role_oid oid, after jsonb DEFAULT NULL)
+    RETURNS TABLE (org_id uuid, items bigint, users bigint, oldest timestamptz)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT d.org_id, d.items, d.users, d.oldest
@@ -59,7 +62,9 @@ AS $$
     ORDER BY d.oldest, d.org_id
     LIMIT 200
 $$;
-COMMENT ON FUNCTION sync_due_lists(oid, jsonb) IS 'Organisations with items that are due, up to 200, the oldest first and after that one, as far as a role may operate on them.';
+COMMENT ON FUNCTION sync_due_lists(oid, jsonb) IS
+    'Organisations with items that are due, up to 200, the oldest first and after that one, '
+    'as far as a role may operate on them.';
 
 CREATE FUNCTION sync_due(role_oid oid, after jsonb DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
@@ -76,4 +81,6 @@ BEGIN
         'lists', (SELECT coalesce(jsonb_agg(d ORDER BY d.oldest, d.org_id), '[]') FROM sync_due_lists(role_oid, after -> 'list') d));
 END
 $$;
-COMMENT ON FUNCTION sync_due(oid, jsonb) IS 'What there is to do for sync_scheduled(), after marking what a crash left in progress; with the last pull and the last list of an answer, what comes after these.';
+COMMENT ON FUNCTION sync_due(oid, jsonb) IS
+    'What there is to do for sync_scheduled(), after marking what a crash left in progress; '
+    'with the last pull and the last list of an answer, what comes after these.';

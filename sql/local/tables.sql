@@ -17,7 +17,9 @@ INSERT INTO sync_entity VALUES
     (7, 'sales', 'sale', 'sync_sales', true),
     (8, 'transfers', 'transfer', 'sync_transfers', true);
 COMMENT ON TABLE sync_entity IS 'Entity types by number, name and built-in local table.';
-COMMENT ON COLUMN sync_entity.is_document IS 'Known by a number, which means something in one system only: rows of one connector are never matched with records of another.';
+COMMENT ON COLUMN sync_entity.is_document IS
+    'Known by a number, which means something in one system only: rows of one connector are never matched with records of '
+    'another.';
 
 CREATE FUNCTION sync_entity_of(entity_type text) RETURNS sync_entity
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
@@ -126,7 +128,8 @@ CREATE TABLE sync_products (
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, id)
 );
-COMMENT ON TABLE sync_products IS 'Built-in local table of products and their variations (type = variation), used where the app has none of its own.';
+COMMENT ON TABLE sync_products IS
+    'Built-in local table of products and their variations (type = variation), used where the app has none of its own.';
 
 CREATE TABLE sync_orders (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -194,7 +197,9 @@ CREATE TABLE sync_orders (
     PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE sync_orders IS 'Built-in local table of orders with their lines and refunds, used where the app has none of its own.';
-COMMENT ON COLUMN sync_orders.sync_type IS 'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. NULL: matched by its number with whichever connector has it first.';
+COMMENT ON COLUMN sync_orders.sync_type IS
+    'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. '
+    'NULL: matched by its number with whichever connector has it first.';
 
 CREATE TABLE sync_categories (
     org_id uuid NOT NULL DEFAULT sync_current_org(),

@@ -57,7 +57,9 @@ CREATE TABLE sync_purchases (
     PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE sync_purchases IS 'Built-in local table of purchase orders with their lines, used where the app has none of its own.';
-COMMENT ON COLUMN sync_purchases.sync_type IS 'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. NULL: matched by its number with whichever connector has it first.';
+COMMENT ON COLUMN sync_purchases.sync_type IS
+    'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. '
+    'NULL: matched by its number with whichever connector has it first.';
 
 CREATE TABLE sync_sales (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -99,8 +101,11 @@ CREATE TABLE sync_sales (
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, id)
 );
-COMMENT ON TABLE sync_sales IS 'Built-in local table of sales orders and quotations with their lines, used where the app has none of its own.';
-COMMENT ON COLUMN sync_sales.sync_type IS 'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. NULL: matched by its number with whichever connector has it first.';
+COMMENT ON TABLE sync_sales IS
+    'Built-in local table of sales orders and quotations with their lines, used where the app has none of its own.';
+COMMENT ON COLUMN sync_sales.sync_type IS
+    'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. '
+    'NULL: matched by its number with whichever connector has it first.';
 
 CREATE TABLE sync_transfers (
     org_id uuid NOT NULL DEFAULT sync_current_org(),
@@ -137,4 +142,6 @@ CREATE TABLE sync_transfers (
     PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE sync_transfers IS 'Built-in local table of stock transfers with their lines, used where the app has none of its own.';
-COMMENT ON COLUMN sync_transfers.sync_type IS 'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. NULL: matched by its number with whichever connector has it first.';
+COMMENT ON COLUMN sync_transfers.sync_type IS
+    'The connector that the document came from, as sync_apply writes it: no other one is matched with the row. '
+    'NULL: matched by its number with whichever connector has it first.';

@@ -17,18 +17,26 @@ CREATE TABLE sync_activity_log (
     user_id text DEFAULT nullif(current_setting('app.current_user_id', true), ''),
     created_at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (created_at);
-COMMENT ON COLUMN sync_activity_log.status IS 'Of a run: completed; completed_with_errors (some records failed); failed (all did, or the run itself); timeout (the call''s time was over); cancelled. Apps may write others.';
-COMMENT ON COLUMN sync_activity_log.activity_type IS 'pull, preview, apply, delta, full, scheduled, probe, webhook: one row for each run of a worker; undo, select, invalidate_preview, reset: calls; sync_completed: a progress row of an app that has ended.';
+COMMENT ON COLUMN sync_activity_log.status IS
+    'Of a run: completed; completed_with_errors (some records failed); failed (all did, or the run itself); '
+    'timeout (the call''s time was over); cancelled. Apps may write others.';
+COMMENT ON COLUMN sync_activity_log.activity_type IS
+    'pull, preview, apply, delta, full, scheduled, probe, webhook: one row for each run of a worker; '
+    'undo, select, invalidate_preview, reset: calls; sync_completed: a progress row of an app that has ended.';
 COMMENT ON COLUMN sync_activity_log.error_message IS 'Why the run failed, or how many of its records did, with the reason of one.';
-COMMENT ON TABLE sync_activity_log IS 'What happened, by month (sync_activity_log_YYYY_MM). Partitions are made ahead and dropped after sync_ext.activity_retention by sync_maintain().';
+COMMENT ON TABLE sync_activity_log IS
+    'What happened, by month (sync_activity_log_YYYY_MM). Partitions are made ahead and dropped after '
+    'sync_ext.activity_retention by sync_maintain().';
 
 -- One spelling everywhere, whoever writes: what is counted by entity type would else be counted apart.
 CREATE FUNCTION sync_entity_spelling(entity_type text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-    SELECT coalesce((SELECT e.name FROM sync_entity e WHERE lower(btrim(sync_entity_spelling.entity_type)) IN (e.name, e.singular)), entity_type)
+    SELECT coalesce((SELECT e.name FROM sync_entity e
+                     WHERE lower(btrim(sync_entity_spelling.entity_type)) IN (e.name, e.singular)), entity_type)
 $$;
-COMMENT ON FUNCTION sync_entity_spelling(text) IS 'The plural name of an entity type, which may be given in the singular; any other text as it is.';
+COMMENT ON FUNCTION sync_entity_spelling(text) IS
+    'The plural name of an entity type, which may be given in the singular; any other text as it is.';
 
 CREATE FUNCTION sync_activity_tidy() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -96,7 +104,8 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION sync_make_activity_partition(date) IS 'Makes the partition of a month (UTC), taking over what the default partition holds of it; false when it exists.';
+COMMENT ON FUNCTION sync_make_activity_partition(date) IS
+    'Makes the partition of a month (UTC), taking over what the default partition holds of it; false when it exists.';
 
 CREATE FUNCTION sync_roll_activity(keep interval) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET lock_timeout = '500ms'
@@ -131,7 +140,9 @@ EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN jsonb_build_object('partitionsMade', 0, 'partitionsDropped', 0, 'rowsDeleted', 0, 'busy', true);
 END
 $$;
-COMMENT ON FUNCTION sync_roll_activity(interval) IS 'Makes the partitions of this month and the next two, drops those older than the interval. Does nothing (busy: true) while another transaction is in the way.';
+COMMENT ON FUNCTION sync_roll_activity(interval) IS
+    'Makes the partitions of this month and the next two, drops those older than the interval. '
+    'Does nothing (busy: true) while another transaction is in the way.';
 
 -- It locks the log against everybody where it makes or drops partitions, so it is for workers, whose transaction is short.
 CREATE FUNCTION sync_keep_house() RETURNS jsonb
@@ -161,4 +172,7 @@ BEGIN
     RETURN done || jsonb_build_object('runsDeleted', runs, 'historyDeleted', history);
 END
 $$;
-COMMENT ON FUNCTION sync_keep_house() IS 'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, and history older than sync_ext.history_retention; marks what a crash left in progress, and progress of apps that has been silent for a day. What workers do after each run, and for sync_maintain().';
+COMMENT ON FUNCTION sync_keep_house() IS
+    'Rolls the partitions of the activity log and deletes what is older than sync_ext.activity_retention, '
+    'and history older than sync_ext.history_retention; marks what a crash left in progress, '
+    'and progress of apps that has been silent for a day. What workers do after each run, and for sync_maintain().';

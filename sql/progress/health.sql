@@ -39,16 +39,23 @@ CROSS JOIN LATERAL (
     CROSS JOIN LATERAL sync_count_open(c.org_id, c.number, e.number, t.class) o) open
 WHERE c.org_id = (SELECT sync_current_org())
 ORDER BY c.name, t.place;
-COMMENT ON VIEW sync_state IS 'Every entity type that a connector is for, of every connector of the current organisation: how its last pull ended, when everything is read again, and how many changes are open.';
-COMMENT ON COLUMN sync_state.status IS 'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), success, partial (not all could be read: see unreadable, and the pull''s warnings) or failed.';
-COMMENT ON COLUMN sync_state.last_sync_at IS 'The remote''s clock when the last complete pull began: what changed until then has been read.';
-COMMENT ON COLUMN sync_state.next_full_at IS 'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';
+COMMENT ON VIEW sync_state IS
+    'Every entity type that a connector is for, of every connector of the current organisation: how its last pull ended, '
+    'when everything is read again, and how many changes are open.';
+COMMENT ON COLUMN sync_state.status IS
+    'pending (never pulled, or reset), in_progress, interrupted (a crash or a cancel ended it; the next pull goes on), '
+    'success, partial (not all could be read: see unreadable, and the pull''s warnings) or failed.';
+COMMENT ON COLUMN sync_state.last_sync_at IS
+    'The remote''s clock when the last complete pull began: what changed until then has been read.';
+COMMENT ON COLUMN sync_state.next_full_at IS
+    'From then on, the next pull reads everything and not only what changed; NULL where nothing was read yet.';
 COMMENT ON COLUMN sync_state.records IS 'Records that the last complete pull left in the ledger.';
 COMMENT ON COLUMN sync_state.new IS 'Open changes, as compute_delta lists them.';
 COMMENT ON COLUMN sync_state.estimated IS 'At least one of the four numbers is above 20,000, and an estimate.';
 COMMENT ON COLUMN sync_state.resumable IS 'The next pull goes on from a checkpoint.';
 COMMENT ON COLUMN sync_state.hints IS 'Records that webhooks have named and no pull has read yet.';
-COMMENT ON COLUMN sync_state.unreadable IS 'Records that the last pull met and could not read: they are kept as they were. sync_health names them.';
+COMMENT ON COLUMN sync_state.unreadable IS
+    'Records that the last pull met and could not read: they are kept as they were. sync_health names them.';
 COMMENT ON COLUMN sync_state.pid IS 'The worker that is at it.';
 
 -- What is no longer under way must not say so. The join on updated_at leaves alone what a new run has taken up
@@ -65,11 +72,13 @@ BEGIN
         RETURNING r.*),
     histories AS (
         UPDATE sync_history h
-        SET status = 'failed', metadata = h.metadata || '{"error": {"sqlstate": "57P01", "message": "the worker ended before the run was done"}}'
+        SET status = 'failed',
+            metadata = h.metadata || '{"error": {"sqlstate": "57P01", "message": "the worker ended before the run was done"}}'
         FROM left_over l
         WHERE h.org_id = l.org_id AND h.created_at >= l.started_at AND h.metadata ->> 'syncId' = l.sync_id
           AND h.status = 'partial_success' AND h.items_processed = 0)
-    INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, error_message, record_count, duration_seconds, user_id)
+    INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, details, error_message,
+                                   record_count, duration_seconds, user_id)
     SELECT l.org_id, l.sync_id, l.entity_type, l.kind, 'failed', '{"interrupted": true}', 'the worker ended before the run was done', 0,
            extract(epoch FROM l.heartbeat_at - l.started_at), l.user_id
     FROM left_over l;
@@ -92,7 +101,9 @@ BEGIN
       AND m.sync_status = 'in_progress' AND m.updated_at = left_over.updated_at;
 END
 $$;
-COMMENT ON FUNCTION sync_note_interrupted(uuid) IS 'Marks runs, progress and entity types of an organisation that a crash or a cancel left in progress, and logs runs of which nobody has noted the end.';
+COMMENT ON FUNCTION sync_note_interrupted(uuid) IS
+    'Marks runs, progress and entity types of an organisation that a crash or a cancel left in progress, '
+    'and logs runs of which nobody has noted the end.';
 
 CREATE FUNCTION sync_reset(sync_type text, entity_type text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -136,7 +147,10 @@ BEGIN
                               'status', 'pending');
 END
 $$;
-COMMENT ON FUNCTION sync_reset(text, text) IS 'Forgets how far pulls of an entity type came, or of all (NULL): the next one reads everything. Records, links and local tables stay. Refused while such a pull is under way (55006). {syncType, entityType, entityTypes, status: pending}.';
+COMMENT ON FUNCTION sync_reset(text, text) IS
+    'Forgets how far pulls of an entity type came, or of all (NULL): the next one reads everything. '
+    'Records, links and local tables stay. Refused while such a pull is under way (55006). '
+    '{syncType, entityType, entityTypes, status: pending}.';
 
 CREATE FUNCTION sync_health() RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp
@@ -147,8 +161,10 @@ DECLARE
     types jsonb;
     unhealthy bigint;
     ill bigint;
-    broken jsonb := (SELECT coalesce(jsonb_agg(jsonb_build_object('entityType', b.entity_type, 'relation', b.relation::text, 'reason', b.broken)), '[]')
-                     FROM sync_bindings b WHERE b.org_id = org AND b.broken IS NOT NULL);
+    broken jsonb := (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'entityType', b.entity_type, 'relation', b.relation::text, 'reason', b.broken)), '[]')
+        FROM sync_bindings b WHERE b.org_id = org AND b.broken IS NOT NULL);
 BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('syncType', c.name, 'kind', c.kind, 'isActive', c.is_active,
                                                  'lastOkAt', c.last_ok_at, 'lastError', c.last_error) ORDER BY c.name), '[]'),
@@ -182,7 +198,10 @@ BEGIN
         'checkedAt', now());
 END
 $$;
-COMMENT ON FUNCTION sync_health() IS 'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the bindings and workers of the organisation: ok or degraded, with the reasons. {status, connectors: [...], entityTypes: [...], brokenBindings: [{entityType, relation, reason}], workers, interrupted, checkedAt}.';
+COMMENT ON FUNCTION sync_health() IS
+    'State of the connectors, of every entity type of theirs (as sync_state shows it) and of the bindings and workers of '
+    'the organisation: ok or degraded, with the reasons. {status, connectors: [...], entityTypes: [...], '
+    'brokenBindings: [{entityType, relation, reason}], workers, interrupted, checkedAt}.';
 
 -- Everything is computed anew from the records themselves and compared with what the ledger says.
 CREATE FUNCTION sync_verify(sync_type text, entity_type text, repair boolean DEFAULT false)
@@ -236,8 +255,11 @@ BEGIN
         WHERE r.org_id = org AND r.connector = c.number AND r.entity = e.number
           AND r.remote_fingerprint IS NULL AND r.local_fingerprint IS NULL;
         PERFORM sync_refingerprint(org, c.number, e.number);
-        DELETE FROM sync_preview_cache p WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
+        DELETE FROM sync_preview_cache p
+        WHERE p.org_id = org AND p.sync_type = c.name AND p.entity_type = e.name AND p.preview_id IS NOT NULL;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sync_verify(text, text, boolean) IS 'Recomputes the ledger from the records and the local relation and returns every difference, and mends it where told to. No row: the ledger is right.';
+COMMENT ON FUNCTION sync_verify(text, text, boolean) IS
+    'Recomputes the ledger from the records and the local relation and returns every difference, '
+    'and mends it where told to. No row: the ledger is right.';

@@ -31,13 +31,17 @@ CREATE TABLE sync_progress (
     UNIQUE (org_id, sync_id),
     CONSTRAINT sync_progress_counts CHECK (processed_count::bigint + failed_count + skipped_count <= total_items)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE sync_progress IS 'How far each run is. Apps may insert and update rows themselves; a trigger computes elapsed time, speed, ETA and percent.';
+COMMENT ON TABLE sync_progress IS
+    'How far each run is. Apps may insert and update rows themselves; a trigger computes elapsed time, speed, '
+    'ETA and percent.';
 COMMENT ON COLUMN sync_progress.speed_items_per_min IS 'Over the last 15 to 30 seconds, so that an ETA follows a slowdown.';
 COMMENT ON COLUMN sync_progress.eta_seconds IS 'By that speed; NULL where there is none yet, or it would be more than a year.';
 COMMENT ON COLUMN sync_progress.percent_complete IS '100 once it has ended, however: status says how.';
 COMMENT ON COLUMN sync_progress.phase IS 'What the run is doing.';
 COMMENT ON COLUMN sync_progress.total_items IS '0 where it is left out: not known yet. Who inserts 0 says that there is nothing to do.';
-COMMENT ON COLUMN sync_progress.is_run IS 'A worker''s row: the worker alone says how it ended, and logs that. Any other one is complete when its total is reached.';
+COMMENT ON COLUMN sync_progress.is_run IS
+    'A worker''s row: the worker alone says how it ended, and logs that. '
+    'Any other one is complete when its total is reached.';
 COMMENT ON COLUMN sync_progress.window_started_at IS 'Begin of the window over which the speed is measured.';
 
 CREATE INDEX sync_progress_open ON sync_progress (org_id) WHERE completed_at IS NULL;
@@ -117,7 +121,9 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION sync_progress_compute() IS 'Computes elapsed time, speed, ETA and percent of a progress row, completes it when its total is reached, and announces each change on the channel sync_progress (ids only).';
+COMMENT ON FUNCTION sync_progress_compute() IS
+    'Computes elapsed time, speed, ETA and percent of a progress row, completes it when its total is reached, '
+    'and announces each change on the channel sync_progress (ids only).';
 
 -- A row that was complete before is not logged again, whatever is written to it later.
 CREATE FUNCTION sync_progress_log() RETURNS trigger
@@ -125,8 +131,10 @@ CREATE FUNCTION sync_progress_log() RETURNS trigger
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' OR OLD.completed_at IS NULL THEN
-        INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, error_message, details, record_count, duration_seconds, user_id)
-        VALUES (NEW.org_id, NEW.sync_id, NEW.entity_type, 'sync_completed', CASE NEW.status WHEN 'interrupted' THEN 'failed' ELSE NEW.status END,
+        INSERT INTO sync_activity_log (org_id, sync_id, entity_type, activity_type, status, error_message, details,
+                                       record_count, duration_seconds, user_id)
+        VALUES (NEW.org_id, NEW.sync_id, NEW.entity_type, 'sync_completed',
+                CASE NEW.status WHEN 'interrupted' THEN 'failed' ELSE NEW.status END,
                 CASE WHEN NEW.status = 'interrupted' THEN 'nothing was heard of it for a day'
                      WHEN NEW.failed_count > 0 THEN format('%s of %s items failed', NEW.failed_count, NEW.total_items) END,
                 jsonb_build_object('total', NEW.total_items, 'processed', NEW.processed_count, 'failed', NEW.failed_count,
@@ -147,7 +155,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_progress_tidy() IS 'Trigger: entity types in the plural.';
-CREATE TRIGGER sync_progress_tidy BEFORE INSERT OR UPDATE OF entity_type ON sync_progress FOR EACH ROW EXECUTE FUNCTION sync_progress_tidy();
+CREATE TRIGGER sync_progress_tidy BEFORE INSERT OR UPDATE OF entity_type ON sync_progress
+    FOR EACH ROW EXECUTE FUNCTION sync_progress_tidy();
 
 -- Not while a dump is restored (its sessions set both): the rows come as they were, and their completion is in the log.
 CREATE TRIGGER sync_progress_compute BEFORE INSERT OR UPDATE ON sync_progress
@@ -184,4 +193,6 @@ SELECT r.org_id, r.pid, r.sync_id, r.kind, r.sync_type, r.entity_type, r.phase, 
        sync_worker_alive(r.pid) AS alive
 FROM sync_run r
 WHERE r.org_id = (SELECT sync_current_org()) AND r.status = 'running';
-COMMENT ON VIEW sync_workers IS 'Background workers of the current organisation with their last heartbeat; alive = false: a crash left the run, the next call takes it up.';
+COMMENT ON VIEW sync_workers IS
+    'Background workers of the current organisation with their last heartbeat; '
+    'alive = false: a crash left the run, the next call takes it up.';

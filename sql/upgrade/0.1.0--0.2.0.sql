@@ -49,7 +49,8 @@ DROP FUNCTION sync_missing(uuid, int, smallint, text[]);
 ALTER TABLE sync_progress ADD is_run boolean NOT NULL DEFAULT false;
 DELETE FROM sync_activity_log l
 USING sync_activity_log run
-WHERE l.activity_type = 'sync_completed' AND run.org_id = l.org_id AND run.sync_id = l.sync_id AND run.activity_type IN ('apply', 'delta', 'full', 'scheduled');
+WHERE l.activity_type = 'sync_completed' AND run.org_id = l.org_id AND run.sync_id = l.sync_id
+  AND run.activity_type IN ('apply', 'delta', 'full', 'scheduled');
 
 -- Runs of which records failed were logged as completed.
 UPDATE sync_activity_log l
@@ -57,7 +58,8 @@ SET status = CASE WHEN n.well = 0 THEN 'failed' ELSE 'completed_with_errors' END
     error_message = CASE l.activity_type WHEN 'pull' THEN format('records that could not be read: %s', n.failed)
                                         ELSE format('%s of %s records failed', n.failed, n.failed + n.well) END
 FROM (SELECT x.org_id, x.id,
-             coalesce((x.details ->> 'failed')::bigint, (x.details ->> 'itemsFailed')::bigint, (x.details ->> 'unreadable')::bigint) AS failed,
+             coalesce((x.details ->> 'failed')::bigint, (x.details ->> 'itemsFailed')::bigint,
+                      (x.details ->> 'unreadable')::bigint) AS failed,
              CASE x.activity_type
                  WHEN 'apply' THEN (x.details ->> 'created')::bigint + (x.details ->> 'updated')::bigint + (x.details ->> 'deleted')::bigint
                  WHEN 'pull' THEN greatest(1, (x.details ->> 'records')::bigint)
@@ -80,11 +82,13 @@ ALTER TABLE sync_selective_config DROP CONSTRAINT config_is_of_booleans;
 DELETE FROM sync_selective_config s WHERE NOT EXISTS (SELECT FROM sync_entity e WHERE lower(btrim(s.entity_type)) IN (e.name, e.singular));
 DELETE FROM sync_selective_config s
 USING sync_selective_config newer, sync_entity e
-WHERE newer.org_id = s.org_id AND lower(btrim(s.entity_type)) IN (e.name, e.singular) AND lower(btrim(newer.entity_type)) IN (e.name, e.singular)
+WHERE newer.org_id = s.org_id AND lower(btrim(s.entity_type)) IN (e.name, e.singular)
+  AND lower(btrim(newer.entity_type)) IN (e.name, e.singular)
   AND (newer.updated_at, newer.id) > (s.updated_at, s.id);
 UPDATE sync_selective_config s
 SET entity_type = e.name,
-    config = (SELECT coalesce(jsonb_object_agg(c.key, c.value), '{}') FROM jsonb_each(s.config) c WHERE c.key IN ('includeNew', 'includeUpdated', 'includeDeleted'))
+    config = (SELECT coalesce(jsonb_object_agg(c.key, c.value), '{}') FROM jsonb_each(s.config) c
+              WHERE c.key IN ('includeNew', 'includeUpdated', 'includeDeleted'))
 FROM sync_entity e
 WHERE lower(btrim(s.entity_type)) IN (e.name, e.singular);
 
@@ -100,7 +104,8 @@ DROP FUNCTION sync_is_held(sync_record);
 DROP FUNCTION sync_record_state(sync_record);
 ALTER TABLE sync_record DROP COLUMN change;
 DROP FUNCTION sync_change(boolean, text, uuid, uuid);
-CREATE FUNCTION sync_open_change(ambiguous boolean, external_id text, remote_fingerprint uuid, local_fingerprint uuid, settled uuid) RETURNS text
+CREATE FUNCTION sync_open_change(
+    ambiguous boolean, external_id text, remote_fingerprint uuid, local_fingerprint uuid, settled uuid) RETURNS text
     IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'sync_open_change_wrapper';
 ALTER TABLE sync_record ADD COLUMN settled uuid;
 ALTER TABLE sync_record ADD COLUMN change text COLLATE "C"
@@ -115,7 +120,16 @@ ALTER TABLE sync_preview_item
     ALTER states DROP NOT NULL;
 
 -- The delta is made as it is fetched.
-CREATE TYPE sync_delta_row AS (id bigint, change text, external_id text, local_id text, match_key text, changed_fields jsonb, remote jsonb, local jsonb);
+CREATE TYPE sync_delta_row AS (
+    id bigint,
+    change text,
+    external_id text,
+    local_id text,
+    match_key text,
+    changed_fields jsonb,
+    remote jsonb,
+    local jsonb
+);
 
 -- what was gathered before would stay
 ALTER TABLE sync_record ALTER COLUMN org_id SET STATISTICS 0;
@@ -140,7 +154,9 @@ DECLARE
     log regclass;
 BEGIN
     FOREACH log IN ARRAY '{sync_history,sync_activity_log}'::regclass[] LOOP
-        EXECUTE format('UPDATE %s SET created_at = CASE WHEN created_at < ''0001-01-01 00:00+00'' THEN timestamptz ''0001-01-01 00:00+00'' ELSE now() END
+        EXECUTE format('UPDATE %s
+                        SET created_at = CASE WHEN created_at < ''0001-01-01 00:00+00'' THEN timestamptz ''0001-01-01 00:00+00''
+                                              ELSE now() END
                         WHERE created_at < ''0001-01-01 00:00+00'' OR created_at >= ''10000-01-01 00:00+00''', log);
     END LOOP;
 END
@@ -158,7 +174,9 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, c.bound);
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', c.relation);
-        EXECUTE format('UPDATE %1$s SET %2$I = CASE WHEN %2$I < ''0001-01-01 00:00+00'' THEN timestamptz ''0001-01-01 00:00+00'' ELSE timestamptz ''9999-12-31 00:00+00'' END
+        EXECUTE format('UPDATE %1$s
+                        SET %2$I = CASE WHEN %2$I < ''0001-01-01 00:00+00'' THEN timestamptz ''0001-01-01 00:00+00''
+                                        ELSE timestamptz ''9999-12-31 00:00+00'' END
                         WHERE %2$I < ''0001-01-01 00:00+00'' OR %2$I >= ''10000-01-01 00:00+00''', c.relation, c.name);
         EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', c.relation);
     END LOOP;

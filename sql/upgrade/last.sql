@@ -53,7 +53,11 @@ DECLARE
     c integration_connector;
     e sync_entity;
 BEGIN
-    FOR pair IN SELECT i AS connector, x AS entity FROM integration_connector i CROSS JOIN sync_entity x ORDER BY i.org_id, i.number, x.number LOOP
+    FOR pair IN
+        SELECT i AS connector, x AS entity
+        FROM integration_connector i CROSS JOIN sync_entity x
+        ORDER BY i.org_id, i.number, x.number
+    LOOP
         c := pair.connector;
         e := pair.entity;
         CONTINUE WHEN NOT sync_compare(c.org_id, c, e);

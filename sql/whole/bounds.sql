@@ -14,7 +14,8 @@ DECLARE
 BEGIN
     FOR c IN
         SELECT a.attrelid::regclass AS relation, a.attname AS name, a.atttypid::regtype::text AS type
-        FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_history,sync_list,saved_search_patterns}'::regclass[]) r (oid)
+        FROM unnest('{sync_preview_cache,sync_selective_config,sync_activity_log,sync_history,'
+                    'sync_list,saved_search_patterns}'::regclass[]) r (oid)
         JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
         WHERE a.attname <> 'error_message'
         ORDER BY a.attrelid, a.attnum

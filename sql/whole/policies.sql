@@ -1,27 +1,37 @@
 -- Row-level security on every table, and nothing for PUBLIC.
 
--- One line per part of the extension: tables that are read, tables that are written too, and functions.
+-- One row per part of the extension: tables that are read, tables that are written too, and functions.
 DELETE FROM sync_privilege;
 INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
 SELECT g.level, g.kind, name, privilege
 FROM (VALUES
-    ('read', 'table', '{SELECT}'::text[], '{sync_record,sync_changes,sync_links,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors}'::text[]),
+    ('read', 'table', '{SELECT}'::text[],
+     '{sync_record,sync_changes,sync_links,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors}'::text[]),
     ('read', 'table', '{SELECT}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_progress_live}'),
-    ('read', 'table', '{SELECT}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
+    ('read', 'table', '{SELECT}',
+     '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('read', 'table', '{SELECT}', '{sync_bindings,sync_field_map}'),
     ('read', 'table', '{SELECT}', '{sync_history,saved_search_patterns,sync_list,sync_idempotency_log}'),
     ('read', 'table', '{SELECT}', '{sync_apply_failure}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress}'),
-    ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
+    ('operate', 'table', '{INSERT,UPDATE,DELETE}',
+     '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
     ('operate', 'table', '{INSERT,UPDATE,DELETE}', '{saved_search_patterns,sync_list}'),
     ('operate', 'table', '{INSERT}', '{sync_history}'),
-    ('read', 'function', '{EXECUTE}', '{sync_current_org,sync_writable_org,sync_own_rows,sync_worker_alive,sync_count,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
-    ('read', 'function', '{EXECUTE}', '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,sync_fields,sync_plain,sync_depth,sync_item_entity,sync_item_is_stock}'),
-    ('read', 'function', '{EXECUTE}', '{sync_preview,compute_delta,sync_delta_stream,sync_count_open,detect_customer_delta,detect_product_delta,detect_order_delta}'),
+    ('read', 'function', '{EXECUTE}',
+     '{sync_current_org,sync_writable_org,sync_own_rows,sync_worker_alive,sync_count,'
+     'sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
+    ('read', 'function', '{EXECUTE}',
+     '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,'
+     'sync_fields,sync_plain,sync_depth,sync_item_entity,sync_item_is_stock}'),
+    ('read', 'function', '{EXECUTE}',
+     '{sync_preview,compute_delta,sync_delta_stream,sync_count_open,'
+     'detect_customer_delta,detect_product_delta,detect_order_delta}'),
     ('read', 'function', '{EXECUTE}', '{sync_pattern_preview,sync_category_tree}'),
     ('operate', 'function', '{EXECUTE}', '{sync_pull,sync_all,sync_refresh_preview,sync_test_connection,sync_reset,sync_maintain}'),
     ('operate', 'function', '{EXECUTE}', '{sync_invalidate_preview,auto_cleanup_preview_cache,sync_select}'),
-    ('operate', 'function', '{EXECUTE}', '{sync_list_add_from_pattern,sync_delta,sync_full,sync_scheduled,sync_settle_creation,sync_ingest_webhook}'),
+    ('operate', 'function', '{EXECUTE}',
+     '{sync_list_add_from_pattern,sync_delta,sync_full,sync_scheduled,sync_settle_creation,sync_ingest_webhook}'),
     ('operate', 'function', '{EXECUTE}', '{sync_apply,sync_undo}'),
     ('admin', 'function', '{EXECUTE}', '{sync_connect,sync_disconnect,sync_grant,sync_revoke}'),
     ('admin', 'function', '{EXECUTE}', '{sync_bind,sync_unbind,sync_map,sync_unmap}')
@@ -64,11 +74,15 @@ BEGIN
         mine := CASE WHEN t = 'sync_apply_failure'::regclass
             THEN 'EXISTS (SELECT FROM sync_history h WHERE h.org_id = sync_apply_failure.org_id AND h.id = sync_apply_failure.history_id)'
             ELSE 'user_id = (SELECT nullif(current_setting(''app.current_user_id'', true), ''''))' END;
-        EXECUTE format('CREATE POLICY sync_read_own ON %s AS RESTRICTIVE FOR SELECT USING (NOT (SELECT sync_own_rows(''read'')) OR %s)', t, mine);
-        EXECUTE format('CREATE POLICY sync_insert_own ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (NOT (SELECT sync_own_rows(''operate'')) OR %s)', t, mine);
-        EXECUTE format('CREATE POLICY sync_update_own ON %1$s AS RESTRICTIVE FOR UPDATE USING (NOT (SELECT sync_own_rows(''operate'')) OR %2$s)
+        EXECUTE format('CREATE POLICY sync_read_own ON %s AS RESTRICTIVE FOR SELECT
+                        USING (NOT (SELECT sync_own_rows(''read'')) OR %s)', t, mine);
+        EXECUTE format('CREATE POLICY sync_insert_own ON %s AS RESTRICTIVE FOR INSERT
+                        WITH CHECK (NOT (SELECT sync_own_rows(''operate'')) OR %s)', t, mine);
+        EXECUTE format('CREATE POLICY sync_update_own ON %1$s AS RESTRICTIVE FOR UPDATE
+                        USING (NOT (SELECT sync_own_rows(''operate'')) OR %2$s)
                         WITH CHECK (NOT (SELECT sync_own_rows(''operate'')) OR %2$s)', t, mine);
-        EXECUTE format('CREATE POLICY sync_delete_own ON %s AS RESTRICTIVE FOR DELETE USING (NOT (SELECT sync_own_rows(''operate'')) OR %s)', t, mine);
+        EXECUTE format('CREATE POLICY sync_delete_own ON %s AS RESTRICTIVE FOR DELETE
+                        USING (NOT (SELECT sync_own_rows(''operate'')) OR %s)', t, mine);
     END LOOP;
 END
 $$;

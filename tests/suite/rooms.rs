@@ -171,3 +171,26 @@ fn the_library_only_wires() {
     there.sort_unstable();
     assert_eq!(listed, there);
 }
+
+/// What is read beside other things, in reviews and terminals. Texts go on as one literal below the other.
+#[test]
+fn no_line_of_sql_is_longer_than_140_characters_and_no_file_than_400_lines() {
+    let texts = files(&sources().join("../sql"), "", ".sql");
+    let long: Vec<String> = texts
+        .iter()
+        .flat_map(|(name, text)| {
+            let lines = text
+                .lines()
+                .zip(1..)
+                .filter(|(line, _)| line.chars().count() > 140);
+            lines.map(move |(_, number)| format!("sql/{name}:{number}"))
+        })
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+    let texts = texts.iter().filter(|(name, _)| !name.starts_with("upgrade"));
+    let long: Vec<_> = texts
+        .filter(|(_, text)| text.lines().count() > 400)
+        .map(|(name, _)| name)
+        .collect();
+    assert!(long.is_empty(), "more than 400 lines: {long:#?}");
+}
