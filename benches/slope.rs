@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sync_ext_tests::TestDb;
 
-use crate::apply::Side;
+use crate::apply::{Side, TIDY};
 use crate::lab::{Lab, FUNCTIONS, MILLION};
 use crate::report::{Report, Target};
 use crate::shop::{shop, Subject};
@@ -14,7 +14,7 @@ use crate::timing::{show, timed};
 const SIZES: [i64; 3] = [10_000, 100_000, MILLION];
 const STEPS: [&str; 4] = ["new", "updated", "deleted", "undo of the deletions"];
 /// Of sync lists: each item is asked of a shop.
-const LISTED: [u32; 2] = [10_000, 100_000];
+const LISTED: [u32; 3] = [10_000, 100_000, 1_000_000];
 const LIST_STEPS: [&str; 3] = [
     "items of a sync list, taken over",
     "the same again, by name, unchanged",
@@ -75,6 +75,7 @@ fn listed(lab: &Lab, customers: u32) -> [f64; 3] {
         .unwrap() as i64;
     let mut client = subject.client();
     let mut call = |sql: &str, field: &str| {
+        root.batch_execute(TIDY).unwrap();
         let (time, row) = timed(|| client.query_one(sql, &[]).unwrap());
         let reply: Value = row.get(0);
         assert_eq!(reply[field], items, "{sql}: {reply}");
