@@ -6,7 +6,7 @@ use std::time::Duration;
 use postgres::Client;
 use serde_json::{json, Map, Value};
 use sync_engine::core::{EntityType, Record};
-use sync_engine::source::{self, Change, ConnectorKind, HttpSettings, Meter};
+use sync_engine::source::{self, Change, HttpSettings, Meter};
 use sync_ext_tests::TestDb;
 use sync_sandbox::{Config, Fault, Rule, Sandbox, When};
 use uuid::Uuid;
@@ -172,7 +172,7 @@ fn create_all(shops: &[Sandbox]) {
                 allowed_hosts: vec!["127.0.0.1".into()],
                 ..HttpSettings::default()
             };
-            let kind = ConnectorKind::WooCommerce;
+            let kind = "woocommerce".parse().unwrap();
             let source = source::open(kind, &shop.url(), &json!({}), &keys(), &Value::Null, http).unwrap();
             let (source, left) = (Arc::new(source), Arc::new(Mutex::new(share(nth))));
             for _ in 0..THREADS {

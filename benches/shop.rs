@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use postgres::Client;
 use serde_json::{json, Value};
 use sync_engine::core::{EntityType, Record};
-use sync_engine::source::{self, ConnectorKind, HttpSettings, Pass, Task};
+use sync_engine::source::{self, HttpSettings, Pass, Task};
 use sync_ext_tests::{Server, TestDb};
 use sync_sandbox::{Config, Sandbox};
 use uuid::Uuid;
@@ -72,7 +72,7 @@ pub fn fetch_all(shop: &Sandbox, keep: impl Fn(Vec<Record>) + Sync) {
         ..HttpSettings::default()
     };
     let source = source::open(
-        ConnectorKind::WooCommerce,
+        "woocommerce".parse().unwrap(),
         &shop.url(),
         &json!({}),
         &keys(),

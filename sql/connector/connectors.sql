@@ -41,6 +41,13 @@ FROM integration_connector
 WHERE org_id = (SELECT sync_current_org());
 COMMENT ON VIEW sync_connectors IS 'The connectors of the current organisation, without credentials.';
 
+CREATE VIEW sync_kinds WITH (security_barrier) AS
+SELECT kind, entity_types, settings, credentials, writes FROM sync_known_kinds();
+COMMENT ON VIEW sync_kinds IS
+    'Kinds of systems that can be connected: settings and credentials as '
+    '{name: {"type", "default", "minimum", "maximum", "enum", "description"}}, '
+    'and what sync lists can do to which entity types there, as {entity_type: ["create", "update"]}.';
+
 CREATE FUNCTION sync_connector_of(org uuid, sync_type text) RETURNS integration_connector
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$

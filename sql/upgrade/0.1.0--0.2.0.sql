@@ -266,3 +266,7 @@ ALTER TABLE sync_apply_image
 -- A relation may go with anything that is dropped, not only by the commands that were named.
 DROP EVENT TRIGGER sync_after_drop;
 CREATE EVENT TRIGGER sync_after_drop ON sql_drop EXECUTE FUNCTION sync_after_drop();
+
+-- What it was told, and nobody has understood, had no effect.
+UPDATE integration_connector SET settings = settings - 'deleted_scope'
+WHERE (settings ->> 'deleted_scope' IN ('linked', 'all')) IS NOT TRUE AND settings ? 'deleted_scope';

@@ -21,6 +21,7 @@ COMMENT ON FUNCTION sync_ingest_webhook(text, jsonb, bytea) IS
     'Takes a webhook''s request, headers and raw body, as the app received it. '
     'Checks who sent it (42501 where the signature is wrong), then reads the record it names from the remote into the '
     'ledger: {status: pulled, noted, duplicate, ignored or ping, ...}.';
+COMMENT ON FUNCTION sync_known_kinds() IS 'The rows of the view sync_kinds.';
 COMMENT ON FUNCTION sync_kind_entities(text) IS 'The entity types that connectors of a kind have, in the order in which they are pulled.';
 COMMENT ON FUNCTION sync_connector_entities(text, jsonb) IS
     'The entity types that a connector of that kind with these settings is for (entity_types), '

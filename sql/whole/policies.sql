@@ -6,7 +6,7 @@ INSERT INTO sync_privilege (level, object_kind, object_name, privilege)
 SELECT g.level, g.kind, name, privilege
 FROM (VALUES
     ('read', 'table', '{SELECT}'::text[],
-     '{sync_record,sync_changes,sync_links,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors}'::text[]),
+     '{sync_record,sync_changes,sync_links,sync_metadata,sync_state,sync_run,sync_workers,sync_connectors,sync_kinds}'::text[]),
     ('read', 'table', '{SELECT}', '{sync_preview_cache,sync_selective_config,sync_activity_log,sync_progress,sync_progress_live}'),
     ('read', 'table', '{SELECT}',
      '{sync_customers,sync_products,sync_orders,sync_categories,sync_warehouses,sync_purchases,sync_sales,sync_transfers}'),
@@ -20,7 +20,7 @@ FROM (VALUES
     ('operate', 'table', '{INSERT}', '{sync_history}'),
     ('read', 'function', '{EXECUTE}',
      '{sync_current_org,sync_writable_org,sync_own_rows,sync_worker_alive,sync_count,'
-     'sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
+     'sync_known_kinds,sync_kind_entities,sync_connector_entities,sync_binding_problem,sync_health,sync_verify}'),
     ('read', 'function', '{EXECUTE}',
      '{sync_fingerprint,sync_row_fingerprint,sync_match_key,sync_row_match_key,sync_diff,'
      'sync_fields,sync_plain,sync_depth,sync_item_entity,sync_item_is_stock}'),

@@ -31,31 +31,6 @@ fn sync_all(
     JsonB(asked().unwrap_or_else(|e| raise(e)))
 }
 
-/// `sync_kind_entities(kind) → text[]`: in the order in which they are pulled; none for an unknown kind.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn sync_kind_entities(kind: &str) -> Vec<String> {
-    in_order(
-        kind.parse::<ConnectorKind>()
-            .map(ConnectorKind::entities)
-            .unwrap_or_default(),
-    )
-}
-
-/// `sync_connector_entities(kind, settings) → text[]`: those that a connector with these settings is for.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn sync_connector_entities(kind: &str, settings: Json) -> Vec<String> {
-    let settings = settings.value("the settings").unwrap_or_else(|e| raise(e));
-    let kind = kind.parse::<ConnectorKind>();
-    in_order(&kind.and_then(|kind| kind.chosen(&settings)).unwrap_or_default())
-}
-
-fn in_order(known: &[EntityType]) -> Vec<String> {
-    let entities = EntityType::IN_ORDER
-        .iter()
-        .filter(|entity| known.contains(entity));
-    entities.map(|entity| entity.name().to_owned()).collect()
-}
-
 /// What became of an entity type.
 struct Done {
     entity: EntityType,

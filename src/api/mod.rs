@@ -5,6 +5,7 @@ pub mod all;
 pub mod apply;
 pub mod connector;
 mod json;
+mod kind;
 pub mod list;
 pub mod local;
 pub mod pull;

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use sync_engine::core as engine;
 use sync_engine::core::{Comparison, EntityType, Layout, Mapping};
 use sync_engine::error::{Error, Result};
-use sync_engine::source::ConnectorKind;
 
 /// How many comparisons and layouts a session remembers: those of one statement are a handful.
 const REMEMBERED: usize = 16;
@@ -160,29 +159,6 @@ fn sync_fields(
     let entity: EntityType = entity_type.parse().unwrap_or_else(|e| raise(e));
     let rows = (1..).zip(engine::fields(entity));
     TableIterator::new(rows.map(|(n, f)| (n, f.name, f.kind.name(), f.compared)))
-}
-
-/// `sync_kind_fields(kind, entity_type) → text[]`: the compared fields that connectors of a kind deliver; NULL where
-/// they have no such records.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn sync_kind_fields(kind: &str, entity_type: &str) -> Option<Vec<&'static str>> {
-    let (kind, entity) = kind_and_entity(kind, entity_type);
-    kind.entities()
-        .contains(&entity)
-        .then(|| kind.fields(entity).to_vec())
-}
-
-/// `sync_kind_carried(kind, entity_type) → text[]`: the fields that they bring along, which are written but not
-/// compared.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn sync_kind_carried(kind: &str, entity_type: &str) -> Vec<&'static str> {
-    let (kind, entity) = kind_and_entity(kind, entity_type);
-    kind.carried(entity).to_vec()
-}
-
-fn kind_and_entity(kind: &str, entity_type: &str) -> (ConnectorKind, EntityType) {
-    let parsed = kind.parse().and_then(|kind| Ok((kind, entity_type.parse()?)));
-    parsed.unwrap_or_else(|e: Error| raise(e))
 }
 
 /// `sync_spec(comparison) → text`: version and fields of a comparison in short.

@@ -151,10 +151,8 @@ pub fn fitting(all: impl Iterator<Item = Value>) -> Vec<Value> {
 
 /// The entity types that a connector is for.
 pub fn entity_types(connector: &Connector) -> Result<Vec<EntityType>> {
-    connector
-        .kind
-        .parse::<ConnectorKind>()?
-        .chosen(&connector.settings)
+    let kind: ConnectorKind = connector.kind.parse()?;
+    kind.chosen(&connector.settings)
 }
 
 /// 22023 for an entity type that a connector is not for.

@@ -12,7 +12,7 @@ use serde_json::{json, Value};
 use std::time::{Duration, Instant};
 use sync_engine::core::{Delivery, EntityType};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::webhook::{self, Notice};
+use sync_engine::source::webhook::Notice;
 use sync_engine::source::{At, ConnectorKind, Content, Source, Task};
 
 /// Requests that reading a record takes at most, retries apart.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> Result<Answer> {
     let kind: ConnectorKind = context.connector.kind.parse()?;
     let credentials = unseal(&context.key.org, context.settings, &context.connector)?;
-    let told = match webhook::read(kind, &credentials, headers, body)? {
+    let told = match kind.notice(&credentials, headers, body)? {
         Notice::Ping { webhook } => json!({ "status": "ping", "webhookId": webhook }),
         Notice::Ignored { topic } => json!({ "status": "ignored", "topic": topic }),
         Notice::Refused { topic, code } => {

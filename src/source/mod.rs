@@ -8,11 +8,19 @@ pub mod address;
 pub mod http;
 mod json;
 pub mod kind;
-mod odoo;
+mod kinds;
+pub mod oauth1;
 mod ranges;
+mod session;
+pub mod settings;
 pub mod stack;
 pub mod webhook;
-pub mod woocommerce;
+
+macro_rules! folders {
+    ($($(#[$when:meta])* $name:ident;)+) => { $($(#[$when])* mod $name;)+ };
+}
+
+kinds::kinds!(folders);
 
 pub use http::{HttpSettings, Meter};
 pub use kind::{open, validate, ConnectorKind};
@@ -311,7 +319,7 @@ pub trait Source: Send + Sync {
 }
 
 /// The error for what a system doesn't take.
-pub(crate) fn read_only(entity: EntityType) -> Error {
+pub fn read_only(entity: EntityType) -> Error {
     Error::new(
         Code::Invalid,
         format!("{} can't be written to this kind of system", entity.name()),

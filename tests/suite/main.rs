@@ -45,6 +45,7 @@ mod erp_facts;
 mod errors;
 mod faults;
 mod identity;
+mod kinds;
 mod list_fields;
 mod list_local;
 mod list_odoo;

@@ -8,11 +8,12 @@ use sync_ext_tests::{Server, TestDb};
 use crate::worker_shop::*;
 
 /// A call of every function that reads, and of nothing else.
-const READS: [(&str, &str); 29] = [
+const READS: [(&str, &str); 30] = [
     ("sync_current_org", ""),
     ("sync_writable_org", ""),
     ("sync_worker_alive", "1"),
     ("sync_count", "1"),
+    ("sync_known_kinds", ""),
     ("sync_kind_entities", "'woocommerce'"),
     ("sync_connector_entities", "'woocommerce', '{}'"),
     ("sync_binding_problem", "1::smallint"),

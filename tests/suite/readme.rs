@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 const ORG: &str = "7b0e4f0a-3f5c-4b56-9d0e-2f6b1c9e8a11";
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 

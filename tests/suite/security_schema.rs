@@ -106,6 +106,7 @@ const CALLS: &[&str] = &[
     "S.sync_item_entity('inventory')",
     "S.sync_item_is_stock('inventory')",
     "S.sync_worker_alive(1)",
+    "S.sync_known_kinds()",
     "S.sync_kind_entities('woocommerce')",
     "S.sync_connector_entities('woocommerce', '{}')",
     "S.sync_fields('customers')",

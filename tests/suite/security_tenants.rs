@@ -11,8 +11,11 @@ use crate::worker_shop::*;
 const THEIRS: &str = "belongs-to-b";
 
 /// Every table and view of the extension, partitions too.
+/// All but the view of what the extension itself can connect.
 const RELATIONS: &str = "SELECT quote_ident(relname) FROM pg_class
-    WHERE relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND relkind IN ('r', 'p', 'v') ORDER BY 1";
+    WHERE relnamespace = (SELECT extnamespace FROM pg_extension WHERE extname = 'sync_ext') AND relkind IN ('r', 'p', 'v')
+      AND relname <> 'sync_kinds'
+    ORDER BY 1";
 
 /// One call of each function that asks which organisation it works for.
 const CALLS: &[&str] = &[
@@ -235,6 +238,7 @@ fn the_calls_above_are_all_that_there_are() {
         "sync_row_match_key",
         "sync_fields",
         "sync_diff",
+        "sync_known_kinds",
         "sync_kind_entities",
         "sync_connector_entities",
         "sync_plain",

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::{ConnectorKind, Source};
+use sync_engine::source::{read_only, ConnectorKind, Source};
 
 /// Failures in a row after which a remote is taken for unreachable.
 const STRIKES: u32 = 3;
@@ -76,9 +76,12 @@ impl Remotes {
         }
     }
 
-    /// The connector of that name, unless its user may not write such records.
+    /// The connector of that name, unless such records are only read there, or its user may not write them.
     pub fn writable(&self, name: &str, entity: EntityType) -> Result<&Remote> {
         let remote = self.usable(name)?;
+        if remote.kind.writes(entity).is_empty() {
+            return Err(read_only(entity));
+        }
         match remote.forbidden.get(&entity) {
             Some((times, error)) if *times >= STRIKES => Err(error.clone()),
             _ => Ok(remote),

@@ -1,6 +1,6 @@
 //! What failed exchanges amount to: which error, and whether another try may help.
 
-use super::{Response, Secrets};
+use super::{Hints, Response, Secrets};
 use crate::error::{Code, Error};
 use crate::source::address::{Refused, Unresolved};
 use std::error::Error as StdError;
@@ -186,7 +186,7 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// The error for a successful answer that is not JSON.
-pub(super) fn not_json(response: &Response, secrets: &Secrets) -> Error {
+pub(super) fn not_json(response: &Response, secrets: &Secrets, hints: &Hints) -> Error {
     let head = String::from_utf8_lossy(&response.body)
         .trim_start()
         .to_lowercase();
@@ -200,16 +200,10 @@ pub(super) fn not_json(response: &Response, secrets: &Secrets) -> Error {
             "a part of its answer only",
             "The connection was cut, or a proxy limits the size of answers.",
         )
-    } else if is_php_warning(&head) {
-        (
-            "PHP warnings ahead of its answer",
-            "Turn display_errors off on the remote, and look at its PHP error log.",
-        )
+    } else if let Some(known) = (hints.clutter)(&head) {
+        known
     } else if head.starts_with('<') {
-        (
-            "a web page",
-            "Check base_url; a maintenance page, a login page, a security plugin, or plain permalinks of WordPress can be the cause as well.",
-        )
+        ("a web page", hints.page)
     } else {
         (
             "something that is not JSON",
@@ -223,23 +217,14 @@ pub(super) fn not_json(response: &Response, secrets: &Secrets) -> Error {
     error.detail(secrets.excerpt(&response.body)).hint(hint)
 }
 
-fn is_php_warning(head: &str) -> bool {
-    let words = ["warning", "notice", "deprecated", "fatal error", "parse error"];
-    let head: String = head.chars().take(200).collect();
-    (head.starts_with("<br") || !head.starts_with('<'))
-        && words
-            .iter()
-            .any(|w| head.contains(&format!("{w}</b>:")) || head.contains(&format!("{w}: ")))
-}
-
 /// The error that an answer amounts to by its status.
-pub(super) fn status_error(response: &Response, secrets: &Secrets) -> Error {
+pub(super) fn status_error(response: &Response, secrets: &Secrets, hints: &Hints) -> Error {
     let status = response.status;
     let error = match status {
         401 => Error::new(Code::RemoteAuth, "the remote refuses the credentials (401)")
             .hint("Check the credentials of the connector, and that they were not revoked."),
         403 => forbidden(response),
-        404 => not_found(response),
+        404 => not_found(response, hints),
         408 => Error::new(Code::TimedOut, "the remote gave up waiting (408)").hint("Try again."),
         429 => Error::new(Code::Throttled, "the remote throttles this connector (429)")
             .hint("Wait, or lower requests_per_second in the connector's settings."),
@@ -281,11 +266,11 @@ fn forbidden(response: &Response) -> Error {
     }
 }
 
-fn not_found(response: &Response) -> Error {
+fn not_found(response: &Response, hints: &Hints) -> Error {
     let error = Error::new(Code::Nonsense, "the remote has nothing at this address (404)");
     error.hint(match response.json {
         Some(_) => "Check base_url, and that the remote's version and plugins offer this.",
-        None => "Check base_url; WordPress needs permalinks other than \"plain\" (or api_path with /index.php in front).",
+        None => hints.nothing_here,
     })
 }
 

@@ -161,11 +161,6 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// How many records a listing holds, as WordPress says it.
-    pub fn total(&self) -> Option<u64> {
-        self.header("x-wp-total")?.parse().ok()
-    }
-
     /// The remote's own error code ("rest_no_route"); empty where there is none.
     pub fn remote_code(&self) -> &str {
         self.json
@@ -184,6 +179,27 @@ impl Response {
     }
 }
 
+/// What to do about answers that aren't the API's, where a kind of remote knows better.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints {
+    /// From what an answer begins with, in lower case: what it is that the remote has put ahead of its JSON, and what to do.
+    pub clutter: fn(&str) -> Option<(&'static str, &'static str)>,
+    /// A web page.
+    pub page: &'static str,
+    /// A web page with status 404.
+    pub nothing_here: &'static str,
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        Hints {
+            clutter: |_| None,
+            page: "Check base_url; a maintenance page, a login page, or a firewall can be the cause as well.",
+            nothing_here: "Check base_url.",
+        }
+    }
+}
+
 /// A client for one remote.
 #[derive(Debug)]
 pub struct Client {
@@ -191,6 +207,7 @@ pub struct Client {
     guard: Arc<Guard>,
     settings: HttpSettings,
     secrets: Secrets,
+    hints: Hints,
 }
 
 impl Client {
@@ -223,7 +240,13 @@ impl Client {
             guard,
             settings,
             secrets,
+            hints: Hints::default(),
         })
+    }
+
+    /// Errors tell what this kind of remote is known for.
+    pub fn with_hints(self, hints: Hints) -> Self {
+        Client { hints, ..self }
     }
 
     /// The secrets that this client masks.
@@ -271,13 +294,13 @@ impl Client {
         }
         match response.json.take() {
             Some(json) => Ok((response, json)),
-            None => Err(fault::not_json(&response, &self.secrets)),
+            None => Err(fault::not_json(&response, &self.secrets, &self.hints)),
         }
     }
 
     /// The error that an answer amounts to by its status.
     pub fn status_error(&self, response: &Response) -> Error {
-        fault::status_error(response, &self.secrets)
+        fault::status_error(response, &self.secrets, &self.hints)
     }
 
     fn next_wait(&self, outcome: &Result<Response, Fault>, done: u32) -> Option<Duration> {

@@ -231,9 +231,7 @@ const BOMB: &[u8] = include_bytes!("spaces.gz");
 
 #[test]
 fn junk_is_told_apart() {
-    let php = "<br />\n<b>Warning</b>:  Undefined variable $x in <b>/var/www/x.php</b> on line <b>12</b><br />\n[{\"id\":985}]";
     for (body, hint) in [
-        (php, "display_errors"),
         ("<!DOCTYPE html>\n<title>Maintenance</title>", "maintenance page"),
         ("\u{feff}hello", "not JSON"),
     ] {
@@ -242,6 +240,28 @@ fn junk_is_told_apart() {
         let text = format!("{} {}", error.message, error.hint.unwrap());
         assert!(text.contains(hint), "{text}");
         assert!(error.detail.is_some());
+    }
+}
+
+#[test]
+fn a_kind_of_remote_knows_its_own_junk() {
+    let hints = Hints {
+        clutter: |head| head.starts_with("woof").then_some(("barking", "Walk the dog.")),
+        page: "Ring twice.",
+        nothing_here: "Go round the back.",
+    };
+    for (reply, hint) in [
+        (Reply::ok("Woof! []"), "Walk the dog."),
+        (Reply::ok("<html>"), "Ring twice."),
+        (Reply::new(404, "<html>"), "Go round the back."),
+    ] {
+        let (client, base) = client(&Server::script(vec![reply]), settings());
+        let get = |url: &Url| Ok(Outgoing::get(url.clone()));
+        let error = client
+            .with_hints(hints)
+            .json(&base, &Meter::default(), &get)
+            .unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some(hint), "{error:?}");
     }
 }
 

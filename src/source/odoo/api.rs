@@ -4,12 +4,12 @@ use super::config::{Credentials, Memo, Settings, Transport};
 use super::refusal::{self, Asked, Cause, Refusal};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Client, Meter, Outgoing, Response};
-use crate::source::kind::ConnectorConfig;
+use crate::source::kind::Config;
+use crate::source::session::Session;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderName, HeaderValue, AUTHORIZATION};
 use reqwest::Url;
 use serde_json::{json, Map, Value};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Arguments of a call, by name.
@@ -85,44 +85,36 @@ pub(super) struct Api {
     wanted: Option<Transport>,
     lang: String,
     context: Value,
-    memo: Mutex<Memo>,
-    /// What works, once a call got through.
-    access: Mutex<Option<Access>>,
+    session: Session<Memo, Access>,
 }
 
 impl Api {
-    pub fn new(config: ConnectorConfig, settings: &Settings, credentials: Credentials) -> Result<Self> {
-        let ConnectorConfig {
-            base_url,
-            mut http,
-            memo,
-            ..
-        } = config;
-        if let Some(timeout) = settings.timeout {
-            http.timeout = timeout;
-        }
-        let secrets = credentials.secrets();
-        let client = Client::new(&base_url, http, settings.ca_certificate.as_deref(), secrets)?;
+    pub fn new(config: Config, settings: &Settings, credentials: Credentials) -> Result<Self> {
+        let client = Client::new(
+            &config.base_url,
+            config.http,
+            config.ca_certificate.as_deref(),
+            credentials.secrets(),
+        )?;
         Ok(Api {
             client,
             credentials,
-            base: base_url,
+            base: config.base_url,
             wanted: settings.transport,
             lang: settings.lang.clone(),
             context: settings.context(),
-            memo: Mutex::new(Memo::parse(&memo)),
-            access: Mutex::new(None),
+            session: Session::new(&config.memo),
         })
     }
 
-    /// What was found out so far.
-    pub fn memo(&self) -> Memo {
-        lock(&self.memo).clone()
+    /// What was found out so far, to be kept with the connector.
+    pub fn kept(&self) -> Value {
+        self.session.kept()
     }
 
     /// How calls get through, once one did.
     pub fn access(&self) -> Option<Access> {
-        *lock(&self.access)
+        self.session.access()
     }
 
     pub fn is_tls(&self) -> bool {
@@ -150,24 +142,26 @@ impl Api {
             method,
             args,
         };
-        if let Some(access) = self.access() {
-            return self.exchange(access, &call, meter);
+        self.session.enter(
+            self.remembered(),
+            |access| self.exchange_known(*access, &call, meter),
+            // another user, a newer Odoo
+            |outcome| matches!(outcome, Err(refusal) if matches!(refusal.cause, Cause::Denied | Cause::NoApi)),
+            || {
+                let access = self.find_access(meter)?;
+                self.settle(access);
+                self.exchange(access, &call, meter)
+            },
+        )
+    }
+
+    /// As it worked before, which is noted when it does again.
+    fn exchange_known(&self, access: Access, call: &Call, meter: &Meter) -> Result<Answer, Refusal> {
+        let answer = self.exchange(access, call, meter)?;
+        if self.access().is_none() {
+            self.settle(access);
         }
-        if let Some(access) = self.remembered() {
-            match self.exchange(access, &call, meter) {
-                // What is merely remembered may be outdated: another user, a newer Odoo.
-                Err(refusal) if matches!(refusal.cause, Cause::Denied | Cause::NoApi) => {}
-                outcome => {
-                    if outcome.is_ok() {
-                        self.settle(access);
-                    }
-                    return outcome;
-                }
-            }
-        }
-        let access = self.find_access(meter)?;
-        self.settle(access);
-        self.exchange(access, &call, meter)
+        Ok(answer)
     }
 
     /// The version as the server tells anybody; None where it doesn't.
@@ -185,7 +179,7 @@ impl Api {
     }
 
     fn remembered(&self) -> Option<Access> {
-        let memo = self.memo();
+        let memo = self.session.memo();
         let access = Access {
             transport: memo.transport?,
             uid: memo.uid?,
@@ -196,25 +190,25 @@ impl Api {
     }
 
     fn settle(&self, access: Access) {
-        *lock(&self.access) = Some(access);
-        let mut memo = lock(&self.memo);
-        *memo = Memo {
-            transport: Some(access.transport),
-            uid: Some(access.uid),
-            nameless: access.nameless,
-            user_lang: memo.user_lang.take(),
-        };
+        self.session.settle(access, |memo| {
+            *memo = Memo {
+                transport: Some(access.transport),
+                uid: Some(access.uid),
+                nameless: access.nameless,
+                user_lang: memo.user_lang.take(),
+            }
+        });
     }
 
     /// Notes what the connector's user speaks.
     pub fn note_lang(&self, spoken: &str) {
         let differs = !spoken.is_empty() && spoken != self.lang;
-        lock(&self.memo).user_lang = differs.then(|| spoken.to_owned());
+        self.session.note(|memo| memo.user_lang = differs.then(|| spoken.to_owned()));
     }
 
     /// A word about a user who speaks another language than the connector reads, where that is known.
     pub fn other_lang(&self) -> Option<String> {
-        let spoken = self.memo().user_lang.filter(|spoken| *spoken != self.lang)?;
+        let spoken = self.session.memo().user_lang.filter(|spoken| *spoken != self.lang)?;
         Some(format!(
             "The connector's user speaks {spoken}; translated texts are read and written in {} (the setting lang).",
             self.lang
@@ -449,9 +443,4 @@ fn split(args: &Args) -> (Vec<Value>, Args) {
     let placed = ["ids", "domain", "vals_list", "vals"];
     let positional = placed.iter().filter_map(|name| named.remove(*name)).collect();
     (positional, named)
-}
-
-/// A panic while noting something leaves it unnoted, no worse.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,6 @@
 //! that shows it; so does one record that an app's own field chokes on. Which it is, is found by asking for less: fields of
 //! users that raise are left out for the rest of the run, and records that raise by themselves are named and left as they were.
 
-use super::api::lock;
 use super::hidden::Questions;
 use super::known::is_custom;
 use super::list;
@@ -13,6 +12,7 @@ use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
 use crate::source::Unreadable;
+use crate::source::session::lock;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -2,28 +2,89 @@
 
 use super::known::is_custom;
 use crate::error::{Code, Error, Result};
-use crate::source::http::{certificates, Secrets};
-use crate::source::kind::{Fields, COMMON_SETTINGS};
-use crate::source::webhook;
+use crate::source::http::Secrets;
+use crate::source::settings::{Form, Given, Setting};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
-use std::time::Duration;
 
-const OWN_SETTINGS: &[&str] = &[
-    "companies",
-    "compare_limit",
-    "exclude_fields",
-    "keep_archived",
-    "lang",
-    "page_size",
-    "transport",
-    "write_shared_fields",
-];
 const KEY_HINT: &str = "Make a key in Odoo > My Profile > Account Security > New API Key, and give \
     {\"database\": \"...\", \"login\": \"...\", \"api_key\": \"...\"}.";
-/// Pages of 500 to 1,000 rows are answered fastest per row.
-const PAGE_SIZE: u64 = 1000;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "companies",
+        form: Form::Wholes,
+        about: "ids of the companies whose records are read; all of the user's where none is named",
+    },
+    Setting {
+        name: "compare_limit",
+        form: Form::Whole {
+            least: 0,
+            most: 1_000_000_000,
+            default: None,
+        },
+        about: "up to so many records, every pull reads them all; what fits one page where nothing is said",
+    },
+    Setting {
+        name: "exclude_fields",
+        form: Form::Texts,
+        about: "fields of users (x_...) that are not read, as one that Odoo can't compute",
+    },
+    Setting {
+        name: "keep_archived",
+        form: Form::Flag,
+        about: "what is archived in Odoo stays so, though its source is active",
+    },
+    Setting {
+        name: "lang",
+        form: Form::Text(Some("en_US")),
+        about: "the language of translated texts and labels; it must be active in Odoo",
+    },
+    Setting {
+        name: "page_size",
+        form: Form::Whole {
+            least: 1,
+            most: 5000,
+            // pages of 500 to 1,000 rows are answered fastest per row
+            default: Some(1000),
+        },
+        about: "rows of a request",
+    },
+    Setting {
+        name: "transport",
+        form: Form::OneOf(&["auto", "json2", "jsonrpc"]),
+        about: "which API is called; auto: found out",
+    },
+    Setting {
+        name: "write_shared_fields",
+        form: Form::Flag,
+        about: "sync lists write address and tax number also to contacts that share them with their company",
+    },
+];
+
+pub(super) const CREDENTIALS: &[Setting] = &[
+    Setting {
+        name: "api_key",
+        form: Form::Text(None),
+        about: "a key of My Profile > Account Security",
+    },
+    Setting {
+        name: "database",
+        form: Form::Text(None),
+        about: "which database; not needed with a key where the host has one and speaks JSON-2",
+    },
+    Setting {
+        name: "login",
+        form: Form::Text(None),
+        about: "whose key it is; not needed with a key where JSON-2 is spoken",
+    },
+    Setting {
+        name: "password",
+        form: Form::Text(None),
+        about: "in the place of a key, with database and login",
+    },
+];
 
 /// How calls travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +103,12 @@ impl Transport {
             Transport::JsonRpc => "jsonrpc",
         }
     }
+
+    fn by_name(name: &str) -> Option<Self> {
+        [Transport::Json2, Transport::JsonRpc]
+            .into_iter()
+            .find(|transport| transport.name() == name)
+    }
 }
 
 /// The connector's settings.
@@ -57,8 +124,6 @@ pub(super) struct Settings {
     pub compare_limit: Option<u64>,
     /// None: find out.
     pub transport: Option<Transport>,
-    pub ca_certificate: Option<String>,
-    pub timeout: Option<Duration>,
     /// Writes may change what a contact has from its company, and so the company and its other contacts.
     pub write_shared_fields: bool,
     /// Fields of users that are not read.
@@ -68,32 +133,16 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub fn parse(settings: &Value) -> Result<Self> {
-        let fields = Fields::new("settings", settings)?;
-        fields.only(&[COMMON_SETTINGS, OWN_SETTINGS])?;
-        fields.rate("requests_per_second")?;
-        let ca_certificate = fields.text("ca_certificate")?.map(str::to_owned);
-        if let Some(pem) = &ca_certificate {
-            certificates(pem)?;
-        }
-        let page_size = fields.whole("page_size")?.unwrap_or(PAGE_SIZE);
-        if !(1..=5000).contains(&page_size) {
-            return Err(Error::new(
-                Code::Invalid,
-                "\"page_size\" in settings must be 1 to 5000",
-            ));
-        }
+    pub fn read(given: &Given) -> Result<Self> {
         Ok(Settings {
-            lang: lang(fields.text("lang")?.unwrap_or("en_US"))?,
-            companies: fields.wholes("companies")?,
-            page_size,
-            compare_limit: fields.whole("compare_limit")?,
-            transport: transport(fields.text("transport")?.unwrap_or("auto"))?,
-            ca_certificate,
-            timeout: fields.seconds("timeout")?,
-            write_shared_fields: fields.flag("write_shared_fields")?,
-            keep_archived: fields.flag("keep_archived")?,
-            exclude_fields: exclude_fields(&fields)?,
+            lang: lang(given)?,
+            companies: given.wholes("companies"),
+            page_size: given.whole("page_size").unwrap_or_default(),
+            compare_limit: given.whole("compare_limit"),
+            transport: Transport::by_name(given.text("transport").unwrap_or_default()),
+            write_shared_fields: given.flag("write_shared_fields"),
+            keep_archived: given.flag("keep_archived"),
+            exclude_fields: exclude_fields(given)?,
         })
     }
 
@@ -108,39 +157,25 @@ impl Settings {
 }
 
 /// What records are compared by can't be left out of them: they would look emptied.
-fn exclude_fields(fields: &Fields) -> Result<Vec<String>> {
-    let names = fields.texts("exclude_fields")?;
+fn exclude_fields(given: &Given) -> Result<Vec<String>> {
+    let names = given.texts("exclude_fields");
     match names.iter().find(|name| !is_custom(name)) {
-        Some(name) => Err(Error::new(
-            Code::Invalid,
-            format!("\"exclude_fields\" in settings: \"{name}\" is no field that users have added"),
-        )
-        .hint("Name fields that begin with x_; sync_map leaves others out of the comparison.")),
+        Some(name) => Err(given
+            .bad("exclude_fields", &format!("names \"{name}\", which is no field that users have added"))
+            .hint("Name fields that begin with x_; sync_map leaves others out of the comparison.")),
         None => Ok(names),
     }
 }
 
-fn lang(code: &str) -> Result<String> {
+fn lang(given: &Given) -> Result<String> {
+    let code = given.text("lang").unwrap_or_default();
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '-' | '.');
     if code.len() > 20 || !code.chars().all(fine) {
-        return Err(
-            Error::new(Code::Invalid, "\"lang\" in settings is no language code")
-                .hint("Give a code such as \"en_US\" or \"de_DE\"."),
-        );
+        return Err(given
+            .bad("lang", "is no language code")
+            .hint("Give a code such as \"en_US\" or \"de_DE\"."));
     }
     Ok(code.to_owned())
-}
-
-fn transport(name: &str) -> Result<Option<Transport>> {
-    match name {
-        "auto" => Ok(None),
-        "json2" => Ok(Some(Transport::Json2)),
-        "jsonrpc" => Ok(Some(Transport::JsonRpc)),
-        _ => Err(
-            Error::new(Code::Invalid, format!("unknown transport \"{name}\" in settings"))
-                .hint("Use one of: auto, json2, jsonrpc."),
-        ),
-    }
 }
 
 /// The server's own address is asked for, and people paste that of its web client or API.
@@ -170,11 +205,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub fn parse(credentials: &Value) -> Result<Self> {
-        let fields = Fields::new("credentials", credentials)?;
-        fields.only(&[&["database", "login", "api_key", "password", webhook::SECRET]])?;
-        fields.text(webhook::SECRET)?;
-        let (key, password) = (fields.text("api_key")?, fields.text("password")?);
+    pub fn read(given: &Given) -> Result<Self> {
+        let (key, password) = (given.text("api_key"), given.text("password"));
         let secret = match (key, password) {
             (Some(_), Some(_)) => {
                 return Err(
@@ -182,13 +214,13 @@ impl Credentials {
                         .hint("Give one of them; the key is better."),
                 )
             }
-            (None, None) => fields.required("api_key", KEY_HINT)?,
+            (None, None) => given.required("api_key", KEY_HINT)?,
             (Some(secret), None) | (None, Some(secret)) => secret,
         };
-        let (database, login) = (fields.text("database")?, fields.text("login")?);
+        let (database, login) = (given.text("database"), given.text("login"));
         if key.is_none() && (database.is_none() || login.is_none()) {
             let missing = if login.is_none() { "login" } else { "database" };
-            fields.required(missing, "A password needs database and login with it.")?;
+            given.required(missing, "A password needs database and login with it.")?;
         }
         Ok(Credentials {
             database: database.map(str::to_owned),
@@ -219,11 +251,4 @@ pub(super) struct Memo {
     /// What the user speaks, where it isn't what the connector reads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_lang: Option<String>,
-}
-
-impl Memo {
-    /// A memo that can't be read counts as none.
-    pub fn parse(memo: &Value) -> Self {
-        serde_json::from_value(memo.clone()).unwrap_or_default()
-    }
 }

@@ -1,6 +1,6 @@
 //! What belongs to records but is kept in other models: the lines of documents, and what references stand for.
 
-use super::api::{lock, Args};
+use super::api::Args;
 use super::list::{self, Model};
 use super::refusal::Cause;
 use super::types::oddity;
@@ -9,6 +9,7 @@ use super::Odoo;
 use crate::core::EntityType;
 use crate::error::Result;
 use crate::source::http::Meter;
+use crate::source::session::lock;
 use serde_json::{json, Value};
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};

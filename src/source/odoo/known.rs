@@ -1,11 +1,12 @@
 //! Which fields Odoo has: that differs by version, installed apps, and the user's groups. Asking for one that
 //! is not there fails the whole call.
 
-use super::api::{lock, Api, Args};
+use super::api::{Api, Args};
 use super::list::Model;
 use super::refusal::Refusal;
 use crate::error::{Code, Error};
 use crate::source::http::Meter;
+use crate::source::session::lock;
 use serde_json::{json, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

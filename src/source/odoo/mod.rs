@@ -3,10 +3,11 @@
 mod api;
 mod broken;
 mod config;
-pub(super) mod delivers;
+mod delivers;
 mod draft;
 mod extras;
 mod hidden;
+mod kind;
 mod known;
 mod lines;
 mod list;
@@ -19,6 +20,7 @@ mod refusal;
 mod shared;
 mod types;
 mod value;
+mod webhook;
 mod write;
 
 #[cfg(test)]
@@ -32,11 +34,15 @@ mod tests_broken;
 #[cfg(test)]
 mod tests_known;
 #[cfg(test)]
+mod tests_webhook;
+#[cfg(test)]
 mod tests_write;
 
-use super::address::place;
+pub(super) use kind::KIND;
+
 use super::http::Meter;
-use super::kind::{chosen, ConnectorConfig};
+use super::kind::Config;
+use super::settings::Given;
 use super::{Batch, Change, Lines, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
@@ -46,14 +52,10 @@ use config::{Credentials, Settings};
 use extras::Lookup;
 use hidden::Questions;
 use known::Known;
-use reqwest::Url;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
 use std::sync::Mutex;
-
-/// What Odoo has.
-pub(super) const ENTITIES: &[EntityType] = &EntityType::ALL;
 
 /// An Odoo server.
 pub struct Odoo {
@@ -71,24 +73,13 @@ pub struct Odoo {
     countries: Mutex<HashMap<String, u64>>,
 }
 
-/// Checks settings and credentials, and says which database this is, without asking the server.
-pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<String> {
-    config::check_base_url(base_url)?;
-    Settings::parse(settings)?;
-    Ok(match Credentials::parse(credentials)?.database {
-        Some(database) => format!("{}, database {database}", place(base_url)),
-        None => place(base_url),
-    })
-}
-
 impl Odoo {
-    /// A server by its configuration and credentials (`{"database", "login", "api_key"}`). Asks nothing of it
-    /// yet.
-    pub fn new(config: ConnectorConfig, credentials: &Value) -> Result<Self> {
+    /// A server by its configuration. Asks nothing of it yet.
+    pub fn new(config: Config, settings: &Given, credentials: &Given) -> Result<Self> {
         config::check_base_url(&config.base_url)?;
-        let settings = Settings::parse(&config.settings)?;
-        let entities = chosen(&config.settings, ENTITIES)?;
-        let api = Api::new(config, &settings, Credentials::parse(credentials)?)?;
+        let settings = Settings::read(settings)?;
+        let entities = config.entities.clone();
+        let api = Api::new(config, &settings, Credentials::read(credentials)?)?;
         Ok(Odoo {
             api,
             entities,
@@ -131,7 +122,7 @@ impl Source for Odoo {
     }
 
     fn memo(&self) -> Value {
-        serde_json::to_value(self.api.memo()).unwrap_or_default()
+        self.api.kept()
     }
 
     fn draft(

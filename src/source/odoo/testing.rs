@@ -4,7 +4,7 @@
 
 use super::Odoo;
 use crate::source::http::testing::{settings, Reply, Seen, Server};
-use crate::source::kind::ConnectorConfig;
+use crate::source::kind::configured;
 use crate::source::HttpSettings;
 use serde_json::{json, Map, Value};
 use std::path::PathBuf;
@@ -66,13 +66,9 @@ fn open(
     credentials: &Value,
     http: HttpSettings,
 ) -> crate::error::Result<Odoo> {
-    let config = ConnectorConfig {
-        base_url: crate::source::address::parse_base_url(&server.url()).unwrap(),
-        settings: more,
-        memo,
-        http,
-    };
-    Odoo::new(config, credentials)
+    let (config, settings, credentials) =
+        configured("odoo".parse().unwrap(), &server.url(), &more, credentials, &memo, http)?;
+    Odoo::new(config, &settings, &credentials)
 }
 
 /// A model of a small server.

@@ -2,12 +2,11 @@
 
 use super::api::Act;
 use super::testing::{call_of, connect, connect_as, credentials, partners, recordings, Erp, Table, KEY, NOW};
-use super::{validate, Odoo};
+use super::Odoo;
 use crate::core::EntityType;
 use crate::error::{Code, Error};
 use crate::source::http::testing::{Reply, Server};
-use crate::source::{At, Batch, Content, Pass, Source, Task};
-use reqwest::Url;
+use crate::source::{validate, At, Batch, Content, Pass, Source, Task};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
 
@@ -455,18 +454,19 @@ fn the_probe_tells_what_the_key_may_read() {
 
 #[test]
 fn mistakes_are_named() {
-    let url = |text: &str| crate::source::address::parse_base_url(text).unwrap();
-    let check = |base: &Url, settings: Value, credentials: &Value| validate(base, &settings, credentials);
-    let (base, keys) = (url("https://erp.example"), credentials());
-    check(&base, Value::Null, &keys).unwrap();
+    let check = |base: &str, settings: Value, credentials: &Value| {
+        validate("odoo".parse().unwrap(), base, &settings, credentials, &[])
+    };
+    let (base, keys) = ("https://erp.example", credentials());
+    check(base, Value::Null, &keys).unwrap();
     check(
-        &base,
+        base,
         Value::Null,
         &json!({"api_key": "a", "webhook_secret": "w"}),
     )
     .unwrap();
     check(
-        &base,
+        base,
         json!({"companies": [1], "compare_limit": 0, "lang": "de_DE", "page_size": 500, "transport": "jsonrpc",
             "timeout": 5, "requests_per_second": 1}),
         &keys,
@@ -477,7 +477,7 @@ fn mistakes_are_named() {
         "https://erp.example/odoo/contacts",
         "https://erp.example/jsonrpc",
     ] {
-        assert!(check(&url(page), Value::Null, &keys)
+        assert!(check(page, Value::Null, &keys)
             .unwrap_err()
             .message
             .contains("base_url"));
@@ -511,7 +511,7 @@ fn mistakes_are_named() {
             "credentials",
         ),
     ] {
-        let error = check(&base, settings, &credentials).unwrap_err();
+        let error = check(base, settings, &credentials).unwrap_err();
         assert_eq!(error.code, Code::Invalid);
         assert!(error.message.contains(named), "{error:?}");
         assert!(!format!("{error:?}").contains("hidden"));

@@ -1,6 +1,6 @@
 //! Writing single records: find what is there, create, change.
 
-use super::api::{lock, Act, Args};
+use super::api::{Act, Args};
 use super::draft::{plain, vals, COUNTRY, STATE};
 use super::list;
 use super::read::last_id;
@@ -11,6 +11,7 @@ use crate::core::{normalise_value, EntityType, Kind, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Change, Content, Task, Written};
+use crate::source::session::lock;
 use serde_json::{json, Map, Value};
 use unicode_normalization::UnicodeNormalization;
 

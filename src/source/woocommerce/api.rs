@@ -2,14 +2,15 @@
 
 use super::auth::{with_query, Access, Ask, Keys, Mode};
 use super::config::{Memo, Settings};
+use super::hints::HINTS;
 use super::site::{is_a_page, is_wordpress, Site, PLAIN};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Client, Meter, Outgoing, Response};
-use crate::source::kind::ConnectorConfig;
+use crate::source::kind::Config;
+use crate::source::session::Session;
 use chrono::Utc;
 use reqwest::{Method, Url};
 use serde_json::Value;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// OAuth allows fifteen minutes; below that, say so before it breaks.
 pub(super) const MAX_SKEW_SECONDS: i64 = 600;
@@ -24,51 +25,45 @@ pub(super) struct Api {
     site: Site,
     /// What the settings demand; None: find out.
     wanted: Option<Mode>,
-    memo: Mutex<Memo>,
-    /// What works, once a request was let in.
-    access: Mutex<Option<Access>>,
+    session: Session<Memo, Access>,
 }
 
 impl Api {
-    pub fn new(config: ConnectorConfig, settings: &Settings, keys: Keys) -> Result<Self> {
-        let ConnectorConfig {
-            base_url,
-            mut http,
-            memo,
-            ..
-        } = config;
-        if let Some(timeout) = settings.timeout {
-            http.timeout = timeout;
-        }
+    pub fn new(config: Config, settings: &Settings, keys: Keys) -> Result<Self> {
         let client = Client::new(
-            &base_url,
-            http,
-            settings.ca_certificate.as_deref(),
+            &config.base_url,
+            config.http,
+            config.ca_certificate.as_deref(),
             keys.secrets(),
-        )?;
+        )?
+        .with_hints(HINTS);
         Ok(Api {
             client,
             keys,
-            site: Site::new(base_url, &settings.api_path)?,
+            site: Site::new(config.base_url, &settings.api_path)?,
             wanted: settings.auth,
-            memo: Mutex::new(Memo::parse(&memo)),
-            access: Mutex::new(None),
+            session: Session::new(&config.memo),
         })
     }
 
     /// What was found out so far.
     pub fn memo(&self) -> Memo {
-        lock(&self.memo).clone()
+        self.session.memo()
+    }
+
+    /// The same, to be kept with the connector.
+    pub fn kept(&self) -> Value {
+        self.session.kept()
     }
 
     /// Notes something found out.
     pub fn note(&self, change: impl FnOnce(&mut Memo)) {
-        change(&mut lock(&self.memo));
+        self.session.note(change);
     }
 
     /// How requests authenticate, once one was let in.
     pub fn mode(&self) -> Option<Mode> {
-        lock(&self.access).as_ref().map(|access| access.mode)
+        self.session.access().map(|access| access.mode)
     }
 
     pub fn is_tls(&self) -> bool {
@@ -125,19 +120,23 @@ impl Api {
             params: &params,
             ..*ask
         };
-        let known = lock(&self.access).clone();
-        if let Some(access) = known.clone().or_else(|| self.remembered()) {
-            let response = self.send(&access, &url, ask, meter)?;
-            // What is merely remembered may be outdated: the site may have moved to TLS meanwhile.
-            if response.status != 401 {
-                self.settle(&access, &response);
-                return Ok(response);
-            }
-            if known.is_some() {
-                return Err(self.refused(&response));
-            }
+        self.session.enter(
+            self.remembered(),
+            |access| self.send_known(access, &url, ask, meter),
+            // the site may have moved to TLS meanwhile
+            |outcome| outcome.as_ref().is_err_and(|error| error.code == Code::RemoteAuth),
+            || self.find_access(&url, ask, meter),
+        )
+    }
+
+    /// As it worked before. Refused credentials are an error.
+    fn send_known(&self, access: &Access, url: &Url, ask: &Ask, meter: &Meter) -> Result<Response> {
+        let response = self.send(access, url, ask, meter)?;
+        if response.status == 401 {
+            return Err(self.refused(&response));
         }
-        self.find_access(&url, ask, meter)
+        self.settle(access, &response);
+        Ok(response)
     }
 
     /// A GET that must bring JSON.
@@ -207,8 +206,7 @@ impl Api {
         // Only these say that the credentials were understood: a web page is none of the API's answers.
         let is_answer = response.is_success() && response.json.is_some();
         if is_answer || response.status == 403 && !response.remote_code().is_empty() {
-            *lock(&self.access) = Some(access.clone());
-            self.note(|memo| {
+            self.session.settle(access.clone(), |memo| {
                 memo.auth = Some(access.mode);
                 memo.sign_base = access.sign_base.as_ref().map(Url::to_string);
             });
@@ -321,9 +319,4 @@ fn http(url: &Url) -> Url {
     let mut url = url.clone();
     let _ = url.set_scheme("http");
     url
-}
-
-/// A panic while noting something leaves it unnoted, no worse.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,16 +3,13 @@
 use super::site::{REST_ROUTE, VIA};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Outgoing, Secrets};
+use crate::source::oauth1::{percent, Moment, Pair, Signer};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
-use chrono::Utc;
 use reqwest::header::{HeaderValue, AUTHORIZATION};
 use reqwest::{Method, Url};
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fmt::Write;
 
 /// A way to authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -101,14 +98,10 @@ impl Keys {
             }
             Mode::OAuth1 => {
                 let signed = signed_url(access, base, url);
-                let signature = self.sign(
-                    ask.method.as_str(),
-                    &signed,
-                    &params,
-                    &nonce()?,
-                    Utc::now().timestamp(),
-                );
-                params.extend(signature);
+                let oauth = self
+                    .signer()
+                    .sign(ask.method.as_str(), &signed, &params, &Moment::now()?);
+                params.extend(oauth);
             }
         }
         Ok(Outgoing {
@@ -131,37 +124,15 @@ impl Keys {
         Ok(value)
     }
 
-    /// The OAuth parameters for a request to `url` (without its query) with these parameters.
-    pub fn sign(
-        &self,
-        method: &str,
-        url: &str,
-        params: &[(String, String)],
-        nonce: &str,
-        at: i64,
-    ) -> Vec<(String, String)> {
-        let mut oauth = vec![
-            ("oauth_consumer_key".to_owned(), self.key.clone()),
-            ("oauth_nonce".to_owned(), nonce.to_owned()),
-            ("oauth_signature_method".to_owned(), "HMAC-SHA256".to_owned()),
-            ("oauth_timestamp".to_owned(), at.to_string()),
-        ];
-        let mut pairs: Vec<_> = params
-            .iter()
-            .chain(&oauth)
-            .map(|(n, v)| (percent(n), percent(v)))
-            .collect();
-        pairs.sort();
-        let query = pairs
-            .iter()
-            .map(|(n, v)| format!("{n}={v}"))
-            .collect::<Vec<_>>()
-            .join("&");
-        let text = format!("{method}&{}&{}", percent(url), percent(&query));
-        let key = hmac::Key::new(hmac::HMAC_SHA256, format!("{}&", self.secret).as_bytes());
-        let signature = STANDARD.encode(hmac::sign(&key, text.as_bytes()));
-        oauth.push(("oauth_signature".to_owned(), signature));
-        oauth
+    /// One-legged: the key is the client's, and there is no token.
+    pub fn signer(&self) -> Signer<'_> {
+        Signer {
+            client: Pair {
+                id: &self.key,
+                secret: &self.secret,
+            },
+            token: None,
+        }
     }
 }
 
@@ -205,28 +176,6 @@ fn sent(name: &str, value: &str) -> String {
     }
 }
 
-/// Percent encoding by RFC 3986: all but letters, digits and `-._~`.
-fn percent(text: &str) -> String {
-    text.bytes()
-        .fold(String::with_capacity(text.len()), |mut out, byte| {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    out.push(char::from(byte))
-                }
-                // Writing to a String can't fail.
-                _ => drop(write!(out, "%{byte:02X}")),
-            }
-            out
-        })
-}
-
-fn nonce() -> Result<String> {
-    let mut bytes = [0u8; 16];
-    let no_randomness = |_| Error::new(Code::Internal, "the system has no randomness");
-    SystemRandom::new().fill(&mut bytes).map_err(no_randomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -254,9 +203,12 @@ mod tests {
             .filter(|(n, _)| !n.starts_with("oauth_"))
             .cloned()
             .collect();
-        let (nonce, at) = (of("oauth_nonce"), of("oauth_timestamp").parse().unwrap());
+        let moment = Moment {
+            nonce: of("oauth_nonce"),
+            at: of("oauth_timestamp").parse().unwrap(),
+        };
         let bare = format!("{origin}{}", url.path());
-        let signed = keys().sign("GET", &bare, &params, &nonce, at);
+        let signed = keys().signer().sign("GET", &bare, &params, &moment);
         assert_eq!(signed.last().unwrap().1, of("oauth_signature"), "{site} {name}");
         let mut sent = params;
         sent.extend(signed);

@@ -3,34 +3,82 @@
 use super::auth::{Keys, Mode};
 use super::page::PER_PAGE;
 use crate::error::{Code, Error, Result};
-use crate::source::http::certificates;
-use crate::source::kind::{Fields, COMMON_SETTINGS};
-use crate::source::webhook;
+use crate::source::settings::{Form, Given, Setting};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-const OWN_SETTINGS: &[&str] = &[
-    "api_path",
-    "auth",
-    "compare_limit",
-    "customer_role",
-    "deletion_checks",
-    "order_statuses",
-    "page_size",
-];
 const KEY_HINT: &str =
     "Make a key in WooCommerce > Settings > Advanced > REST API, and give {\"consumer_key\": \"ck_...\", \"consumer_secret\": \"cs_...\"}.";
 
-/// A question each: about a minute at the usual pace.
-const DELETION_CHECKS: u64 = 500;
-const MOST_CHECKS: u64 = 1_000_000;
 /// What may not stay so is found out anew after so many seconds: a host may be stronger by then, a plugin gone.
 const LIFE: i64 = 24 * 3600;
 /// SKUs of products that are kept; others are asked for whenever they are needed.
 const SKUS: usize = 1000;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "api_path",
+        form: Form::Text(Some("/wp-json/wc/v3")),
+        about: "where the API is, below the shop's address",
+    },
+    Setting {
+        name: "auth",
+        form: Form::OneOf(&["auto", "basic", "query", "oauth1"]),
+        about: "how requests show the key; auto: found out",
+    },
+    Setting {
+        name: "compare_limit",
+        form: Form::Whole {
+            least: 0,
+            most: 1_000_000_000,
+            default: Some(5000),
+        },
+        about: "up to so many records, an incremental pull reads all: some changes bump no date",
+    },
+    Setting {
+        name: "customer_role",
+        form: Form::Text(Some("customer")),
+        about: "which users are customers: a role, or all",
+    },
+    Setting {
+        name: "deletion_checks",
+        form: Form::Whole {
+            least: 0,
+            most: 1_000_000,
+            // a question each: about a minute at the usual pace
+            default: Some(500),
+        },
+        about: "records that no list shows are asked for one by one, so many in a pull",
+    },
+    Setting {
+        name: "order_statuses",
+        form: Form::Texts,
+        about: "order statuses of plugins that the shop doesn't announce",
+    },
+    Setting {
+        name: "page_size",
+        form: Form::Whole {
+            least: 2,
+            most: PER_PAGE,
+            default: Some(PER_PAGE),
+        },
+        about: "rows of a page",
+    },
+];
+
+pub(super) const CREDENTIALS: &[Setting] = &[
+    Setting {
+        name: "consumer_key",
+        form: Form::Text(None),
+        about: "the key (ck_...) of WooCommerce > Settings > Advanced > REST API",
+    },
+    Setting {
+        name: "consumer_secret",
+        form: Form::Text(None),
+        about: "its secret (cs_...)",
+    },
+];
 
 /// The connector's settings.
 #[derive(Debug, Clone)]
@@ -48,83 +96,50 @@ pub(super) struct Settings {
     pub page_size: u64,
     /// So many records that lists lack are asked for by id in one pull.
     pub deletion_checks: usize,
-    pub ca_certificate: Option<String>,
-    pub timeout: Option<Duration>,
     /// None: find out.
     pub auth: Option<Mode>,
 }
 
 impl Settings {
-    pub fn parse(settings: &Value) -> Result<Self> {
-        let fields = Fields::new("settings", settings)?;
-        fields.only(&[COMMON_SETTINGS, OWN_SETTINGS])?;
-        fields.rate("requests_per_second")?;
-        let ca_certificate = fields.text("ca_certificate")?.map(str::to_owned);
-        if let Some(pem) = &ca_certificate {
-            certificates(pem)?;
-        }
-        let page_size = fields.whole("page_size")?.unwrap_or(PER_PAGE);
-        if !(2..=PER_PAGE).contains(&page_size) {
-            let message = format!("\"page_size\" in settings must be 2 to {PER_PAGE}");
-            return Err(Error::new(Code::Invalid, message));
-        }
-        let deletion_checks = fields.whole("deletion_checks")?.unwrap_or(DELETION_CHECKS);
-        if deletion_checks > MOST_CHECKS {
-            let message = format!("\"deletion_checks\" in settings must be at most {MOST_CHECKS}");
-            return Err(Error::new(Code::Invalid, message));
-        }
+    pub fn read(given: &Given) -> Result<Self> {
+        let text = |name| given.text(name).unwrap_or_default();
+        let whole = |name| given.whole(name).unwrap_or_default();
         Ok(Settings {
-            page_size,
-            deletion_checks: deletion_checks as usize,
-            customer_role: fields.text("customer_role")?.unwrap_or("customer").to_owned(),
-            order_statuses: statuses(fields.texts("order_statuses")?)?,
-            api_path: api_path(fields.text("api_path")?.unwrap_or("/wp-json/wc/v3"))?,
-            compare_limit: fields.whole("compare_limit")?.unwrap_or(5000),
-            ca_certificate,
-            timeout: fields.seconds("timeout")?,
-            auth: auth(fields.text("auth")?.unwrap_or("auto"))?,
+            page_size: whole("page_size"),
+            deletion_checks: whole("deletion_checks") as usize,
+            customer_role: text("customer_role").to_owned(),
+            order_statuses: statuses(given)?,
+            api_path: api_path(given)?,
+            compare_limit: whole("compare_limit"),
+            auth: Mode::by_name(text("auth")),
         })
     }
 }
 
-fn auth(name: &str) -> Result<Option<Mode>> {
-    match Mode::by_name(name) {
-        Some(mode) => Ok(Some(mode)),
-        None if name == "auto" => Ok(None),
-        None => Err(
-            Error::new(Code::Invalid, format!("unknown auth \"{name}\" in settings"))
-                .hint("Use one of: auto, basic, query, oauth1."),
-        ),
-    }
-}
-
-fn api_path(path: &str) -> Result<String> {
-    let path = path.trim_matches('/');
+fn api_path(given: &Given) -> Result<String> {
+    let path = given.text("api_path").unwrap_or_default().trim_matches('/');
     if path.is_empty() || path.contains(['?', '#', ':', '\\']) || path.split('/').any(|part| part == "..") {
-        return Err(Error::new(Code::Invalid, "\"api_path\" in settings is no path")
+        return Err(given
+            .bad("api_path", "is no path")
             .hint("The usual ones are /wp-json/wc/v3 and /index.php/wp-json/wc/v3."));
     }
     Ok(path.to_owned())
 }
 
 /// Statuses are sent as a comma list, without WordPress' prefix.
-fn statuses(list: Vec<String>) -> Result<Vec<String>> {
+fn statuses(given: &Given) -> Result<Vec<String>> {
     let slug = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    list.into_iter()
-        .map(|status| {
-            let status = status.strip_prefix("wc-").unwrap_or(&status).to_owned();
-            if status.is_empty()
-                || !status.chars().all(slug)
-                || matches!(status.as_str(), "any" | "trash" | "auto-draft")
-            {
-                let message = format!("\"{status}\" in order_statuses is no order status that can be read");
-                return Err(
-                    Error::new(Code::Invalid, message).hint("Name statuses such as \"packed\", one by one.")
-                );
-            }
-            Ok(status)
-        })
-        .collect()
+    let named = given.texts("order_statuses").into_iter().map(|status| {
+        let status = status.strip_prefix("wc-").unwrap_or(&status).to_owned();
+        let is_unreadable = matches!(status.as_str(), "" | "any" | "trash" | "auto-draft");
+        if is_unreadable || !status.chars().all(slug) {
+            return Err(given
+                .bad("order_statuses", &format!("names \"{status}\", which is no order status that can be read"))
+                .hint("Name statuses such as \"packed\", one by one."));
+        }
+        Ok(status)
+    });
+    named.collect()
 }
 
 /// The shop's own address is asked for, and people paste that of its API.
@@ -139,14 +154,11 @@ pub(super) fn check_base_url(base_url: &Url) -> Result<()> {
     Ok(())
 }
 
-/// Reads the connector's credentials.
-pub(super) fn keys(credentials: &Value) -> Result<Keys> {
-    let fields = Fields::new("credentials", credentials)?;
-    fields.only(&[&["consumer_key", "consumer_secret", webhook::SECRET]])?;
-    fields.text(webhook::SECRET)?;
+/// The connector's credentials.
+pub(super) fn keys(given: &Given) -> Result<Keys> {
     Ok(Keys {
-        key: fields.required("consumer_key", KEY_HINT)?.to_owned(),
-        secret: fields.required("consumer_secret", KEY_HINT)?.to_owned(),
+        key: given.required("consumer_key", KEY_HINT)?.to_owned(),
+        secret: given.required("consumer_secret", KEY_HINT)?.to_owned(),
     })
 }
 
@@ -202,10 +214,5 @@ impl Memo {
             self.unlisted_skus.clear();
             self.found_at = None;
         }
-    }
-
-    /// A memo that can't be read counts as none.
-    pub fn parse(memo: &Value) -> Self {
-        serde_json::from_value(memo.clone()).unwrap_or_default()
     }
 }

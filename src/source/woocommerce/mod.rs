@@ -5,9 +5,11 @@ mod auth;
 mod by_id;
 mod config;
 mod currency;
-pub(super) mod delivers;
+mod delivers;
 mod draft;
 mod halve;
+mod hints;
+mod kind;
 mod list;
 mod map;
 mod map_order;
@@ -19,6 +21,7 @@ mod read;
 mod site;
 mod value;
 mod variations;
+mod webhook;
 mod window;
 mod write;
 
@@ -33,11 +36,15 @@ mod tests_access;
 #[cfg(test)]
 mod tests_by_id;
 #[cfg(test)]
+mod tests_webhook;
+#[cfg(test)]
 mod tests_write;
 
-use super::address::place;
+pub(super) use kind::KIND;
+
 use super::http::Meter;
-use super::kind::{chosen, ConnectorConfig};
+use super::kind::Config;
+use super::settings::Given;
 use super::{Batch, Change, Counted, Pass, Plan, Probe, Source, Task, Written};
 use crate::core::{EntityType, Record};
 use crate::error::Result;
@@ -47,19 +54,10 @@ use config::Settings;
 use currency::Currency;
 use list::List;
 use page::PER_PAGE;
-use reqwest::Url;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use variations::Skus;
-
-/// The entity types that every shop has.
-pub const ENTITIES: &[EntityType] = &[
-    EntityType::Customers,
-    EntityType::Products,
-    EntityType::Orders,
-    EntityType::Categories,
-];
 
 /// A WooCommerce shop.
 pub struct WooCommerce {
@@ -73,21 +71,12 @@ pub struct WooCommerce {
     unlistable: Mutex<BTreeSet<String>>,
 }
 
-/// Checks settings and credentials, and says which shop this is, without asking the shop.
-pub fn validate(base_url: &Url, settings: &Value, credentials: &Value) -> Result<String> {
-    config::check_base_url(base_url)?;
-    Settings::parse(settings)?;
-    config::keys(credentials)?;
-    Ok(place(base_url))
-}
-
 impl WooCommerce {
-    /// A shop by its configuration and credentials (`{"consumer_key", "consumer_secret"}`). Asks
-    /// nothing of it yet.
-    pub fn new(config: ConnectorConfig, credentials: &Value) -> Result<Self> {
+    /// A shop by its configuration. Asks nothing of it yet.
+    pub fn new(config: Config, settings: &Given, credentials: &Given) -> Result<Self> {
         config::check_base_url(&config.base_url)?;
-        let settings = Settings::parse(&config.settings)?;
-        let entities = chosen(&config.settings, ENTITIES)?;
+        let settings = Settings::read(settings)?;
+        let entities = config.entities.clone();
         let api = Api::new(config, &settings, config::keys(credentials)?)?;
         Ok(WooCommerce {
             api,
@@ -189,7 +178,7 @@ impl Source for WooCommerce {
     }
 
     fn memo(&self) -> Value {
-        serde_json::to_value(self.api.memo()).unwrap_or_default()
+        self.api.kept()
     }
 
     fn draft(

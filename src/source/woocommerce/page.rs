@@ -207,7 +207,7 @@ impl WooCommerce {
             Value::Array(rows) => rows,
             _ => return Err(another(list, "no list")),
         };
-        let total = response.total();
+        let total = total(&response);
         Ok(Page {
             rows,
             total,
@@ -292,4 +292,9 @@ pub(super) fn refused_param<'a>(response: &'a Response, name: &str) -> Option<&'
     json["data"]["params"][name]
         .as_str()
         .filter(|_| response.remote_code() == "rest_invalid_param")
+}
+
+/// How many records a listing holds, by the word of the site.
+pub(super) fn total(response: &Response) -> Option<u64> {
+    response.header("x-wp-total")?.parse().ok()
 }

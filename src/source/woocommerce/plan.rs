@@ -2,7 +2,7 @@
 
 use super::api::Params;
 use super::list::List;
-use super::page::{Page, PER_PAGE};
+use super::page::{total, Page, PER_PAGE};
 use super::WooCommerce;
 use crate::core::EntityType;
 use crate::error::{Code, Result};
@@ -103,7 +103,7 @@ impl WooCommerce {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec();
         let (response, _) = self.api.get_json("products", &params, meter)?;
-        Ok(response.total())
+        Ok(total(&response))
     }
 
     /// Whether the shop can list the variations of all products at once.

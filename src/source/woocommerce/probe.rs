@@ -2,7 +2,7 @@
 
 use super::api::MAX_SKEW_SECONDS;
 use super::list::List;
-use super::page::Page;
+use super::page::{total, Page};
 use super::value::elements;
 use super::WooCommerce;
 use crate::core::EntityType;
@@ -138,7 +138,7 @@ impl WooCommerce {
             }
             seen += rows.len() as u64;
             // a page may be shorter than asked for: the shop's count says where they end
-            let is_end = response.total().map_or(rows.is_empty(), |total| seen >= total);
+            let is_end = total(&response).map_or(rows.is_empty(), |total| seen >= total);
             if is_end || rows.is_empty() {
                 return Ok(is_end.then_some(found));
             }

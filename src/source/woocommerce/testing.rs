@@ -4,7 +4,7 @@
 
 use super::WooCommerce;
 use crate::source::http::testing::{settings, Reply, Seen, Server};
-use crate::source::kind::ConnectorConfig;
+use crate::source::kind::configured;
 use serde_json::{json, Value};
 use std::path::PathBuf;
 
@@ -46,13 +46,9 @@ pub fn pages(site: &str, list: &str) -> Vec<Vec<Value>> {
 
 /// A connector to a server. It speaks plain http, so it signs.
 pub fn connect(server: &Server, more: Value, memo: Value) -> WooCommerce {
-    let config = ConnectorConfig {
-        base_url: crate::source::address::parse_base_url(&server.url()).unwrap(),
-        settings: more,
-        memo,
-        http: settings(),
-    };
-    WooCommerce::new(config, &json!({"consumer_key": KEY, "consumer_secret": SECRET})).unwrap()
+    let keys = json!({"consumer_key": KEY, "consumer_secret": SECRET});
+    let (config, settings, keys) = configured("woocommerce".parse().unwrap(), &server.url(), &more, &keys, &memo, settings()).unwrap();
+    WooCommerce::new(config, &settings, &keys).unwrap()
 }
 
 /// What a small shop holds.

@@ -4,6 +4,7 @@ use super::testing::{connect, filled, rows, Shop};
 use super::*;
 use crate::error::Code;
 use crate::source::http::testing::{Reply, Server};
+use crate::source::kind::Kind;
 use crate::source::{At, Content};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -311,7 +312,7 @@ fn an_incremental_pass_reads_all_of_a_small_shop_and_the_changes_of_a_big_one() 
             .plan(entity, Pass::Since(since))
             .unwrap()
     };
-    for entity in ENTITIES {
+    for entity in KIND.entities() {
         let small = plan(100, *entity);
         assert!(
             small.sweeps

@@ -6,6 +6,7 @@ use super::testing::{connect, recording, KEY, SECRET};
 use super::*;
 use crate::error::Code;
 use crate::source::http::testing::{Reply, Seen, Server};
+use crate::source::oauth1::Moment;
 use crate::source::{At, Content};
 use serde_json::json;
 
@@ -66,7 +67,11 @@ fn accepts(seen: &Seen, url: &str) -> bool {
         secret: SECRET.into(),
     };
     let at = of("oauth_timestamp").parse().unwrap_or_default();
-    keys.sign("GET", url, &params, of("oauth_nonce"), at)
+    let moment = Moment {
+        nonce: of("oauth_nonce").to_owned(),
+        at,
+    };
+    keys.signer().sign("GET", url, &params, &moment)
         .last()
         .unwrap()
         .1

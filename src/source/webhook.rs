@@ -1,21 +1,11 @@
-//! What remotes send of their own accord: who sent it, and which record it names. A file per system. Nothing of its
+//! What remotes send of their own accord: who sent it, and which record it names. How, each kind knows. Nothing of its
 //! content is believed but the name of the record, which is then read from the remote.
 
-mod odoo;
-mod woocommerce;
-
-#[cfg(test)]
-mod tests;
-
-use super::kind::Fields;
-use super::{json, ConnectorKind};
+use super::json;
 use crate::core::{Delivery, EntityType};
 use crate::error::{Code, Error, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// The name under which credentials hold the webhook's secret.
-pub const SECRET: &str = "webhook_secret";
 
 /// What a delivery came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,25 +26,13 @@ pub enum Notice {
     },
 }
 
-/// Checks who sent it and reads what it is about.
-///
-/// # Errors
-/// 42501 where the signature is missing or wrong, 55000 where no secret is known, 22023 for what can't be read.
-pub fn read(kind: ConnectorKind, credentials: &Value, headers: &Value, body: &str) -> Result<Notice> {
-    let headers = Headers::parse(headers)?;
-    let secret = Fields::new("credentials", credentials)?.text(SECRET)?;
-    match kind {
-        ConnectorKind::WooCommerce => woocommerce::read(secret, &headers, body),
-        ConnectorKind::Odoo => odoo::read(secret, &headers, body),
-    }
-}
-
 /// HTTP headers, whose names know no case.
-struct Headers(BTreeMap<String, String>);
+#[derive(Debug)]
+pub struct Headers(BTreeMap<String, String>);
 
 impl Headers {
     /// From `{name: value}`; of a list of values (as some frameworks have it) the first counts.
-    fn parse(headers: &Value) -> Result<Self> {
+    pub(super) fn parse(headers: &Value) -> Result<Self> {
         let map = headers.as_object().ok_or_else(|| {
             Error::new(Code::Invalid, "headers must be a JSON object")
                 .hint("Pass the request's headers as {\"name\": \"value\", ...}.")
@@ -69,7 +47,8 @@ impl Headers {
         Ok(Headers(named.collect()))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A header that is there and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
             .map(|value| value.trim())
@@ -78,7 +57,7 @@ impl Headers {
 }
 
 /// The body as a JSON object.
-fn object(body: &str) -> Result<Value> {
+pub(super) fn object(body: &str) -> Result<Value> {
     json::parse(body.as_bytes())
         .ok()
         .filter(Value::is_object)
@@ -89,7 +68,7 @@ fn object(body: &str) -> Result<Value> {
 }
 
 /// A record's id: a positive number.
-fn id_of(value: &Value) -> Option<String> {
+pub(super) fn id_of(value: &Value) -> Option<String> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.trim().to_owned(),
@@ -101,11 +80,13 @@ fn id_of(value: &Value) -> Option<String> {
         .map(|id| id.to_string())
 }
 
-fn no_id() -> Error {
+/// The error for a body without the id of its record.
+pub(super) fn no_id() -> Error {
     Error::new(Code::Invalid, "the webhook's body names no record")
         .hint("It must hold the record's id; a payload that a plugin has changed can't be used.")
 }
 
-fn no_secret(how: &str) -> Error {
+/// The error where the credentials hold no secret; `how` says what to do.
+pub(super) fn no_secret(how: &str) -> Error {
     Error::new(Code::NotReady, "the connector knows no webhook secret").hint(how)
 }

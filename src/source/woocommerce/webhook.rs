@@ -1,11 +1,11 @@
 //! WooCommerce signs the raw body: base64 of HMAC-SHA256 with the webhook's secret.
 
-use super::{id_of, no_id, no_secret, object, Headers, Notice};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use crate::core::Delivery;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine;
+use crate::source::webhook::{id_of, no_id, no_secret, object, Headers, Notice};
 use ring::hmac;
 use serde_json::Value;
 

@@ -1,9 +1,9 @@
 //! Odoo's automation rules post JSON, unsigned, several times for one write, and before that write is committed. All
 //! that can be asked for is a shared token in a header; all that can be made of it is a hint.
 
-use super::{id_of, no_id, no_secret, object, Headers, Notice};
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
+use crate::source::webhook::{id_of, no_id, no_secret, object, Headers, Notice};
 use ring::hmac;
 
 const TOKEN: &str = "x-webhook-token";
