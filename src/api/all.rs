@@ -1,6 +1,5 @@
 //! `sync_all`: every entity type of a connector.
 
-use super::json::Json;
 use super::needed;
 use super::pull::parse_mode;
 use crate::call::{self, Finished};
@@ -12,7 +11,6 @@ use serde_json::{json, Map, Value};
 use std::time::Instant;
 use sync_engine::core::EntityType;
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::ConnectorKind;
 
 /// Entity types that are pulled at once, where there are places for as many.
 const AT_ONCE: usize = 3;

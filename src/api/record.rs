@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use sync_engine::core as engine;
 use sync_engine::core::{Comparison, EntityType, Layout, Mapping};
-use sync_engine::error::{Error, Result};
+use sync_engine::error::Result;
 
 /// How many comparisons and layouts a session remembers: those of one statement are a handful.
 const REMEMBERED: usize = 16;
