@@ -228,13 +228,26 @@ $$;
 COMMENT ON FUNCTION sync_stale_ids(uuid, int, smallint, text[], timestamptz[], int[], text[], timestamptz) IS
     'Which of these remote records must be read in full.';
 
-CREATE FUNCTION sync_live_count(org uuid, connector_no int, entity_no smallint, list text) RETURNS bigint
+CREATE FUNCTION sync_live_count(org uuid, connector_no int, entity_no smallint, of_children boolean) RETURNS bigint
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT count(*) FROM sync_record r
     WHERE r.org_id = org AND r.connector = connector_no AND r.entity = entity_no
       AND r.external_id IS NOT NULL AND r.remote_fingerprint IS NOT NULL
-      AND (r.parent_id IS NOT NULL) = (list = 'variations')
+      AND (r.parent_id IS NOT NULL) = of_children
 $$;
-COMMENT ON FUNCTION sync_live_count(uuid, int, smallint, text) IS
-    'How many records the ledger believes a listing holds: all variations, or what has no parent.';
+COMMENT ON FUNCTION sync_live_count(uuid, int, smallint, boolean) IS
+    'How many records the ledger believes to exist: of those that belong to another one, or of those that do not.';
+
+CREATE FUNCTION sync_held_custom(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS json
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT coalesce(json_object_agg(r.external_id, r.remote -> 'custom'), '{}')
+    FROM unnest(ids) t (id)
+    CROSS JOIN LATERAL (SELECT x.external_id, x.remote FROM sync_record x
+                        WHERE x.org_id = org AND x.connector = connector_no AND x.entity = entity_no AND x.external_id = t.id
+                        LIMIT 1) r
+    WHERE jsonb_typeof(r.remote -> 'custom') = 'object'
+$$;
+COMMENT ON FUNCTION sync_held_custom(uuid, int, smallint, text[]) IS
+    'The custom fields of these remote records as the ledger has them, by id; those that have none are left out.';

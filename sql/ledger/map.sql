@@ -244,6 +244,16 @@ $$;
 COMMENT ON FUNCTION sync_put_map(uuid, integration_connector, sync_entity, sync_field_map) IS
     'Stores a mapping and makes it true of the ledger.';
 
+CREATE FUNCTION sync_shape(org uuid, connector_no int, entity_no smallint) RETURNS json
+    LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    SELECT json_build_object(
+        'spec', (SELECT k.spec FROM sync_comparison k WHERE k.org_id = org AND k.connector = connector_no AND k.entity = entity_no),
+        'mappings', sync_mappings(org, connector_no, entity_no))
+$$;
+COMMENT ON FUNCTION sync_shape(uuid, int, smallint) IS
+    'What a connector''s records become: {spec, mappings}. spec: by what they are compared; null where nobody has said yet.';
+
 -- The raw value of a custom field is kept beside it. That of a catalogue field is not: once it was taken from
 -- elsewhere, only the remote still knows it.
 CREATE FUNCTION sync_remap(org uuid, c integration_connector, e sync_entity, before sync_field_map, wanted sync_field_map) RETURNS jsonb

@@ -45,6 +45,22 @@ ALTER TABLE sync_metadata ADD COLUMN unlisted jsonb NOT NULL DEFAULT '{}';
 DROP FUNCTION sync_sweep_gaps(uuid, int, smallint);
 DROP FUNCTION sync_missing(uuid, int, smallint, text[]);
 
+-- What a window is of stood as text, name[:parent][@seconds].
+DROP FUNCTION sync_live_count(uuid, int, smallint, text);
+DROP FUNCTION sync_sweep_seams(uuid, int, smallint, text);
+DROP FUNCTION sync_sweep_unshown(uuid, int, smallint, text, boolean);
+DROP FUNCTION sync_sweep_childless(uuid, int, smallint, text, text[]);
+ALTER TABLE sync_sweep
+    DROP CONSTRAINT sync_sweep_pkey,
+    ADD COLUMN parent text COLLATE "C" NOT NULL DEFAULT '',
+    ADD COLUMN since timestamptz NOT NULL DEFAULT '-infinity';
+UPDATE sync_sweep
+SET list = substring(list from '^[^:@]*'),
+    parent = coalesce(substring(list from ':([^@]*)'), ''),
+    since = coalesce(to_timestamp(substring(list from '@(-?[0-9]+)$')::double precision), '-infinity')
+WHERE list ~ '[:@]';
+ALTER TABLE sync_sweep ADD PRIMARY KEY (org_id, connector, entity, list, parent, since, position);
+
 -- A worker's row of progress is known as that, and not by its phase. An apply was logged a second time by its progress.
 ALTER TABLE sync_progress ADD is_run boolean NOT NULL DEFAULT false;
 DELETE FROM sync_activity_log l

@@ -12,16 +12,6 @@ pub struct Delivery {
     pub topic: String,
     pub entity: EntityType,
     pub external_id: String,
-    /// The record it is listed under, where the body says so.
+    /// The record that it belongs to, where the body says so.
     pub parent_id: Option<String>,
-}
-
-impl Delivery {
-    /// Where to read the record. `known_parent` is what the ledger knows: a deletion names the id alone.
-    pub fn list(&self, known_parent: Option<&str>) -> String {
-        match self.parent_id.as_deref().or(known_parent) {
-            Some(parent) => format!("variations:{parent}"),
-            None => self.entity.name().to_owned(),
-        }
-    }
 }

@@ -114,15 +114,18 @@ fn read(context: &Context, delivery: &Delivery) -> Result<Outcome> {
         entity: delivery.entity,
     };
     let (before, shape) = short(|| Ok((store::held(&ledger, &delivery.external_id)?, ledger.shape()?)))?;
-    let parent = before.as_ref().and_then(|held| held.parent_id.as_deref());
-    let task = Task {
-        list: delivery.list(parent),
-        content: Content::Full,
-        since: None,
-        at: At::Alone(delivery.external_id.clone()),
-    };
+    // a deletion names the id alone
+    let known_parent = before.and_then(|held| held.parent_id);
+    let parent = delivery.parent_id.clone().or(known_parent);
     let (entity, id) = (delivery.entity, delivery.external_id.clone());
     let (fetched, is_listed, memo) = pool.ask(move |source: &dyn Source| {
+        let parent = parent.as_deref();
+        let task = Task {
+            list: (source.alone(entity, parent)).unwrap_or_else(|| source.list_of(entity, parent)),
+            content: Content::Full,
+            since: None,
+            at: At::Alone(id.clone()),
+        };
         let mut batch = source.fetch(entity, &task)?;
         batch.records.retain(|record| record.external_id == id);
         let is_listed = batch.records.iter().all(|record| source.lists(entity, record));

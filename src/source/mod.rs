@@ -25,7 +25,7 @@ kinds::kinds!(folders);
 pub use http::{HttpSettings, Meter};
 pub use kind::{open, validate, ConnectorKind};
 
-use crate::core::{nesting, EntityType, Record, Stub};
+use crate::core::{nesting, EntityType, Listing, Record, Series, Stub};
 use crate::error::{Code, Error, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -92,13 +92,19 @@ impl At {
 /// One unit of reading, done by one thread.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Task {
-    /// Which listing: "customers", "products", "variations", "variations:34", "orders", ...
-    pub list: String,
+    pub list: Listing,
     pub content: Content,
     /// Only what changed after this (UTC); None: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
     pub at: At,
+}
+
+impl Task {
+    /// The windows that it is one of, where it is one.
+    pub fn series(&self) -> Series {
+        Series::new(self.list.clone(), self.since)
+    }
 }
 
 /// A record that is there, and that can't be taken: the remote fails when it is to show it, or shows something that is no
@@ -183,8 +189,10 @@ pub struct Plan {
     /// The pass reads ids of everything (in full or as stubs): a record it doesn't meet is gone.
     /// When false, the driver compares counts afterwards and sweeps ids where they differ.
     pub sweeps: bool,
-    /// The listings whose totals together are this entity type ("products", "variations").
-    pub lists: Vec<String>,
+    /// The listings whose totals together are this entity type (products and their variations).
+    pub lists: Vec<Listing>,
+    /// From one window to the next: fewer places than a window has, so that neighbours overlap. None: nothing is read in windows.
+    pub stride: Option<u64>,
     /// Lists of ids prove nothing, as a plugin may keep records out of lists: so many of those that they lack are asked for
     /// alone (see [`Source::alone`]); None: what a list of ids lacks is gone.
     pub alone_at_most: Option<usize>,
@@ -260,15 +268,20 @@ pub trait Source: Send + Sync {
     }
     /// The listing in which a record is asked for by its id; `parent` is the one that it belongs to (the product of a
     /// variation). Asks nobody.
-    fn list_of(&self, entity: EntityType, _parent: Option<&str>) -> String {
-        entity.name().to_owned()
+    fn list_of(&self, entity: EntityType, _parent: Option<&str>) -> Listing {
+        Listing::of(entity.name())
+    }
+    /// The name of the listings that hold what belongs to another record of the type, of all or of one; None: nothing does. Asks
+    /// nobody.
+    fn children(&self, _entity: EntityType) -> Option<&'static str> {
+        None
     }
     /// The listing in which one id alone is the question whether that record is gone; None: what any list of ids lacks is.
-    fn alone(&self, _entity: EntityType, _parent: Option<&str>) -> Option<String> {
+    fn alone(&self, _entity: EntityType, _parent: Option<&str>) -> Option<Listing> {
         None
     }
     /// Whether rows of a listing that are counted and shown in no way are known to be no records.
-    fn counts_no_records(&self, _list: &str) -> bool {
+    fn counts_no_records(&self, _list: &Listing) -> bool {
         true
     }
     /// Whether lines were taken off documents since the last time, of which `before` is the seal, or something is gone that

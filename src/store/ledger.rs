@@ -1,6 +1,6 @@
-//! The remote side of the ledger, page by page, and what a sweep proves.
+//! The remote side of the ledger, page by page.
 
-use super::{row, row_kept, run, run_kept};
+use super::{row, row_kept, run};
 use chrono::{DateTime, Utc};
 use pgrx::datum::DatumWithOid;
 use serde::Deserialize;
@@ -56,49 +56,6 @@ impl AddAssign for Counts {
     }
 }
 
-/// What a window told of its listing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Told {
-    /// It reached the end.
-    pub end: bool,
-    /// How many records there are in all.
-    pub total: Option<u64>,
-    /// Rows that are counted, and not shown.
-    pub unshown: u64,
-}
-
-/// Two windows of a listing that don't overlap, or the end that was not reached (`right` is None).
-#[derive(Debug, Deserialize)]
-pub struct Gap {
-    pub list: String,
-    pub left: u64,
-    pub right: Option<u64>,
-    /// The place behind the last one that the window on the left stands for.
-    pub reach: u64,
-}
-
-/// Where a listing that is read by key was taken to have ended, up to the next place that was read.
-#[derive(Debug, Clone, Deserialize)]
-pub struct End {
-    pub after: u64,
-    pub until: Option<u64>,
-}
-
-/// A window of which nothing proves that the next one continues it.
-#[derive(Debug, Deserialize)]
-pub struct Seam {
-    pub position: u64,
-    pub ids: Vec<String>,
-}
-
-/// A record that a sweep did not meet.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Missing {
-    pub external_id: String,
-    pub parent_id: Option<String>,
-    pub list: String,
-}
-
 impl Row {
     /// Mapped fields, fingerprint and JSON of a record. Pure, so that the fetching threads can do it.
     pub fn new(shape: &Shape, mut record: Record) -> Result<Self> {
@@ -146,7 +103,7 @@ impl Row {
 
 impl Ledger {
     /// The arguments of a statement: `$1` to `$3` say which part of the ledger, then what else it takes.
-    fn args<'a, const N: usize>(&'a self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
+    pub(super) fn args<'a, const N: usize>(&'a self, more: [DatumWithOid<'a>; N]) -> Vec<DatumWithOid<'a>> {
         let part = [
             self.org.as_str().into(),
             self.connector.into(),
@@ -209,11 +166,7 @@ impl Ledger {
         }
         let ids: Vec<&str> = lacking.iter().map(|row| row.external_id.as_str()).collect();
         let known: HashMap<String, Map<String, Value>> = row(
-            "SELECT coalesce(json_object_agg(r.external_id, r.remote -> 'custom'), '{}')::text
-             FROM unnest($4) t (id)
-             CROSS JOIN LATERAL (SELECT * FROM sync_record x
-                                 WHERE x.org_id = $1::uuid AND x.connector = $2 AND x.entity = $3 AND x.external_id = t.id LIMIT 1) r
-             WHERE jsonb_typeof(r.remote -> 'custom') = 'object'",
+            "SELECT sync_held_custom($1::uuid, $2, $3, $4)::text",
             &self.args([ids.into()]),
         )?;
         let shape = self.shape()?;
@@ -227,52 +180,6 @@ impl Ledger {
             }
         }
         Ok(kept)
-    }
-
-    /// Notes which ids a window held.
-    pub fn note_window(
-        &self,
-        list: &str,
-        position: u64,
-        keyset: bool,
-        told: Told,
-        ids: Vec<&str>,
-    ) -> Result<()> {
-        run_kept(
-            "INSERT INTO sync_sweep (org_id, connector, entity, list, position, keyset, is_end, total, unshown, ids)
-             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-             ON CONFLICT (org_id, connector, entity, list, position)
-             DO UPDATE SET keyset = excluded.keyset, is_end = excluded.is_end, total = excluded.total,
-                           unshown = excluded.unshown, ids = excluded.ids",
-            &self.args([
-                list.into(),
-                (position as i64).into(),
-                keyset.into(),
-                told.end.into(),
-                told.total.map(|t| t as i64).into(),
-                (told.unshown as i64).into(),
-                ids.into(),
-]),
-        )
-    }
-
-    /// Notes records that have no children, where the ledger still holds some.
-    pub fn note_childless(&self, list_prefix: &str, parents: &[String]) -> Result<()> {
-        if parents.is_empty() {
-            return Ok(());
-        }
-        run(
-            "SELECT sync_sweep_childless($1::uuid, $2, $3, $4, $5)",
-            &self.args([list_prefix.into(), parents.to_vec().into()]),
-        )
-    }
-
-    /// Forgets what earlier passes have seen.
-    pub fn clear_windows(&self) -> Result<()> {
-        run(
-            "DELETE FROM sync_sweep WHERE org_id = $1::uuid AND connector = $2 AND entity = $3",
-            &self.args([]),
-        )
     }
 
     /// Which of these must be read in full; those modified since `recent` in any case.
@@ -295,8 +202,7 @@ impl Ledger {
             })
             .collect();
         row_kept(
-            "SELECT coalesce(json_agg(s), '[]')::text
-             FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6::int[], $7, $8::timestamptz) s",
+            "SELECT coalesce(json_agg(s), '[]')::text FROM sync_stale_ids($1::uuid, $2, $3, $4, $5::timestamptz[], $6, $7, $8::timestamptz) s",
             &self.args([
                 ids.into(),
                 modified.into(),
@@ -307,87 +213,11 @@ impl Ledger {
         )
     }
 
-    /// How many records of a listing the ledger believes to exist.
-    pub fn live_count(&self, list: &str) -> Result<u64> {
+    /// How many records the ledger believes to exist: of those that belong to another one, or of those that don't.
+    pub fn live_count(&self, of_children: bool) -> Result<u64> {
         row(
             "SELECT to_json(sync_live_count($1::uuid, $2, $3, $4))::text",
-            &self.args([list.into()]),
-        )
-    }
-
-    /// Places where something may have slipped between two reads.
-    pub fn gaps(&self) -> Result<Vec<Gap>> {
-        row(
-            "SELECT coalesce(json_agg(g), '[]')::text FROM sync_sweep_gaps($1::uuid, $2, $3) g",
-            &self.args([]),
-        )
-    }
-
-    /// Rows of a listing that the remote counts and doesn't show; None where the listing moved too much to tell.
-    pub fn unshown(&self, list: &str, has_moved: bool) -> Result<Option<u64>> {
-        row(
-            "SELECT coalesce(to_json(sync_sweep_unshown($1::uuid, $2, $3, $4, $5)), 'null')::text",
-            &self.args([list.into(), has_moved.into()]),
-        )
-    }
-
-    /// Windows of a listing that show something, and whose last row the remote counts and doesn't show.
-    pub fn seams(&self, list: &str) -> Result<Vec<Seam>> {
-        row(
-            "SELECT coalesce(json_agg(s), '[]')::text FROM sync_sweep_seams($1::uuid, $2, $3, $4) s
-             WHERE cardinality(s.ids) > 0",
-            &self.args([list.into()]),
-        )
-    }
-
-    /// Whether there are such rows among what changed lately.
-    pub fn has_unshown_changes(&self, list: &str) -> Result<bool> {
-        row(
-            "SELECT to_json(EXISTS (
-                 SELECT FROM sync_sweep s
-                 WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3
-                   AND split_part(s.list, '@', 1) = $4 AND s.list <> $4 AND s.unshown > 0))::text",
-            &self.args([list.into()]),
-        )
-    }
-
-    /// How many rows of a listing the pages by key held; None where it isn't read by key.
-    pub fn seen_by_key(&self, list: &str) -> Result<Option<u64>> {
-        row(
-            "SELECT coalesce(to_json(sum(cardinality(s.ids))), 'null')::text FROM sync_sweep s
-             WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4 AND s.keyset",
-            &self.args([list.into()]),
-        )
-    }
-
-    /// Where pages by key were followed by none, though there are ids between them and the next one.
-    pub fn ends(&self, list: &str) -> Result<Vec<End>> {
-        row(
-            "SELECT coalesce(json_agg(json_build_object('after', e.after, 'until', e.until)), '[]')::text
-             FROM (SELECT s.is_end, greatest(s.position, (SELECT max(i::bigint) FROM unnest(s.ids) i)) AS after,
-                          lead(s.position) OVER (ORDER BY s.position) AS until
-                   FROM sync_sweep s
-                   WHERE s.org_id = $1::uuid AND s.connector = $2 AND s.entity = $3 AND s.list = $4 AND s.keyset) e
-             WHERE e.is_end AND (e.until IS NULL OR e.after < e.until)",
-            &self.args([list.into()]),
-        )
-    }
-
-    /// Listings of one record's children that were read.
-    pub fn child_lists(&self) -> Result<Vec<String>> {
-        row(
-            "SELECT coalesce(json_agg(DISTINCT list), '[]')::text FROM sync_sweep
-             WHERE org_id = $1::uuid AND connector = $2 AND entity = $3 AND strpos(list, ':') > 0",
-            &self.args([]),
-        )
-    }
-
-    /// Records of these listings that the sweep did not meet: how many, and the first `limit`.
-    pub fn missing(&self, lists: &[String], limit: i64) -> Result<Vec<Missing>> {
-        row(
-            "SELECT coalesce(json_agg(m), '[]')::text
-             FROM (SELECT * FROM sync_missing($1::uuid, $2, $3, $4) LIMIT $5) m",
-            &self.args([lists.to_vec().into(), limit.into()]),
+            &self.args([of_children.into()]),
         )
     }
 
@@ -406,12 +236,7 @@ impl Ledger {
             spec: Option<String>,
             mappings: serde_json::Value,
         }
-        let stored: Stored = row(
-            "SELECT json_build_object(
-                 'spec', (SELECT k.spec FROM sync_comparison k WHERE k.org_id = $1::uuid AND k.connector = $2 AND k.entity = $3),
-                 'mappings', sync_mappings($1::uuid, $2, $3))::text",
-            &self.args([]),
-        )?;
+        let stored: Stored = row("SELECT sync_shape($1::uuid, $2, $3)::text", &self.args([]))?;
         Ok(Shape {
             comparison: match stored.spec {
                 Some(spec) => spec.parse()?,

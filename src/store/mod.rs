@@ -8,6 +8,7 @@ pub mod list;
 pub mod local;
 pub mod outcome;
 pub mod run;
+pub mod sweep;
 pub mod transaction;
 pub mod webhook;
 

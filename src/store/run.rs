@@ -5,7 +5,7 @@ use crate::pg::lock::{Lock, ROOM};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use sync_engine::core::EntityType;
+use sync_engine::core::{EntityType, Listing};
 use sync_engine::error::{Code, Error, Result};
 
 /// Who runs what: the key of everything a run writes.
@@ -215,7 +215,7 @@ pub struct Memory {
     pub lines: Option<Value>,
     /// Rows that the remote counts and doesn't show, by listing; one for which that isn't known is left out.
     #[serde(default)]
-    pub unshown: BTreeMap<String, u64>,
+    pub unshown: BTreeMap<Listing, u64>,
     /// Records that the last pull could not read, by id.
     #[serde(default)]
     pub unreadable: BTreeMap<String, Unread>,
@@ -227,14 +227,14 @@ pub struct Memory {
 /// A record that no listing shows, and that answered when it was asked for alone: where it should be, and when it was asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unlisted {
-    pub list: String,
+    pub list: Listing,
     pub at: chrono::DateTime<chrono::Utc>,
 }
 
 /// A record that could not be read: in which listing, and why.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unread {
-    pub list: String,
+    pub list: Listing,
     pub reason: String,
 }
 
@@ -284,7 +284,7 @@ pub struct Pulled<'a> {
     pub full: bool,
     pub hidden: u64,
     pub lines: Option<&'a Value>,
-    pub unshown: &'a BTreeMap<String, u64>,
+    pub unshown: &'a BTreeMap<Listing, u64>,
     pub unreadable: &'a BTreeMap<String, Unread>,
     pub unlisted: &'a BTreeMap<String, Unlisted>,
     /// Not all that the remote has could be read.

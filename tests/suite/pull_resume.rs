@@ -73,6 +73,33 @@ fn a_pull_of_products_goes_on_where_it_broke_off() {
     goes_on(Version::V8, "products", "offset=198");
 }
 
+/// Checkpoints outlive an upgrade: what they hold is read as long as it is younger than a day.
+#[test]
+fn a_checkpoint_of_the_version_before_is_taken_up() {
+    let mut shop = Shop::with(large(Version::V8), json!({}));
+    shop.pull("products");
+    shop.change(json!({ "op": "edit", "entity": "products", "id": shop.listed("products")[7], "set": { "name": "Meanwhile" } }));
+    shop.sandbox
+        .fault(broken("/wp-json/wc/v3/products", "offset=198"));
+    assert_eq!(sqlstate(shop.try_pull("products")), "08P01");
+    shop.sandbox.clear_faults(None);
+    let parent = shop.parent(shop.listed("variations")[0]);
+    let before = format!(
+        r#"UPDATE sync_metadata SET checkpoint = checkpoint - 'stride' || jsonb_build_object(
+               'lists', '["products"]'::jsonb, 'sweeps', '["products"]'::jsonb, 'moved', '["products", "variations:{parent}"]'::jsonb,
+               'totals', '{{"products": 350, "products@1777629600": 3}}'::jsonb,
+               'windows', '{{"products": ["full", null], "products@1777629600": ["full", "2026-05-01T10:00:00Z"]}}'::jsonb,
+               'pending', '{{"variations:{parent}": []}}'::jsonb, 'ends', '{{"products": [0, "7", 1]}}'::jsonb,
+               'unreadable', '{{"9": {{"list": "variations:{parent}", "reason": "r"}}}}'::jsonb,
+               'stack', jsonb_build_object('under_way', checkpoint #> '{{stack,under_way}}', 'open', checkpoint #> '{{stack,open}}' || '[
+                   {{"one": {{"list": "variations:{parent}", "content": "full", "at": {{"offset": 0}}}}}}]'::jsonb))"#
+    );
+    assert_eq!(shop.root.execute(&before, &[]).unwrap(), 1);
+    let pulled = shop.pull("products");
+    assert_eq!(pulled["resumed"], true, "{pulled}");
+    shop.assert_mirrored("products");
+}
+
 #[test]
 fn what_changed_while_a_pull_lay_broken_is_read_with_the_rest() {
     for (entity, field) in [("customers", "first_name"), ("orders", "customer_note")] {

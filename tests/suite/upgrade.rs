@@ -295,6 +295,28 @@ fn every_row_is_there_as_it_was() {
 }
 
 #[test]
+fn what_a_pull_under_way_has_seen_is_told_by_columns() {
+    let db = old();
+    let org = db.org();
+    // of both of products, the first window is at 0
+    db.psql(&format!(
+        r#"INSERT INTO sync_sweep (org_id, connector, entity, list, position, keyset, is_end, total, unshown, ids)
+           SELECT '{org}', 1, 2, list, 0, list = 'asked', true, 7, 1, ARRAY[list]
+           FROM unnest('{{products,products@1777629600,attribute values,asked,"variations:34","variations:34,35","variations:34@-1"}}'::text[]) list"#
+    ));
+    upgrade(&db);
+    let kept = "SELECT string_agg(format('%s from %s of %s since %s', ids[1], list, parent, extract(epoch FROM since)::bigint), '; ' ORDER BY ids[1])
+                FROM (SELECT ids, list, parent, nullif(since, '-infinity') AS since FROM sync_sweep
+                      WHERE keyset = (list = 'asked') AND is_end AND total = 7 AND unshown = 1 AND position = 0) s";
+    assert_eq!(
+        db.psql(kept),
+        "asked from asked of  since ; attribute values from attribute values of  since ; products from products of  since ; \
+         products@1777629600 from products of  since 1777629600; variations:34 from variations of 34 since ; \
+         variations:34,35 from variations of 34,35 since ; variations:34@-1 from variations of 34 since -1"
+    );
+}
+
+#[test]
 fn what_a_ledger_holds_and_what_is_nested_deeply_is_kept() {
     let db = old();
     let org = db.org();

@@ -8,7 +8,7 @@ use crate::store::list::{self as store, Item};
 use crate::store::transaction::{relaxed, short};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use sync_engine::core::{fingerprint, match_key, Comparison, EntityType, Record};
+use sync_engine::core::{fingerprint, match_key, Comparison, EntityType, Listing, Record};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Content, Task, Unreadable};
 
@@ -73,7 +73,7 @@ pub type Read = HashMap<Place, Result<Known>>;
 pub struct Question {
     platform: String,
     entity: EntityType,
-    list: String,
+    list: Listing,
     ids: Vec<String>,
     /// The answer about the one id proves that it is gone.
     is_alone: bool,
@@ -193,14 +193,14 @@ impl Run<'_> {
         let parents: HashMap<String, String> = short(|| store::parents(&self.key.org, number, entity, &ids))?
             .into_iter()
             .collect();
-        let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut lists: BTreeMap<Listing, Vec<String>> = BTreeMap::new();
         for id in ids {
             let list = remote
                 .source
                 .list_of(entity, parents.get(&id).map(String::as_str));
             lists.entry(list).or_default().push(id);
         }
-        let chunk = |list: &String, ids: &[String]| Question {
+        let chunk = |list: &Listing, ids: &[String]| Question {
             platform: platform.to_owned(),
             entity,
             list: list.clone(),

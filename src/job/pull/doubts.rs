@@ -1,6 +1,7 @@
 //! What a pull could not read or prove: said, and left as it was.
 
 use super::{unreadable, Pull};
+use sync_engine::core::{Listing, Series};
 use sync_engine::error::Result;
 
 impl Pull<'_> {
@@ -8,7 +9,7 @@ impl Pull<'_> {
     pub(super) fn count_unshown(&mut self, resumed: bool) -> Result<()> {
         for list in &self.state.sweeps {
             // windows from before a crash may be hours older than the others
-            let has_moved = resumed || self.state.moved.contains(list);
+            let has_moved = resumed || self.state.moved.contains(&Series::whole(list));
             let short = self.short.get(list).copied().unwrap_or_default();
             let found = self.ledger.unshown(list, has_moved)?.map(|rows| rows + short);
             self.unshown.remove(list);
@@ -18,8 +19,8 @@ impl Pull<'_> {
     }
 
     /// How many records of a listing it is known not to show.
-    pub(super) fn unlisted_in(&self, list: &str) -> u64 {
-        self.unlisted.values().filter(|known| known.list == list).count() as u64
+    pub(super) fn unlisted_in(&self, list: &Listing) -> u64 {
+        self.unlisted.values().filter(|known| known.list == *list).count() as u64
     }
 
     /// Warns of everything that stays open; whether the pull is partial by that.

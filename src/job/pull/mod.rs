@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use summary::Summary;
-use sync_engine::core::{spec, EntityType};
+use sync_engine::core::{spec, EntityType, Listing};
 use sync_engine::error::Result;
 use sync_engine::source::stack::Stack;
 use sync_engine::source::{Content, Pass, Source};
@@ -56,9 +56,9 @@ struct Pull<'a> {
     /// What the remote told of the lines of documents.
     lines: Option<Value>,
     /// Rows that it counts and doesn't show, by listing, as the last complete sweep found them.
-    unshown: BTreeMap<String, u64>,
+    unshown: BTreeMap<Listing, u64>,
     /// Of those, what listings that are read by key lack.
-    short: BTreeMap<String, u64>,
+    short: BTreeMap<Listing, u64>,
     /// There were such records when the last pull ended: they may have changed since, and be visible again.
     had_hidden: bool,
     warnings: BTreeSet<String>,
@@ -68,7 +68,7 @@ struct Pull<'a> {
     /// When checkpoint and progress were last written.
     saved: Option<Instant>,
     /// The listing that was read since.
-    unsaved: Option<String>,
+    unsaved: Option<Listing>,
     /// Ids that questions by id brought back.
     answered: HashSet<String>,
     /// Of those that were asked for alone, what is there and wasn't shown.
@@ -187,6 +187,7 @@ fn begin(
             Vec::new()
         },
         lists: plan.lists,
+        stride: plan.stride,
         alone_at_most: plan.alone_at_most,
         totals: BTreeMap::new(),
         windows: BTreeMap::new(),

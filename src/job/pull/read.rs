@@ -1,13 +1,14 @@
 //! Reading: tasks out, results in, one short transaction for those that came together.
 
-use super::state::{known_total, window_key, State};
+use super::state::{known_total, State};
 use super::Pull;
 use crate::job::pool::Fetched;
 use crate::job::run::Context;
-use crate::store::ledger::Told;
+use crate::store::sweep::Told;
 use crate::store::transaction::{relaxed, yielding};
 use crate::store::{connector, run as runs};
 use std::time::{Duration, Instant};
+use sync_engine::core::Listing;
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Batch, Task};
 
@@ -55,11 +56,17 @@ impl Pull<'_> {
     }
 
     /// Checkpoint and progress.
-    fn write_down(&self, state: &State, list: &str) -> Result<()> {
+    fn write_down(&self, state: &State, list: &Listing) -> Result<()> {
         runs::checkpoint(&self.context.key, self.ledger.entity, state)?;
         let lists = state.lists.iter();
         let total = lists.filter_map(|list| known_total(state, list)).sum();
-        runs::progress(&self.context.key, "fetching", total, state.processed, list)
+        runs::progress(
+            &self.context.key,
+            "fetching",
+            total,
+            state.processed,
+            &list.to_string(),
+        )
     }
 
     /// The same, unless they are there already.
@@ -217,9 +224,11 @@ impl Pull<'_> {
                 unshown: batch.unshown,
             };
             self.ledger
-                .note_window(&window_key(task), position, keyset, told, ids)?;
+                .note_window(&task.series(), position, keyset, told, ids)?;
         }
-        self.ledger.note_childless("variations", &batch.childless)?;
+        if let Some(children) = self.pool.source().children(self.ledger.entity) {
+            self.ledger.note_childless(children, &batch.childless)?;
+        }
         if !batch.stubs.is_empty() {
             let stale = self.ledger.stale(&batch.stubs, self.recent)?;
             next.pend(&task.list, stale);
@@ -234,15 +243,15 @@ impl Pull<'_> {
         // neighbouring windows share a record
         let shared = task.at.offset().is_some_and(|offset| offset > 0);
         next.processed += (met as u64).saturating_sub(u64::from(shared));
-        if task.list.contains(':') {
+        if task.list.parent().is_some() {
             // one record's children: there may be thousands of such listings, and none of their own needs this
             return;
         }
-        let key = window_key(task);
+        let series = task.series();
         if let Some(total) = batch.total {
-            next.totals.insert(key.clone(), total);
+            next.totals.insert(series.clone(), total);
         }
-        next.windows.insert(key, (task.content, task.since));
+        next.windows.insert(series, (task.content, task.since));
     }
 }
 
@@ -283,8 +292,8 @@ fn goes_on(next: &mut State, task: &Task, fetched: &Fetched) -> Result<()> {
     let (At::Tail(offset), Some(last)) = (&task.at, ids(fetched).last()) else {
         return Ok(());
     };
-    let key = window_key(task);
-    let times = match next.ends.remove(&key) {
+    let series = task.series();
+    let times = match next.ends.remove(&series) {
         Some((at, before, times)) if before == last && *offset > at => times + 1,
         _ => 1,
     };
@@ -296,14 +305,14 @@ fn goes_on(next: &mut State, task: &Task, fetched: &Fetched) -> Result<()> {
             Code::Nonsense,
             format!(
                 "the remote shows the same {} wherever it is asked to begin",
-                task.list.split(':').next().unwrap_or_default()
+                task.list.name()
             ),
         )
         .hint(
             "A cache or a plugin of the remote ignores the query's offset. Nothing was marked as deleted.",
         ));
     }
-    next.ends.insert(key, (*offset, last.to_owned(), times));
+    next.ends.insert(series, (*offset, last.to_owned(), times));
     Ok(())
 }
 

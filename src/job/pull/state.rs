@@ -4,6 +4,7 @@ use crate::store::run::Unread;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use sync_engine::core::{Listing, Series};
 use sync_engine::source::stack::Stack;
 use sync_engine::source::{At, Content, Task};
 
@@ -18,28 +19,30 @@ pub(super) struct State {
     /// The remote's clock at the start.
     pub server_time: DateTime<Utc>,
     /// Listings whose totals together are the entity type.
-    pub lists: Vec<String>,
+    pub lists: Vec<Listing>,
     /// Listings of which every id is (being) read.
-    pub sweeps: Vec<String>,
+    pub sweeps: Vec<Listing>,
+    /// From one window to the next; None where there are none, or a checkpoint doesn't tell.
+    #[serde(default)]
+    pub stride: Option<u64>,
     /// How many records are asked for alone, where lists of ids prove nothing.
     #[serde(default = "few")]
     pub alone_at_most: Option<usize>,
-    /// Totals as the remote told them last, by window key.
-    pub totals: BTreeMap<String, u64>,
-    /// How each windowed listing is read, by window key.
-    pub windows: BTreeMap<String, (Content, Option<DateTime<Utc>>)>,
+    /// Totals as the remote told them last.
+    pub totals: BTreeMap<Series, u64>,
+    /// How each is read.
+    pub windows: BTreeMap<Series, (Content, Option<DateTime<Utc>>)>,
     pub stack: Stack,
     /// Ids that must be read in full, by listing, until there are enough for a request.
     #[serde(default)]
-    pub pending: BTreeMap<String, Vec<String>>,
+    pub pending: BTreeMap<Listing, Vec<String>>,
     pub processed: u64,
-    /// Windowed listings that moved while they were read.
+    /// Those that moved while they were read.
     #[serde(default)]
-    pub moved: BTreeSet<String>,
-    /// Where the last window of a listing that goes on was, with which record it ended, and how many did so in a row, by
-    /// window key.
+    pub moved: BTreeSet<Series>,
+    /// Where the last window of one that goes on was, with which record it ended, and how many did so in a row.
     #[serde(default)]
-    pub ends: BTreeMap<String, (u64, String, u32)>,
+    pub ends: BTreeMap<Series, (u64, String, u32)>,
     /// Records that could not be read, by id.
     #[serde(default)]
     pub unreadable: BTreeMap<String, Unread>,
@@ -47,8 +50,8 @@ pub(super) struct State {
 
 impl State {
     /// Adds ids to read in full; as soon as they fill a request, it is on the stack.
-    pub fn pend(&mut self, list: &str, ids: Vec<String>) {
-        let pending = self.pending.entry(list.to_owned()).or_default();
+    pub fn pend(&mut self, list: &Listing, ids: Vec<String>) {
+        let pending = self.pending.entry(list.clone()).or_default();
         pending.extend(ids);
         while pending.len() >= IDS_PER_TASK {
             let rest = pending.split_off(IDS_PER_TASK);
@@ -70,28 +73,20 @@ fn few() -> Option<usize> {
     Some(100)
 }
 
-/// Windows of a listing and of its changes since some time are told apart.
-pub(super) fn window_key(task: &Task) -> String {
-    match task.since {
-        Some(since) => format!("{}@{}", task.list, since.timestamp()),
-        None => task.list.clone(),
-    }
-}
-
 /// What the remote says a listing holds, whichever way it is read.
-pub(super) fn known_total(state: &State, list: &str) -> Option<u64> {
+pub(super) fn known_total(state: &State, list: &Listing) -> Option<u64> {
     state
         .totals
         .iter()
-        .find(|(key, _)| key.split('@').next() == Some(list))
+        .find(|(series, _)| series.listing() == list)
         .map(|(_, total)| *total)
 }
 
 /// Tasks that read these records in full.
-pub(super) fn ask_for(list: &str, ids: &[String]) -> Vec<Task> {
+pub(super) fn ask_for(list: &Listing, ids: &[String]) -> Vec<Task> {
     ids.chunks(IDS_PER_TASK)
         .map(|chunk| Task {
-            list: list.to_owned(),
+            list: list.clone(),
             content: Content::Full,
             since: None,
             at: At::Ids(chunk.to_vec()),

@@ -3,6 +3,7 @@
 use super::state::{ask_for, State};
 use crate::store::run::Unread;
 use std::collections::BTreeMap;
+use sync_engine::core::Listing;
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{Task, Unreadable};
 
@@ -17,7 +18,7 @@ impl State {
     /// Notes what a task could not read, and forgets what it could.
     pub fn note_unreadable<'r>(
         &mut self,
-        list: &str,
+        list: &Listing,
         found: Vec<Unreadable>,
         read: impl Iterator<Item = &'r str>,
     ) -> Result<()> {
@@ -28,7 +29,7 @@ impl State {
         }
         for Unreadable { id, reason } in found {
             let reason = reason.chars().take(REASON).collect();
-            let list = list.to_owned();
+            let list = list.clone();
             self.unreadable.insert(id, Unread { list, reason });
         }
         if self.unreadable.len() > AT_MOST {
@@ -45,7 +46,7 @@ impl State {
 
 /// What reads them again.
 pub(super) fn again(unreadable: &BTreeMap<String, Unread>) -> Vec<Task> {
-    let mut lists: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut lists: BTreeMap<&Listing, Vec<String>> = BTreeMap::new();
     for (id, unread) in unreadable {
         lists.entry(&unread.list).or_default().push(id.clone());
     }

@@ -3,20 +3,21 @@
 use super::state::ask_for;
 use super::Pull;
 use crate::job::pool::Fetched;
-use crate::store::ledger::{End, Gap, Missing, Told};
 use crate::store::run as runs;
+use crate::store::sweep::{End, Gap, Missing, Told};
 use crate::store::transaction::{short, yielding};
 use chrono::Utc;
 use std::collections::{BTreeMap, HashSet};
+use sync_engine::core::{Listing, Series};
 use sync_engine::error::{Code, Error, Result};
 use sync_engine::source::{At, Batch, Content, Source, Task};
 
 /// Records not met that are asked after at once.
-const ASK_AT_MOST: i64 = 10_000;
+const ASK_AT_MOST: i32 = 10_000;
 /// Rounds of closing gaps before a listing is given up as one that never stands still.
 const GAP_ROUNDS: usize = 12;
-/// From one window of a listing to the next; less than a window, so that neighbours overlap.
-const STRIDE: u64 = 99;
+/// Stands for a listing of what was asked for by id: a sweep has met it.
+const ASKED: &str = "asked";
 
 impl Pull<'_> {
     /// Proves that everything was met, or finds what was not.
@@ -39,20 +40,9 @@ impl Pull<'_> {
             }
             let mut tasks = HashSet::new();
             for gap in gaps {
-                self.state.moved.insert(gap.list.clone());
-                let (content, since) = self
-                    .state
-                    .windows
-                    .get(&gap.list)
-                    .copied()
-                    .unwrap_or((Content::Full, None));
-                let list = gap.list.split('@').next().unwrap_or_default();
-                tasks.extend(places(&gap, round).into_iter().map(|at| Task {
-                    list: list.to_owned(),
-                    content,
-                    since,
-                    at,
-                }));
+                let at = places(&gap, self.state.stride, round).into_iter();
+                tasks.extend(at.map(|at| self.more_of(&gap.series, at)));
+                self.state.moved.insert(gap.series);
             }
             self.state.stack.push(tasks);
             self.read_all()?;
@@ -84,7 +74,7 @@ impl Pull<'_> {
     /// are gone: that changes no date at all. Rows that the remote counts and doesn't show are expected to be as many as
     /// ever; where some of them are new, they could make up for as many deletions.
     fn compare_counts(&mut self) -> Result<()> {
-        let unswept: Vec<String> = self
+        let unswept: Vec<Listing> = self
             .state
             .lists
             .iter()
@@ -99,7 +89,8 @@ impl Pull<'_> {
                 since: None,
                 at: At::Offset(0),
             };
-            let known = short(|| self.ledger.live_count(&list))?;
+            let of_children = self.pool.source().children(self.ledger.entity) == Some(list.name());
+            let known = short(|| self.ledger.live_count(of_children))?;
             let unlisted = self.unlisted_in(&list);
             let expected =
                 (self.unshown.get(&list)).map(|unshown| (known + unshown).saturating_sub(unlisted));
@@ -123,12 +114,13 @@ impl Pull<'_> {
     /// asked for, as long as something does.
     fn check_ends(&mut self) -> Result<()> {
         for list in self.state.sweeps.clone() {
-            let announced = self.state.totals.get(&list).copied().unwrap_or_default();
+            let series = Series::whole(&list);
+            let announced = self.state.totals.get(&series).copied().unwrap_or_default();
             let seen = short(|| self.ledger.seen_by_key(&list))?;
             if seen.is_none_or(|seen| seen >= announced) {
                 continue;
             }
-            let total = self.total(&self.sweep_task(&list, At::Offset(0)))?;
+            let total = self.total(&self.more_of(&series, At::Offset(0)))?;
             let lacking = self.read_on(&list, total.unwrap_or(announced))?;
             self.short.insert(list, lacking);
         }
@@ -136,7 +128,7 @@ impl Pull<'_> {
     }
 
     /// Reads behind where a listing was taken to have ended, as long as something comes; how many rows it lacks yet.
-    fn read_on(&mut self, list: &str, total: u64) -> Result<u64> {
+    fn read_on(&mut self, list: &Listing, total: u64) -> Result<u64> {
         let mut before = None;
         loop {
             let seen = short(|| self.ledger.seen_by_key(list))?.unwrap_or_default();
@@ -146,18 +138,19 @@ impl Pull<'_> {
             before = Some(seen);
             let ends = short(|| self.ledger.ends(list))?.into_iter();
             let at = ends.map(|End { after, until }| At::Range { after, until });
-            let tasks: Vec<Task> = at.map(|at| self.sweep_task(list, at)).collect();
+            let series = Series::whole(list);
+            let tasks: Vec<Task> = at.map(|at| self.more_of(&series, at)).collect();
             self.state.stack.push(tasks);
             self.read_all()?;
         }
     }
 
-    /// A task of the sweep over a listing.
-    fn sweep_task(&self, list: &str, at: At) -> Task {
-        let known = self.state.windows.get(list).copied();
+    /// A task that reads more of a series, as the others of it do.
+    fn more_of(&self, series: &Series, at: At) -> Task {
+        let known = self.state.windows.get(series).copied();
         let (content, since) = known.unwrap_or((Content::Full, None));
         Task {
-            list: list.to_owned(),
+            list: series.listing().clone(),
             content,
             since,
             at,
@@ -169,8 +162,9 @@ impl Pull<'_> {
     /// Hence the left one is read again. How many rows are not shown can't be told where it has moved.
     fn check_seams(&mut self) -> Result<()> {
         for list in self.state.sweeps.clone() {
+            let series = Series::whole(&list);
             for seam in short(|| self.ledger.seams(&list))? {
-                if self.state.moved.contains(&list) {
+                if self.state.moved.contains(&series) {
                     break;
                 }
                 let question = Task {
@@ -182,7 +176,7 @@ impl Pull<'_> {
                 let batch = self.ask(question)?;
                 let now = batch.stubs.iter().map(|stub| &stub.external_id);
                 if !now.eq(&seam.ids) {
-                    self.state.moved.insert(list.clone());
+                    self.state.moved.insert(series.clone());
                 }
             }
         }
@@ -226,10 +220,13 @@ impl Pull<'_> {
     }
 
     /// Marks what is gone, proven by the remote itself, id by id.
-    fn settle_missing(&mut self, swept: &[String]) -> Result<()> {
+    fn settle_missing(&mut self, swept: &[Listing]) -> Result<()> {
         let before = self.take_unlisted(swept);
+        let (source, entity) = (self.pool.source(), self.ledger.entity);
+        let (own, children) = (source.list_of(entity, None), source.children(entity));
+        let asked = Series::whole(&Listing::of(ASKED));
         for round in 0.. {
-            let missing = short(|| self.ledger.missing(swept, ASK_AT_MOST))?;
+            let missing = short(|| self.ledger.missing(own.name(), children, swept, ASK_AT_MOST))?;
             if missing.is_empty() {
                 return Ok(());
             }
@@ -252,13 +249,13 @@ impl Pull<'_> {
                 end: true,
                 ..Told::default()
             };
-            short(|| self.ledger.note_window("asked", round, true, told, ids))?;
+            short(|| self.ledger.note_window(&asked, round, true, told, ids))?;
         }
         Ok(())
     }
 
     /// What was known to be in none of these listings: what it is now, they have shown.
-    fn take_unlisted(&mut self, swept: &[String]) -> BTreeMap<String, runs::Unlisted> {
+    fn take_unlisted(&mut self, swept: &[Listing]) -> BTreeMap<String, runs::Unlisted> {
         let all = std::mem::take(&mut self.unlisted).into_iter();
         let (before, others) = all.partition(|(_, known)| swept.contains(&known.list));
         self.unlisted = others;
@@ -275,7 +272,7 @@ impl Pull<'_> {
         // before it has come to all.
         let begin = Utc::now().timestamp_subsec_nanos() as usize % missing.len().max(1);
         missing.rotate_left(begin);
-        let mut by_list: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut by_list: BTreeMap<&Listing, Vec<String>> = BTreeMap::new();
         for record in &missing {
             by_list
                 .entry(&record.list)
@@ -350,7 +347,7 @@ impl Pull<'_> {
 /// Where to read so that a gap closes. One window in between does, unless more has moved than a window holds: then
 /// the windows on the left are older than the change, nobody knows how many, and twice as many are read anew in each
 /// round.
-fn places(gap: &Gap, round: usize) -> Vec<At> {
+fn places(gap: &Gap, stride: Option<u64>, round: usize) -> Vec<At> {
     // the last row that the window on the left can have shown
     let last = gap.reach.saturating_sub(1).max(gap.left);
     let Some(right) = gap.right else {
@@ -369,11 +366,13 @@ fn places(gap: &Gap, round: usize) -> Vec<At> {
     if round == 0 && right > gap.left + 1 {
         return vec![At::Offset((gap.left + right) / 2)];
     }
-    let reach = STRIDE * ((1 << round.saturating_sub(1)) - 1);
-    if gap.left <= reach {
+    let windows = (1 << round.saturating_sub(1)) - 1;
+    match stride.map(|stride| (stride, stride * windows)) {
+        Some((stride, reach)) if gap.left > reach => {
+            let left = (0..=windows).rev().map(|n| gap.left - n * stride);
+            left.chain([right]).map(At::Offset).collect()
+        }
         // all further windows follow from the first
-        return vec![At::Offset(0)];
+        _ => vec![At::Offset(0)],
     }
-    let left = (gap.left - reach..=gap.left).step_by(STRIDE as usize);
-    left.chain([right]).map(At::Offset).collect()
 }

@@ -284,7 +284,7 @@ mod tests {
 
     fn bare(list: &str) -> Task {
         Task {
-            list: list.to_owned(),
+            list: list.into(),
             content: Content::Ids,
             since: None,
             at: At::Range {

@@ -1,7 +1,7 @@
 //! Odoo's listings: the models behind them, the fields that are read of each, and what else tells that a
 //! record has changed.
 
-use crate::core::EntityType;
+use crate::core::{EntityType, Listing};
 use crate::error::{Code, Error, Result};
 
 /// A model whose rows are (a part of) records, and the fields wanted of it where it has them.
@@ -434,16 +434,17 @@ pub(super) enum List {
 }
 
 impl List {
-    pub fn of(entity: EntityType, name: &str) -> Result<Self> {
-        if name == entity.name() {
+    pub fn of(entity: EntityType, listing: &Listing) -> Result<Self> {
+        let name = (listing.parent().is_none()).then(|| listing.name());
+        if name == Some(entity.name()) {
             return Ok(List::Records(entity));
         }
         satellites(entity)
             .iter()
-            .find(|satellite| satellite.list == name)
+            .find(|satellite| name == Some(satellite.list))
             .map(|satellite| List::Satellite(entity, satellite))
             .ok_or_else(|| {
-                let message = format!("{} have no listing \"{name}\"", entity.name());
+                let message = format!("{} have no listing \"{listing}\"", entity.name());
                 Error::new(Code::Internal, message)
             })
     }

@@ -44,7 +44,7 @@ use super::http::Meter;
 use super::kind::Config;
 use super::settings::Given;
 use super::{Batch, Change, Lines, Pass, Plan, Probe, Source, Task, Written};
-use crate::core::{EntityType, Record};
+use crate::core::{EntityType, Listing, Record};
 use crate::error::Result;
 use api::Api;
 use broken::Broken;
@@ -104,7 +104,7 @@ impl Source for Odoo {
     }
 
     /// What is counted is what the user may see.
-    fn counts_no_records(&self, _list: &str) -> bool {
+    fn counts_no_records(&self, _list: &Listing) -> bool {
         false
     }
 

@@ -3,7 +3,7 @@
 use super::api::{Answer, Args};
 use super::list::{self, List};
 use super::Odoo;
-use crate::core::EntityType;
+use crate::core::{EntityType, Listing};
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Content, Pass, Plan, Task};
@@ -33,7 +33,8 @@ impl Odoo {
         Ok(Plan {
             tasks,
             sweeps: since.is_none(),
-            lists: vec![entity.name().to_owned()],
+            lists: vec![Listing::of(entity.name())],
+            stride: None,
             alone_at_most: None,
             server_time: answer.server_time.unwrap_or_else(Utc::now),
             requests: meter.requests(),
@@ -54,7 +55,7 @@ impl Odoo {
 
 fn begin(list: &str, since: Option<DateTime<Utc>>) -> Task {
     Task {
-        list: list.to_owned(),
+        list: Listing::of(list),
         content: Content::Full,
         since,
         at: At::Offset(0),

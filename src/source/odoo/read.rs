@@ -9,7 +9,7 @@ use super::map;
 use super::refusal::Cause;
 use super::value::{reference, time};
 use super::Odoo;
-use crate::core::{EntityType, Stub};
+use crate::core::{EntityType, Listing, Stub};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{is_too_big, Meter};
 use crate::source::{At, Batch, Content, Task, Unreadable};
@@ -249,7 +249,7 @@ impl Odoo {
                 .map(|id| id.to_string())
                 .collect();
             batch.more.extend(ids.chunks(IDS_PER_TASK).map(|ids| Task {
-                list: entity.name().to_owned(),
+                list: Listing::of(entity.name()),
                 content: Content::Full,
                 since: None,
                 at: At::Ids(ids.to_vec()),

@@ -206,7 +206,7 @@ fn changes_are_asked_for_from_a_whole_second_on() {
         .plan(EntityType::Customers, since("2026-03-01T10:00:00.9Z"))
         .unwrap();
     assert!(!plan.sweeps);
-    assert_eq!(plan.lists, ["customers"]);
+    assert_eq!((plan.lists, plan.stride), (vec!["customers".into()], None));
     assert_eq!(ids(&work_off(&odoo, EntityType::Customers, plan.tasks)), [5, 10]);
 }
 

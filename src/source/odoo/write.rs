@@ -7,7 +7,7 @@ use super::read::last_id;
 use super::shared::There;
 use super::value::{reference, Fields};
 use super::Odoo;
-use crate::core::{normalise_value, EntityType, Kind, Record};
+use crate::core::{normalise_value, EntityType, Kind, Listing, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Change, Content, Task, Written};
@@ -112,7 +112,7 @@ impl Odoo {
 
     fn records_by_id(&self, entity: EntityType, ids: &[u64], meter: &Meter) -> Result<Vec<Record>> {
         let task = Task {
-            list: entity.name().to_owned(),
+            list: Listing::of(entity.name()),
             content: Content::Full,
             since: None,
             at: At::Ids(ids.iter().map(u64::to_string).collect()),

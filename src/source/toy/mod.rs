@@ -5,7 +5,7 @@ use super::kind::{Config, Kind, Verb};
 use super::settings::{Form, Given, Setting};
 use super::webhook::{Headers, Notice};
 use super::{At, Batch, Content, Pass, Plan, Probe, Source, Task};
-use crate::core::{EntityType, Record};
+use crate::core::{EntityType, Listing, Record};
 use crate::error::Result;
 use chrono::Utc;
 use reqwest::Url;
@@ -85,7 +85,7 @@ impl Source for Toy {
     }
 
     fn plan(&self, entity: EntityType, _pass: Pass) -> Result<Plan> {
-        let list = entity.name().to_owned();
+        let list = Listing::of(entity.name());
         Ok(Plan {
             tasks: vec![Task {
                 list: list.clone(),
@@ -95,6 +95,7 @@ impl Source for Toy {
             }],
             sweeps: true,
             lists: vec![list],
+            stride: None,
             alone_at_most: None,
             server_time: Utc::now(),
             requests: 0,

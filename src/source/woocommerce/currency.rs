@@ -66,7 +66,7 @@ mod tests {
         });
         let shop = connect(&server, json!({}), json!(null));
         let task = Task {
-            list: "products".to_owned(),
+            list: "products".into(),
             content: Content::Full,
             since: None,
             at: At::Offset(0),

@@ -1,7 +1,7 @@
 //! The shop's listings: their routes, and the fields that are read of each.
 
 use super::map;
-use crate::core::{EntityType, Record};
+use crate::core::{EntityType, Listing, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::Content;
 use serde_json::Value;
@@ -17,6 +17,9 @@ discount_total,discount_tax,cart_tax,prices_include_tax,payment_method,payment_m
 created_via,date_created_gmt,date_modified_gmt,date_paid_gmt,date_completed_gmt,line_items,shipping_lines,fee_lines,\
 coupon_lines,tax_lines,refunds,meta_data";
 const CATEGORY: &str = "id,name,slug,parent,description,display,menu_order,image";
+
+/// The name of the listings of variations.
+pub(super) const VARIATIONS: &str = "variations";
 
 /// A listing of the shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,22 +38,27 @@ pub(super) enum List {
 
 impl List {
     /// The listing that a task names.
-    pub fn of(entity: EntityType, name: &str) -> Result<Self> {
-        let list = match (entity, name) {
-            (EntityType::Customers, "customers") => Some(List::Customers),
-            (EntityType::Products, "products") => Some(List::Products),
-            (EntityType::Products, "variations") => Some(List::Variations),
-            (EntityType::Orders, "orders") => Some(List::Orders),
-            (EntityType::Categories, "categories") => Some(List::Categories),
-            (EntityType::Products, other) => other.strip_prefix("variations:").and_then(Self::variations_of),
+    pub fn of(entity: EntityType, listing: &Listing) -> Result<Self> {
+        let list = match (entity, listing.name(), listing.parent()) {
+            (EntityType::Customers, "customers", None) => Some(List::Customers),
+            (EntityType::Products, "products", None) => Some(List::Products),
+            (EntityType::Products, VARIATIONS, None) => Some(List::Variations),
+            (EntityType::Products, VARIATIONS, Some(parent)) => Self::variations_of(parent),
+            (EntityType::Orders, "orders", None) => Some(List::Orders),
+            (EntityType::Categories, "categories", None) => Some(List::Categories),
             _ => None,
         };
         list.ok_or_else(|| {
             Error::new(
                 Code::Internal,
-                format!("{} have no listing \"{name}\"", entity.name()),
+                format!("{} have no listing \"{listing}\"", entity.name()),
             )
         })
+    }
+
+    /// That of the records which belong to no other.
+    pub fn main(entity: EntityType) -> Result<Self> {
+        Self::of(entity, &Listing::of(entity.name()))
     }
 
     fn variations_of(parent: &str) -> Option<Self> {
@@ -90,7 +98,7 @@ impl List {
             List::Products => "products",
             List::Orders => "orders",
             List::Categories => "categories",
-            List::Variations | List::VariationsOf(_) | List::VariationsIn(_) => "variations",
+            List::Variations | List::VariationsOf(_) | List::VariationsIn(_) => VARIATIONS,
         }
     }
 
@@ -186,9 +194,9 @@ mod tests {
 
     #[test]
     fn listings_are_known_by_name() {
-        let list = List::of(EntityType::Products, "variations:34").unwrap();
+        let list = List::of(EntityType::Products, &"variations:34".into()).unwrap();
         assert_eq!(list.route(), "products/34/variations");
-        let list = List::of(EntityType::Products, "variations:34,35").unwrap();
+        let list = List::of(EntityType::Products, &"variations:34,35".into()).unwrap();
         assert_eq!(
             (list.route(), list),
             ("variations".into(), List::VariationsIn("34,35".into()))
@@ -198,9 +206,11 @@ mod tests {
             (EntityType::Products, "variations:"),
             (EntityType::Products, "variations:34,"),
             (EntityType::Orders, "products"),
+            (EntityType::Orders, "orders:34"),
+            (EntityType::Orders, "variations:34"),
             (EntityType::Warehouses, "warehouses"),
         ] {
-            assert_eq!(List::of(entity, name).unwrap_err().code, Code::Internal);
+            assert_eq!(List::of(entity, &name.into()).unwrap_err().code, Code::Internal);
         }
     }
 }

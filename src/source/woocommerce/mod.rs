@@ -46,13 +46,13 @@ use super::http::Meter;
 use super::kind::Config;
 use super::settings::Given;
 use super::{Batch, Change, Counted, Pass, Plan, Probe, Source, Task, Written};
-use crate::core::{EntityType, Record};
+use crate::core::{EntityType, Listing, Record};
 use crate::error::Result;
 use api::Api;
 use chrono::Utc;
 use config::Settings;
 use currency::Currency;
-use list::List;
+use list::{List, VARIATIONS};
 use page::PER_PAGE;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -138,24 +138,28 @@ impl Source for WooCommerce {
     }
 
     /// Product by product is how every version lists variations; newer ones have one listing for all.
-    fn list_of(&self, entity: EntityType, parent: Option<&str>) -> String {
+    fn list_of(&self, entity: EntityType, parent: Option<&str>) -> Listing {
         match parent {
-            None => entity.name().to_owned(),
-            Some(_) if self.api.memo().global_variations == Some(true) => "variations".to_owned(),
-            Some(parent) => format!("variations:{parent}"),
+            None => Listing::of(entity.name()),
+            Some(_) if self.api.memo().global_variations == Some(true) => Listing::of(VARIATIONS),
+            Some(parent) => Listing::children_of(VARIATIONS, parent),
         }
     }
 
-    fn alone(&self, entity: EntityType, parent: Option<&str>) -> Option<String> {
+    fn children(&self, entity: EntityType) -> Option<&'static str> {
+        (entity == EntityType::Products).then_some(VARIATIONS)
+    }
+
+    fn alone(&self, entity: EntityType, parent: Option<&str>) -> Option<Listing> {
         Some(match parent {
-            Some(parent) => format!("variations:{parent}"),
-            None => entity.name().to_owned(),
+            Some(parent) => Listing::children_of(VARIATIONS, parent),
+            None => Listing::of(entity.name()),
         })
     }
 
     /// Variations whose product is gone from the database count, and are shown nowhere (seen on 11.0).
-    fn counts_no_records(&self, list: &str) -> bool {
-        list.starts_with("variations")
+    fn counts_no_records(&self, list: &Listing) -> bool {
+        list.name() == VARIATIONS
     }
 
     fn count(&self, entity: EntityType, first: &Task) -> Result<Counted> {

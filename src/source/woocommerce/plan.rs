@@ -1,10 +1,10 @@
 //! How a pass over one entity type begins.
 
 use super::api::Params;
-use super::list::List;
+use super::list::{List, VARIATIONS};
 use super::page::{total, Page, PER_PAGE};
 use super::WooCommerce;
-use crate::core::EntityType;
+use crate::core::{EntityType, Listing};
 use crate::error::{Code, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Content, Pass, Plan, Task};
@@ -44,7 +44,12 @@ impl WooCommerce {
             (Pass::Since(_), EntityType::Customers) => (Content::Ids, None),
             (Pass::Since(since), _) => (Content::Full, Some(since)),
         };
+        // that of the shortest windows fits all
+        let lists_of = lists.iter().map(|list| List::of(entity, list));
+        let lists_of: Vec<List> = lists_of.collect::<Result<_>>()?;
+        let rows = lists_of.iter().map(|list| self.page_size(list)).min();
         Ok(Plan {
+            stride: rows.map(|rows| rows - 1),
             tasks: lists.iter().map(|list| begin(list, content, since)).collect(),
             sweeps: since.is_none(),
             lists,
@@ -60,17 +65,16 @@ impl WooCommerce {
         entity: EntityType,
         meter: &Meter,
         counted: &mut dyn FnMut(Option<u64>, Option<DateTime<Utc>>),
-    ) -> Result<Vec<String>> {
-        let main = entity.name();
-        if let Some(page) = self.count_list(&List::of(entity, main)?, meter)? {
+    ) -> Result<Vec<Listing>> {
+        if let Some(page) = self.count_list(&List::main(entity)?, meter)? {
             counted(page.total, page.server_time);
         }
-        let mut lists = vec![main.to_owned()];
+        let mut lists = vec![Listing::of(entity.name())];
         if entity == EntityType::Products {
             match self.count_variations(meter)? {
                 Some(page) => {
                     counted(page.total, None);
-                    lists.push("variations".to_owned());
+                    lists.push(Listing::of(VARIATIONS));
                 }
                 // One request for each of them: as dear as a page of a hundred.
                 None => counted(
@@ -160,9 +164,9 @@ impl WooCommerce {
     }
 }
 
-fn begin(list: &str, content: Content, since: Option<DateTime<Utc>>) -> Task {
+fn begin(list: &Listing, content: Content, since: Option<DateTime<Utc>>) -> Task {
     Task {
-        list: list.to_owned(),
+        list: list.clone(),
         content,
         since,
         at: At::Offset(0),

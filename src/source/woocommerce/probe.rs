@@ -103,7 +103,7 @@ impl WooCommerce {
     }
 
     fn count_of(&self, entity: EntityType, meter: &Meter) -> Result<(Option<u64>, Option<Page>)> {
-        let page = self.count_list(&List::of(entity, entity.name())?, meter)?;
+        let page = self.count_list(&List::main(entity)?, meter)?;
         let mut count = page.as_ref().and_then(|page| page.total);
         if entity == EntityType::Products {
             let variations = match self.count_variations(meter)? {

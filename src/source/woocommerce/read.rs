@@ -1,9 +1,9 @@
 //! Reading listings: in windows, or by id.
 
-use super::list::List;
+use super::list::{List, VARIATIONS};
 use super::map;
 use super::WooCommerce;
-use crate::core::{EntityType, Record, Stub};
+use crate::core::{EntityType, Listing, Record, Stub};
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
 use crate::source::{At, Batch, Content, Task, Unreadable};
@@ -97,7 +97,7 @@ impl WooCommerce {
             }
             self.remember_sku(&id, row);
             batch.more.push(Task {
-                list: format!("variations:{id}"),
+                list: Listing::children_of(VARIATIONS, id),
                 content: task.content,
                 since: None,
                 at: At::Offset(0),
@@ -125,7 +125,7 @@ fn heirs(task: &Task, rows: &[Value]) -> Option<Task> {
         .filter_map(map::id)
         .collect();
     (!parents.is_empty()).then(|| Task {
-        list: format!("variations:{}", parents.join(",")),
+        list: Listing::children_of(VARIATIONS, parents.join(",")),
         content: task.content,
         since: None,
         at: At::Offset(0),

@@ -19,7 +19,7 @@ fn task(list: &str, content: Content, at: At) -> Task {
 }
 
 /// Works a plan off, and checks on the way that neighbouring windows overlap.
-fn pull(shop: &WooCommerce, entity: EntityType, pass: Pass) -> Vec<(String, Batch)> {
+fn pull(shop: &WooCommerce, entity: EntityType, pass: Pass) -> Vec<(Listing, Batch)> {
     let mut stack = shop.plan(entity, pass).unwrap().tasks;
     let mut done = Vec::new();
     while let Some(task) = stack.pop() {
@@ -30,7 +30,7 @@ fn pull(shop: &WooCommerce, entity: EntityType, pass: Pass) -> Vec<(String, Batc
     done
 }
 
-fn ids(done: &[(String, Batch)]) -> BTreeSet<u64> {
+fn ids(done: &[(Listing, Batch)]) -> BTreeSet<u64> {
     let all = done.iter().flat_map(|(_, batch)| {
         let stubs = batch.stubs.iter().map(|stub| &stub.external_id);
         batch
@@ -259,7 +259,7 @@ fn all_variations_of_changed_products_are_read() {
             ..task("products", Content::Full, At::Offset(0))
         };
         let more = shop.fetch(EntityType::Products, &changed).unwrap().more;
-        let names: Vec<_> = more.iter().map(|task| task.list.as_str()).collect();
+        let names: Vec<_> = more.iter().map(|task| task.list.to_string()).collect();
         assert_eq!(names, lists);
         let read = |task: &Task| shop.fetch(EntityType::Products, task).unwrap().records;
         let found = more.iter().flat_map(read).map(|record| record.external_id);
@@ -272,6 +272,47 @@ fn all_variations_of_changed_products_are_read() {
     let seen = server.seen();
     let asked = seen.iter().find(|seen| seen.path.ends_with("v3/variations"));
     assert_eq!(asked.unwrap().param("parent"), Some("2,4"));
+}
+
+#[test]
+fn windows_begin_a_page_apart_that_overlaps_with_the_shortest() {
+    let server = variable(true);
+    for (settings, memo, stride) in [
+        (json!({}), json!(null), 99),
+        (json!({"page_size": 20}), json!(null), 19),
+        (
+            json!({"page_size": 20}),
+            json!({"page_sizes": {"variations": 7}}),
+            6,
+        ),
+        (json!({}), json!({"page_sizes": {"products": 50}}), 49),
+    ] {
+        let shop = connect(&server, settings, memo);
+        let plan = shop.plan(EntityType::Products, Pass::Full).unwrap();
+        assert_eq!(plan.stride, Some(stride));
+    }
+}
+
+#[test]
+fn a_variation_is_asked_for_where_the_shop_shows_it_and_alone_at_its_product() {
+    let server = variable(true);
+    let products = EntityType::Products;
+    let of_7 = Listing::children_of(VARIATIONS, "7");
+    for (global, listed) in [
+        (json!(null), of_7.clone()),
+        (json!(true), Listing::of(VARIATIONS)),
+    ] {
+        let shop = connect(&server, json!({}), json!({ "global_variations": global }));
+        assert_eq!(shop.list_of(products, Some("7")), listed);
+        assert_eq!(Source::alone(&shop, products, Some("7")), Some(of_7.clone()));
+        for entity in [products, EntityType::Orders] {
+            let own = Listing::of(entity.name());
+            assert_eq!(shop.list_of(entity, None), own);
+            assert_eq!(Source::alone(&shop, entity, None), Some(own));
+            let children = (entity == products).then_some(VARIATIONS);
+            assert_eq!(shop.children(entity), children);
+        }
+    }
 }
 
 #[test]
@@ -329,9 +370,10 @@ fn an_incremental_pass_reads_all_of_a_small_shop_and_the_changes_of_a_big_one() 
     let products = plan(59, EntityType::Products);
     assert_eq!(
         (products.sweeps, products.lists),
-        (false, vec!["products".to_owned(), "variations".to_owned()])
+        (false, vec![Listing::of("products"), Listing::of(VARIATIONS)])
     );
     assert!(products.tasks.iter().all(|t| t.since == Some(since)));
+    assert_eq!(products.stride, Some(99));
     let orders = plan(29, EntityType::Orders);
     assert!(!orders.sweeps && orders.requests == 2);
 

@@ -86,7 +86,7 @@ impl WooCommerce {
     pub(super) fn write_record(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
         let list = match (entity, &change.parent_id) {
             (EntityType::Products, Some(parent)) => List::VariationsOf(digits(parent)?.to_owned()),
-            _ => List::of(entity, entity.name())?,
+            _ => List::main(entity)?,
         };
         let (method, route) = match &change.external_id {
             Some(id) => (Method::PUT, format!("{}/{}", list.route(), digits(id)?)),
@@ -145,7 +145,7 @@ impl WooCommerce {
         let refusal = refusal.hint(format!(
             "The shop says that it is {id} already. If that is the one that is meant, set target_id to it."
         ));
-        let list = List::of(entity, entity.name())?;
+        let list = List::main(entity)?;
         let params: Params = vec![("_fields".to_owned(), list.fields(Content::Full).to_owned())];
         let (_, row) = self
             .api
