@@ -192,3 +192,11 @@ fn deleted_products_take_their_variations_along() {
         }
     }
 }
+
+#[test]
+fn a_first_pull_in_short_pages_loses_nobody_where_more_than_a_window_is_deleted() {
+    for rows in [10, 20] {
+        let short = json!({ "page_size": rows });
+        moves(short, true, 400 / rows, false, 5..290, 0);
+    }
+}

@@ -16,6 +16,8 @@ use sync_engine::source::{At, Batch, Content, Source, Task};
 const ASK_AT_MOST: i32 = 10_000;
 /// Rounds of closing gaps before a listing is given up as one that never stands still.
 const GAP_ROUNDS: usize = 12;
+/// So many places are read anew at first where more has moved than a window holds, or one window's.
+const LOOK_BACK: u64 = 100;
 /// Stands for a listing of what was asked for by id: a sweep has met it.
 const ASKED: &str = "asked";
 
@@ -366,9 +368,10 @@ fn places(gap: &Gap, stride: Option<u64>, round: usize) -> Vec<At> {
     if round == 0 && right > gap.left + 1 {
         return vec![At::Offset((gap.left + right) / 2)];
     }
-    let windows = (1 << round.saturating_sub(1)) - 1;
-    match stride.map(|stride| (stride, stride * windows)) {
-        Some((stride, reach)) if gap.left > reach => {
+    let windows = |stride: u64| (LOOK_BACK / stride).max(1) * ((1 << round.saturating_sub(1)) - 1);
+    match stride.map(|stride| (stride, windows(stride))) {
+        // in their old places, so that each takes that of an older one
+        Some((stride, windows)) if gap.left > stride * windows => {
             let left = (0..=windows).rev().map(|n| gap.left - n * stride);
             left.chain([right]).map(At::Offset).collect()
         }
