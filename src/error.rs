@@ -155,6 +155,14 @@ pub struct Error {
 }
 
 impl Error {
+    /// Of a write: whether the remote may have carried it out all the same.
+    pub fn leaves_open(&self) -> bool {
+        matches!(
+            self.code,
+            Code::TimedOut | Code::Nonsense | Code::Cancelled | Code::OutOfTime | Code::Internal
+        )
+    }
+
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Error {
             code,

@@ -163,6 +163,28 @@ END
 $$;
 COMMENT ON FUNCTION sync_list_local_records(uuid, smallint, text[]) IS 'Local records that items come from, by their ids.';
 
+CREATE FUNCTION sync_list_intend(org uuid, keys text[], abouts text[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    INSERT INTO sync_idempotency_log (org_id, idempotency_key, state, result)
+    SELECT org, t.key, 'intended', t.about::jsonb FROM unnest(keys, abouts) AS t (key, about)
+    ON CONFLICT (org_id, idempotency_key)
+        DO UPDATE SET state = 'intended', result = excluded.result, created_at = now()
+$$;
+COMMENT ON FUNCTION sync_list_intend(uuid, text[], text[]) IS
+    'Enters into the log, before they are sent, that these writes will be; abouts say as JSON what each is about.';
+
+CREATE FUNCTION sync_list_conclude(org uuid, keys text[], new_state text, more text[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+    UPDATE sync_idempotency_log i
+    SET state = new_state, result = coalesce(i.result, '{}') || t.told::jsonb
+    FROM unnest(keys, more) AS t (key, told)
+    WHERE i.org_id = org AND i.idempotency_key = t.key
+$$;
+COMMENT ON FUNCTION sync_list_conclude(uuid, text[], text, text[]) IS
+    'Enters into the log how these writes ended; more is JSON about each.';
+
 -- Two records are one because one was written from the other: they need no match key for that.
 CREATE FUNCTION sync_list_link(org uuid, item uuid, written_id text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp

@@ -5,6 +5,7 @@
 //! (`job::pull`) persists the stack as its checkpoint, so a task must be serialisable and repeatable.
 
 pub mod address;
+mod batch_size;
 pub mod http;
 mod json;
 pub mod kind;
@@ -323,6 +324,29 @@ pub trait Source: Send + Sync {
     /// that timed out may have happened.
     fn find(&self, entity: EntityType, _record: &Record, _meter: &Meter) -> Result<Vec<Record>> {
         Err(read_only(entity))
+    }
+    /// How many records can be looked for by one request, or few. Asks nobody.
+    fn finds_at_once(&self, _entity: EntityType) -> usize {
+        1
+    }
+    /// [`Source::find`] for several records: an outcome for each, in their order.
+    fn find_many(&self, entity: EntityType, records: &[Record], meter: &Meter) -> Vec<Result<Vec<Record>>> {
+        records
+            .iter()
+            .map(|record| self.find(entity, record, meter))
+            .collect()
+    }
+    /// With how many others of its kind a change can be made by one request right now. Asks nobody.
+    fn writes_at_once(&self, _entity: EntityType, _change: &Change) -> usize {
+        1
+    }
+    /// [`Source::write`] for several changes, none of which is about the same record as another: an outcome for each, in
+    /// their order.
+    fn write_many(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Vec<Result<Written>> {
+        changes
+            .iter()
+            .map(|change| self.write(entity, change, meter))
+            .collect()
     }
     /// Creates or changes one record. An error with one of the codes for a broken exchange (08006, 08P01) leaves open
     /// whether it was; any other means that it wasn't.

@@ -237,28 +237,31 @@ pub fn apply(
 }
 
 /// Enters a write before it is sent.
-pub fn intend(org: &str, key: &str, about: &Value) -> Result<()> {
+pub fn intend(org: &str, keys: &[String], abouts: &[String]) -> Result<()> {
     run(
-        "INSERT INTO sync_idempotency_log AS i (org_id, idempotency_key, state, result) VALUES ($1::uuid, $2, 'intended', $3::jsonb)
-         ON CONFLICT (org_id, idempotency_key) DO UPDATE SET state = 'intended', result = excluded.result, created_at = now()",
-        &[org.into(), key.into(), about.to_string().into()],
+        "SELECT sync_list_intend($1::uuid, $2, $3)",
+        &[org.into(), keys.to_vec().into(), abouts.to_vec().into()],
     )
 }
 
-/// Notes how a write ended.
-pub fn conclude(org: &str, key: &str, state: &str, more: &Value) -> Result<()> {
+/// Notes how writes ended: `state` is that of all, and each has more to tell, as JSON.
+pub fn conclude(org: &str, keys: &[String], state: &str, more: &[String]) -> Result<()> {
     run(
-        "UPDATE sync_idempotency_log SET state = $3, result = coalesce(result, '{}') || $4::jsonb
-         WHERE org_id = $1::uuid AND idempotency_key = $2",
-        &[org.into(), key.into(), state.into(), more.to_string().into()],
+        "SELECT sync_list_conclude($1::uuid, $2, $3, $4)",
+        &[
+            org.into(),
+            keys.to_vec().into(),
+            state.into(),
+            more.to_vec().into(),
+        ],
     )
 }
 
-/// Links the record that an item was written to with the local row that the item comes from.
-pub fn link(org: &str, item: &str, external_id: &str) -> Result<()> {
+/// Links the records that items were written to with the local rows that they come from.
+pub fn link(org: &str, items: &[String], external_ids: &[String]) -> Result<()> {
     run(
-        "SELECT sync_list_link($1::uuid, $2::uuid, $3)",
-        &[org.into(), item.into(), external_id.into()],
+        "SELECT sync_list_link($1::uuid, t.item, t.id) FROM unnest($2::uuid[], $3) t (item, id)",
+        &[org.into(), items.to_vec().into(), external_ids.to_vec().into()],
     )
 }
 

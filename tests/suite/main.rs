@@ -46,6 +46,7 @@ mod errors;
 mod faults;
 mod identity;
 mod kinds;
+mod list_batch;
 mod list_fields;
 mod list_local;
 mod list_odoo;

@@ -206,7 +206,7 @@ fn what_does_not_fit_into_the_time_is_left_for_the_next_call() {
     let tenant = Tenant::new(&db, 600);
     tenant
         .shop
-        .fault(Rule::new("/", When::All, Fault::Slow { ms: 20 }));
+        .fault(Rule::new("/", When::All, Fault::Slow { ms: 200 }));
     let mut cron = db.connect_as(&role, None);
     let first = scheduled(&mut cron);
     let done = first["itemsSucceeded"].as_u64().unwrap();

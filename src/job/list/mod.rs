@@ -3,12 +3,13 @@
 //! Page by page, in the order of their priority:
 //! 1. *Read* the sources by id, a hundred at a time, into the ledger.
 //! 2. *Judge*: what has not changed since it was last written is left alone (in mode delta).
-//! 3. *Write* the rest: to local tables set-based, to connectors one by one.
+//! 3. *Write* the rest: to local tables set-based, to connectors as many at once as they take.
 //! 4. *Settle*: each item keeps how it went, and when it is due next. None stands in another's way.
 
 mod finish;
 mod local;
 mod pages;
+mod queue;
 mod read;
 mod remote;
 mod settle;
@@ -49,10 +50,13 @@ const LOCAL: &str = "local";
 /// What helper threads come back with.
 pub enum Done {
     Read(Question, Box<Result<(Fetched, Shape)>>),
-    /// With the number of requests that it took.
-    Found(String, u32, Result<Vec<Record>>),
-    Wrote(String, u32, Result<Written>),
+    /// Under the number of the question, with that of the requests it took.
+    Found(u64, u32, Answers<Vec<Record>>),
+    Wrote(u64, u32, Answers<Written>),
 }
+
+/// An outcome for each of what was asked together, or why there are none.
+type Answers<T> = Result<Vec<Result<T>>>;
 
 /// A run under way.
 struct Run<'a> {

@@ -155,6 +155,35 @@ impl Remotes {
         }
     }
 
+    /// The same of several that shared these requests: the remote has answered where one went well, and what its user may not
+    /// write counts for each.
+    pub fn note_each<T>(
+        &mut self,
+        name: &str,
+        entity: EntityType,
+        org: &str,
+        requests: u32,
+        outcomes: &[Result<T>],
+    ) {
+        let errors = || outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        let has_answered = outcomes.iter().any(Result::is_ok);
+        let verdict = match errors().next() {
+            Some(error) if !has_answered => Err(error.clone()),
+            _ => Ok(()),
+        };
+        self.note(name, entity, org, requests, &verdict);
+        let noted = verdict.is_err_and(|error| error.code == Code::NotGranted);
+        let Some(Ok(remote)) = self.0.get_mut(name) else {
+            return;
+        };
+        for error in errors()
+            .filter(|error| error.code == Code::NotGranted)
+            .skip(usize::from(noted))
+        {
+            remote.forbidden.entry(entity).or_insert((0, error.clone())).0 += 1;
+        }
+    }
+
     /// Notes which connectors have answered.
     pub fn close(&self, org: &str) {
         let well = |remote: &&Remote| remote.answered && remote.down.is_none();

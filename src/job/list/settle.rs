@@ -10,7 +10,7 @@ use crate::store::transaction::closing;
 use serde_json::json;
 use std::collections::BTreeMap;
 use sync_engine::core::{EntityType, Record};
-use sync_engine::error::{Code, Error, Result};
+use sync_engine::error::{Error, Result};
 use sync_engine::source::Written;
 
 /// A write that went well.
@@ -61,15 +61,19 @@ impl Run<'_> {
         let org = &self.key.org;
         let ledger = self.remotes.opened(platform)?.ledger(org, entity);
         let outcomes: Vec<Outcome> = arrived.iter().map(|one| one.outcome.clone()).collect();
+        let of = |part: fn(&Arrived) -> String| arrived.iter().map(part).collect::<Vec<_>>();
         noted(arrived.iter().all(|one| one.is_findable), || {
             let shape = ledger.shape()?;
             let rows = arrived.iter().map(|one| Row::new(&shape, one.record.clone()));
             let rows: Vec<Row> = rows.collect::<Result<_>>()?;
             ledger.upsert(false, &rows)?;
-            for one in arrived {
-                store::link(org, &one.item.id, &one.external_id)?;
-                store::conclude(org, &one.key, "done", &json!({ "externalId": one.external_id }))?;
-            }
+            store::link(
+                org,
+                &of(|one| one.item.id.clone()),
+                &of(|one| one.external_id.clone()),
+            )?;
+            let told = of(|one| json!({ "externalId": one.external_id }).to_string());
+            store::conclude(org, &of(|one| one.key.clone()), "done", &told)?;
             store::settle(org, &outcomes)
         })
     }
@@ -117,10 +121,10 @@ impl Run<'_> {
     }
 
     fn not_written(&mut self, item: &Item, key: &str, is_new: bool, error: Error) {
-        if !is_open(&error) {
+        if !error.leaves_open() {
             let told = json!({ "error": error.message });
             // where even that fails, the next attempt looks for it once more than it had to
-            let _ = closing(|| store::conclude(&self.key.org, key, "failed", &told));
+            let _ = closing(|| self.conclude(key, "failed", &told));
             self.failed(item, &error);
         } else if is_new {
             let hint = "It may have been created all the same: the next attempt looks for it first.";
@@ -134,18 +138,10 @@ impl Run<'_> {
     fn written_unseen(&mut self, item: &Item, key: &str, external_id: String, error: &Error) {
         let told = json!({ "externalId": external_id });
         // where even that fails, the next attempt looks for it
-        let _ = closing(|| store::conclude(&self.key.org, key, "done", &told));
+        let _ = closing(|| self.conclude(key, "done", &told));
         self.failed(item, error);
         if let Some(outcome) = self.settled.last_mut() {
             outcome.target_id = Some(external_id);
         }
     }
-}
-
-/// Whether the remote may have done it all the same.
-fn is_open(error: &Error) -> bool {
-    matches!(
-        error.code,
-        Code::TimedOut | Code::Nonsense | Code::Cancelled | Code::OutOfTime | Code::Internal
-    )
 }

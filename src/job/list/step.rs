@@ -3,9 +3,8 @@
 use super::read::Known;
 use crate::store::list::{Item, Target};
 use serde_json::{Map, Value};
-use std::sync::Arc;
-use sync_engine::core::Record;
-use sync_engine::source::{Change, Source};
+use sync_engine::core::{EntityType, Record};
+use sync_engine::source::Change;
 
 /// An item that has to be written, with its source.
 #[derive(Debug, Clone)]
@@ -15,6 +14,16 @@ pub struct Write {
     /// Its fields; null where the source has none although it could.
     pub fields: Map<String, Value>,
 }
+
+impl Write {
+    /// Where it is written to: what goes to one place can share a request.
+    pub fn place(&self) -> Place {
+        (self.item.target_platform.clone(), self.item.entity)
+    }
+}
+
+/// A platform and an entity type.
+pub type Place = (String, EntityType);
 
 /// A write that knows what it is written over.
 #[derive(Debug)]
@@ -27,21 +36,13 @@ pub struct Step {
     pub is_searched: bool,
 }
 
-/// What became of an item for the moment.
-pub enum Next {
-    Search(Box<Step>),
-    Write(Box<Ready>),
-    /// There is nothing to write.
-    Settled,
-    /// The time of the run doesn't suffice: it stays as it was.
-    NoTime,
-}
-
 /// A write that can be sent.
+#[derive(Debug)]
 pub struct Ready {
     pub sent: Sent,
-    pub source: Arc<dyn Source>,
     pub change: Change,
+    /// With how many others like it one request can make it.
+    pub at_once: usize,
     /// For the log.
     pub about: Value,
 }

@@ -1,11 +1,11 @@
 //! The record of a connector that an item is written over: the one that is known, or one that is looked for.
 
 use super::read::{Place, Read, Wanted};
-use super::step::{Next, Step, Write};
-use super::{Done, Run};
+use super::step::{Step, Write};
+use super::Run;
 use crate::store::list::{self as store, Item, Target};
 use crate::store::transaction::{relaxed, short};
-use serde_json::json;
+use serde_json::{json, Value};
 use std::collections::{HashMap, VecDeque};
 use sync_engine::core::Record;
 use sync_engine::error::{Code, Error, Result};
@@ -70,51 +70,37 @@ impl Run<'_> {
         }
     }
 
-    /// Looks for the target; what has nothing that the target would know it by can't be looked for.
-    pub(super) fn search(&mut self, step: Step) -> Result<Next> {
+    /// Whether the target has to be looked for; what has nothing that the target would know it by can't be.
+    pub(super) fn is_to_search(&self, step: &Step) -> Result<bool> {
+        if step.current.is_some() || step.is_searched {
+            return Ok(false);
+        }
         let Item {
             id,
             entity,
             target_platform,
             ..
         } = &step.write.item;
-        let source = self.remotes.usable(target_platform)?.source.clone();
-        let record = step.write.source.record.clone();
-        if source.known_by(*entity, &record).is_none() {
-            if step.target.is_intended {
-                return Err(Error::new(
-                    Code::Internal,
-                    "it may have been created: an earlier attempt ended without an answer",
-                )
-                .detail("It has no e-mail, SKU or other match key that it could be found by.")
-                .hint(format!(
-                    "Look for it in the target, then say which it is by SELECT sync_settle_creation('{id}', 'its id'), or, if it is not there, that it may be tried again by SELECT sync_settle_creation('{id}')."
-                )));
-            }
-            return self.prepare_write(step);
+        let source = &self.remotes.usable(target_platform)?.source;
+        if source.known_by(*entity, &step.write.source.record).is_some() {
+            return Ok(true);
         }
-        if !self
-            .remotes
-            .take(target_platform, &self.key.org, &self.crew, self.deadline)?
-        {
-            return Ok(Next::NoTime);
+        if !step.target.is_intended {
+            return Ok(false);
         }
-        let (id, entity) = (id.clone(), *entity);
-        self.submit_metered(
-            move |meter| source.find(entity, &record, meter),
-            move |requests, found| Done::Found(id, requests, found),
-        )?;
-        Ok(Next::Search(Box::new(step)))
+        Err(Error::new(
+            Code::Internal,
+            "it may have been created: an earlier attempt ended without an answer",
+        )
+        .detail("It has no e-mail, SKU or other match key that it could be found by.")
+        .hint(format!(
+            "Look for it in the target, then say which it is by SELECT sync_settle_creation('{id}', 'its id'), or, if it is not there, that it may be tried again by SELECT sync_settle_creation('{id}')."
+        )))
     }
 
     /// What a search came to; None where the item is settled.
-    pub(super) fn found(
-        &mut self,
-        mut step: Step,
-        requests: u32,
-        outcome: Result<Vec<Record>>,
-    ) -> Option<Step> {
-        self.note(&step.write.item, requests, &outcome);
+    pub(super) fn found(&mut self, mut step: Step, outcome: Result<Vec<Record>>) -> Option<Step> {
+        step.is_searched = true;
         match outcome.and_then(|records| the_one(&step, records)) {
             Ok(current) => {
                 if let Some(record) = current.as_ref().filter(|_| step.target.is_intended) {
@@ -135,7 +121,12 @@ impl Run<'_> {
     fn conclude_creation(&self, target: &Target, external_id: &str) {
         let told = json!({ "externalId": external_id });
         // where even that fails, the next attempt looks for it once more than it had to
-        let _ = relaxed(|| store::conclude(&self.key.org, &target.creation_key, "done", &told));
+        let _ = relaxed(|| self.conclude(&target.creation_key, "done", &told));
+    }
+
+    /// Notes how one write ended.
+    pub(super) fn conclude(&self, key: &str, state: &str, told: &Value) -> Result<()> {
+        store::conclude(&self.key.org, &[key.to_owned()], state, &[told.to_string()])
     }
 
     /// What no other record may have while this one is written: itself, and under what the target may know it.

@@ -1,8 +1,9 @@
 //! Items whose target is a connector: see what differs from what is there, write it once.
 
-use super::step::{Next, Ready, Sent, Step, Write};
+use super::queue::Queue;
+use super::step::{Place, Ready, Sent, Step, Write};
 use super::tally::Went;
-use super::{out_of_time, Done, Run};
+use super::{out_of_time, Answers, Done, Run};
 use crate::store::list::{self as store, Item, Outcome};
 use crate::store::transaction::{relaxed, short};
 use serde_json::{json, Map, Value};
@@ -10,12 +11,27 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use sync_engine::core::{diff, match_key, Comparison, Record};
 use sync_engine::error::{Code, Error, Result};
-use sync_engine::source::{Change, Meter, Source};
+use sync_engine::source::{Change, Meter, Source, Written};
 
-/// An item that waits for an answer.
+/// A question that waits for its answer, with the items that it is about.
 enum UnderWay {
-    Search(Step),
-    Write(Sent),
+    Search(Place, Vec<Step>),
+    Write(Place, Vec<Sent>),
+}
+
+/// The questions of a run, by their numbers.
+#[derive(Default)]
+struct Asked {
+    under_way: HashMap<u64, UnderWay>,
+    last: u64,
+}
+
+impl Asked {
+    fn add(&mut self, question: UnderWay) -> u64 {
+        self.last += 1;
+        self.under_way.insert(self.last, question);
+        self.last
+    }
 }
 
 impl Run<'_> {
@@ -39,73 +55,159 @@ impl Run<'_> {
     /// Looks for what has no target yet, and sends what differs. What can be sent goes first, so that items are done
     /// one after the other, however slow the remote is; each is settled as soon as its answer is there, together with
     /// those that came meanwhile.
-    fn work_off(&mut self, mut steps: VecDeque<Step>) -> Result<()> {
-        let mut under_way: HashMap<String, UnderWay> = HashMap::new();
-        while self.goes_on(steps.is_empty()) {
-            self.begin(&mut steps, &mut under_way)?;
+    fn work_off(&mut self, steps: VecDeque<Step>) -> Result<()> {
+        let (mut queue, mut asked) = (Queue::default(), Asked::default());
+        for step in steps {
+            self.sort_in(step, &mut queue);
+        }
+        while self.goes_on(queue.is_empty()) {
+            self.begin(&mut queue, &mut asked)?;
             if self.crew.is_idle() {
                 continue;
             }
             let mut answers = Vec::new();
             let mut next = self.crew.next(self.deadline)?;
             while let Some(done) = next {
-                match done {
-                    Done::Found(id, requests, outcome) => {
-                        if let Some(UnderWay::Search(step)) = under_way.remove(&id) {
-                            if let Some(step) = self.found(step, requests, outcome) {
-                                steps.push_front(step);
-                            }
-                        }
-                    }
-                    Done::Wrote(id, requests, outcome) => {
-                        if let Some(UnderWay::Write(sent)) = under_way.remove(&id) {
-                            self.note(&sent.write.item, requests, &outcome);
-                            answers.push((sent, outcome));
-                        }
-                    }
-                    Done::Read(..) => {}
-                }
+                answers.extend(self.arrive(done, &mut queue, &mut asked));
                 next = self.crew.ready()?;
             }
             self.settle_sent(answers);
         }
-        for one in under_way.into_values() {
-            let item = match one {
-                UnderWay::Search(step) => step.write.item,
-                UnderWay::Write(sent) => sent.write.item,
+        for one in asked.under_way.into_values() {
+            let items: Vec<Item> = match one {
+                UnderWay::Search(_, steps) => steps.into_iter().map(|step| step.write.item).collect(),
+                UnderWay::Write(_, sent) => sent.into_iter().map(|sent| sent.write.item).collect(),
             };
-            self.failed(&item, &out_of_time());
+            for item in &items {
+                self.failed(item, &out_of_time());
+            }
         }
         Ok(())
     }
 
-    /// As many requests as there are threads for.
-    fn begin(&mut self, steps: &mut VecDeque<Step>, under_way: &mut HashMap<String, UnderWay>) -> Result<()> {
-        let mut ready = Vec::new();
-        while let Some(step) = steps.pop_front_if(|_| self.crew.free() > ready.len() && !self.is_late()) {
-            let item = step.write.item.clone();
-            match self.go_on(step) {
-                Ok(Next::Search(step)) => drop(under_way.insert(item.id, UnderWay::Search(*step))),
-                Ok(Next::Write(one)) => ready.push(*one),
-                Ok(Next::Settled) => {}
-                Ok(Next::NoTime) => self.is_over = true,
-                Err(error) => self.failed(&item, &error),
+    /// Puts an item where it has to wait next, unless there is nothing to write.
+    fn sort_in(&mut self, step: Step, queue: &mut Queue) {
+        let item = step.write.item.clone();
+        let sorted = self.is_to_search(&step).and_then(|is_to_search| {
+            if is_to_search {
+                let source = &self.remotes.usable(&item.target_platform)?.source;
+                queue.search(source.finds_at_once(item.entity), step);
+            } else if let Some(ready) = self.prepare_write(step)? {
+                queue.write(ready);
             }
+            Ok(())
+        });
+        if let Err(error) = sorted {
+            self.failed(&item, &error);
         }
-        self.send(ready, under_way)
     }
 
-    /// The next request for an item.
-    fn go_on(&mut self, mut step: Step) -> Result<Next> {
-        if step.current.is_none() && !step.is_searched {
-            step.is_searched = true;
-            return self.search(step);
+    /// What an answer brought: items that are searched go on, what was written is returned.
+    fn arrive(&mut self, done: Done, queue: &mut Queue, asked: &mut Asked) -> Vec<(Sent, Result<Written>)> {
+        match done {
+            Done::Found(number, requests, outcomes) => {
+                if let Some(UnderWay::Search(place, steps)) = asked.under_way.remove(&number) {
+                    let outcomes = self.each(&place, requests, outcomes, steps.len());
+                    for (step, outcome) in steps.into_iter().zip(outcomes) {
+                        if let Some(step) = self.found(step, outcome) {
+                            self.sort_in(step, queue);
+                        }
+                    }
+                }
+            }
+            Done::Wrote(number, requests, outcomes) => {
+                if let Some(UnderWay::Write(place, sent)) = asked.under_way.remove(&number) {
+                    let outcomes = self.each(&place, requests, outcomes, sent.len());
+                    return sent.into_iter().zip(outcomes).collect();
+                }
+            }
+            Done::Read(..) => {}
         }
-        self.prepare_write(step)
+        Vec::new()
+    }
+
+    /// The outcome of each of so many that were asked together, which is noted of the remote as one.
+    fn each<T>(
+        &mut self,
+        place: &Place,
+        requests: u32,
+        outcomes: Answers<T>,
+        count: usize,
+    ) -> Vec<Result<T>> {
+        let mut outcomes = outcomes.unwrap_or_else(|error| vec![Err(error)]);
+        let (platform, entity) = place;
+        self.remotes
+            .note_each(platform, *entity, &self.key.org, requests, &outcomes);
+        let error = outcomes
+            .iter()
+            .find_map(|outcome| outcome.as_ref().err())
+            .cloned();
+        let lost = error.unwrap_or_else(|| Error::new(Code::Internal, "there is no outcome"));
+        outcomes.resize_with(count, || Err(lost.clone()));
+        outcomes
+    }
+
+    /// As many requests as there are threads for.
+    fn begin(&mut self, queue: &mut Queue, asked: &mut Asked) -> Result<()> {
+        while self.crew.free() > 0 && !self.is_late() {
+            let free = self.crew.free();
+            if let Some((place, ready)) = queue.next_writes(free) {
+                self.send(place, ready, asked)?;
+            } else if let Some((place, steps)) = queue.next_searches(free) {
+                self.search(place, steps, asked)?;
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The connector of these items, with a request to use; None, and they have failed, where it can't be used, or are left
+    /// as they are, where there is no time for it.
+    fn admitted<'i>(
+        &mut self,
+        (platform, entity): &Place,
+        items: impl Iterator<Item = &'i Item>,
+        to_write: bool,
+    ) -> Option<Arc<dyn Source>> {
+        let usable = match to_write {
+            true => self.remotes.writable(platform, *entity),
+            false => self.remotes.usable(platform),
+        };
+        let source = usable.map(|remote| remote.source.clone());
+        let taken = source.and_then(|source| {
+            let has_time = self
+                .remotes
+                .take(platform, &self.key.org, &self.crew, self.deadline)?;
+            Ok(has_time.then_some(source))
+        });
+        match taken {
+            Ok(Some(source)) => return Some(source),
+            Ok(None) => self.is_over = true,
+            Err(error) => items.for_each(|item| self.failed(item, &error)),
+        }
+        None
+    }
+
+    fn search(&mut self, place: Place, steps: Vec<Step>, asked: &mut Asked) -> Result<()> {
+        let items = steps.iter().map(|step| &step.write.item);
+        let Some(source) = self.admitted(&place, items, false) else {
+            return Ok(());
+        };
+        let entity = place.1;
+        let records: Vec<Record> = steps
+            .iter()
+            .map(|step| step.write.source.record.clone())
+            .collect();
+        let number = asked.add(UnderWay::Search(place, steps));
+        self.submit_metered(
+            move |meter| Ok(source.find_many(entity, &records, meter)),
+            move |requests, found| Done::Found(number, requests, found),
+        )
     }
 
     /// What is to be sent of an item.
-    pub(super) fn prepare_write(&mut self, step: Step) -> Result<Next> {
+    fn prepare_write(&mut self, step: Step) -> Result<Option<Ready>> {
         let item = &step.write.item;
         let source = self
             .remotes
@@ -116,17 +218,10 @@ impl Run<'_> {
         match &step.current {
             Some(current) if fields.is_empty() => {
                 self.found_equal(&step.write, &current.external_id)?;
-                return Ok(Next::Settled);
+                Ok(None)
             }
-            _ => {}
+            _ => Ok(Some(ready(step, source.as_ref(), fields))),
         }
-        let has_time = self
-            .remotes
-            .take(&item.target_platform, &self.key.org, &self.crew, self.deadline)?;
-        Ok(match has_time {
-            true => Next::Write(Box::new(ready(step, source, fields))),
-            false => Next::NoTime,
-        })
     }
 
     /// What the target would take of an item; of a record that is there, what differs, unless all is wanted.
@@ -152,21 +247,28 @@ impl Run<'_> {
     }
 
     fn found_equal(&mut self, write: &Write, id: &str) -> Result<()> {
-        short(|| store::link(&self.key.org, &write.item.id, id))?;
+        short(|| {
+            store::link(
+                &self.key.org,
+                std::slice::from_ref(&write.item.id),
+                &[id.to_owned()],
+            )
+        })?;
         let outcome = well(write, Went::Unchanged, Some(id.to_owned()));
         self.settle(&write.item, Went::Unchanged, outcome);
         Ok(())
     }
 
     /// Sends writes, after entering that they will be.
-    fn send(&mut self, ready: Vec<Ready>, under_way: &mut HashMap<String, UnderWay>) -> Result<()> {
-        if ready.is_empty() {
+    fn send(&mut self, place: Place, ready: Vec<Ready>, asked: &mut Asked) -> Result<()> {
+        let items = ready.iter().map(|one| &one.sent.write.item);
+        let Some(source) = self.admitted(&place, items, true) else {
             return Ok(());
-        }
-        let org = &self.key.org;
-        let mut intents = ready.iter().map(|one| (&one.sent.key, &one.about));
+        };
+        let keys: Vec<String> = ready.iter().map(|one| one.sent.key.clone()).collect();
+        let abouts: Vec<String> = ready.iter().map(|one| one.about.to_string()).collect();
         let entered = noted(ready.iter().all(|one| one.sent.is_findable), || {
-            intents.try_for_each(|(key, about)| store::intend(org, key, about))
+            store::intend(&self.key.org, &keys, &abouts)
         });
         if let Err(error) = entered {
             for one in &ready {
@@ -174,23 +276,19 @@ impl Run<'_> {
             }
             return Ok(());
         }
-        for Ready {
-            sent, source, change, ..
-        } in ready
-        {
-            let (id, entity) = (sent.write.item.id.clone(), sent.write.item.entity);
-            under_way.insert(id.clone(), UnderWay::Write(sent));
-            self.submit_metered(
-                move |meter| source.write(entity, &change, meter),
-                move |requests, written| Done::Wrote(id, requests, written),
-            )?;
-        }
-        Ok(())
+        let entity = place.1;
+        let (sent, changes): (Vec<Sent>, Vec<Change>) =
+            ready.into_iter().map(|one| (one.sent, one.change)).unzip();
+        let number = asked.add(UnderWay::Write(place, sent));
+        self.submit_metered(
+            move |meter| Ok(source.write_many(entity, &changes, meter)),
+            move |requests, written| Done::Wrote(number, requests, written),
+        )
     }
 
     /// Gives a job to a helper thread. How many requests it took is told whether it went well or not; of one that
     /// panicked nobody knows more than that it was begun.
-    pub(super) fn submit_metered<T: 'static>(
+    fn submit_metered<T: 'static>(
         &mut self,
         job: impl FnOnce(&Meter) -> Result<T> + Send + 'static,
         done: impl FnOnce(u32, Result<T>) -> Done + Send + 'static,
@@ -206,12 +304,6 @@ impl Run<'_> {
                 done(requests, outcome)
             },
         )
-    }
-
-    pub(super) fn note<T>(&mut self, item: &Item, requests: u32, outcome: &Result<T>) {
-        let (platform, entity) = (&item.target_platform, item.entity);
-        self.remotes
-            .note(platform, entity, &self.key.org, requests, outcome);
     }
 }
 
@@ -261,7 +353,7 @@ fn nothing_to_write(item: &Item, chosen: &[String]) -> Error {
 }
 
 /// A write, and what is entered of it before it is sent.
-fn ready(step: Step, source: Arc<dyn Source>, fields: Map<String, Value>) -> Ready {
+fn ready(step: Step, source: &dyn Source, fields: Map<String, Value>) -> Ready {
     let Step {
         write,
         target,
@@ -269,6 +361,7 @@ fn ready(step: Step, source: Arc<dyn Source>, fields: Map<String, Value>) -> Rea
         ..
     } = step;
     let item = &write.item;
+    let entity = item.entity;
     let is_new = current.is_none();
     let about = json!({
         "operation": if is_new { "create" } else { "update" }, "target": item.target_platform,
@@ -291,7 +384,7 @@ fn ready(step: Step, source: Arc<dyn Source>, fields: Map<String, Value>) -> Rea
             key,
             is_new,
         },
-        source,
+        at_once: source.writes_at_once(entity, &change),
         change,
         about,
     }

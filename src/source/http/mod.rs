@@ -146,6 +146,20 @@ pub struct Response {
 }
 
 impl Response {
+    /// A part of an answer, with a status of its own.
+    pub fn part(status: u16, json: Value) -> Self {
+        Response {
+            status,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+            json: Some(json),
+            elapsed: Duration::ZERO,
+            cut: false,
+            repeatable: false,
+            passes: None,
+        }
+    }
+
     /// 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

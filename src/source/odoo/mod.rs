@@ -1,6 +1,7 @@
 //! Odoo, by its external API. Verified against versions 17.0 and 18.0 (JSON-RPC), and 19.0 (JSON-2).
 
 mod api;
+mod batch;
 mod broken;
 mod config;
 mod delivers;
@@ -40,6 +41,7 @@ mod tests_write;
 
 pub(super) use kind::KIND;
 
+use super::batch_size::BatchSize;
 use super::http::Meter;
 use super::kind::Config;
 use super::settings::Given;
@@ -67,6 +69,7 @@ pub struct Odoo {
     lookup: Lookup,
     questions: Questions,
     broken: Broken,
+    batch_size: BatchSize,
     /// How often pages were halved because their rows are big.
     halved: AtomicU32,
     /// Ids of the countries that were written, by what they were called.
@@ -88,6 +91,7 @@ impl Odoo {
             lookup: Lookup::default(),
             questions: Questions::default(),
             broken: Broken::default(),
+            batch_size: BatchSize::default(),
             halved: AtomicU32::new(0),
             countries: Mutex::default(),
         })
@@ -149,5 +153,21 @@ impl Source for Odoo {
 
     fn write(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
         self.write_record(entity, change, meter)
+    }
+
+    fn finds_at_once(&self, _entity: EntityType) -> usize {
+        self.finds_at_once()
+    }
+
+    fn find_many(&self, entity: EntityType, records: &[Record], meter: &Meter) -> Vec<Result<Vec<Record>>> {
+        self.find_each(entity, records, meter)
+    }
+
+    fn writes_at_once(&self, _entity: EntityType, change: &Change) -> usize {
+        self.writes_at_once(change)
+    }
+
+    fn write_many(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Vec<Result<Written>> {
+        self.write_each(entity, changes, meter)
     }
 }

@@ -13,6 +13,7 @@ use crate::source::http::Meter;
 use crate::source::{At, Change, Content, Task, Written};
 use crate::source::session::lock;
 use serde_json::{json, Map, Value};
+use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 
 /// What tells a record of another system here.
@@ -77,6 +78,14 @@ pub(super) fn marks(entity: EntityType, record: &Record) -> Vec<Mark> {
     marks.into_iter().flatten().collect()
 }
 
+/// A change, as it is sent.
+pub(super) struct Prepared {
+    /// None: it is created.
+    pub id: Option<u64>,
+    pub vals: Map<String, Value>,
+    pub notes: Vec<String>,
+}
+
 impl Odoo {
     /// Records with the same mark: more is asked for, and compared here.
     pub(super) fn find_like(
@@ -85,32 +94,49 @@ impl Odoo {
         record: &Record,
         meter: &Meter,
     ) -> Result<Vec<Record>> {
-        let Some(mark) = mark(entity, record) else {
-            return Ok(Vec::new());
-        };
+        match mark(entity, record) {
+            None => Ok(Vec::new()),
+            Some(mark) => Ok(self.find_marked(entity, &[&mark], meter)?.swap_remove(0)),
+        }
+    }
+
+    /// Records with each of these marks, asked for together.
+    pub(super) fn find_marked(
+        &self,
+        entity: EntityType,
+        marks: &[&Mark],
+        meter: &Meter,
+    ) -> Result<Vec<Vec<Record>>> {
         let model = list::model(entity).name;
+        let fields: BTreeSet<&str> = marks.iter().map(|mark| mark.theirs).collect();
+        let fields: Vec<String> = fields.into_iter().map(str::to_owned).collect();
+        let mut any = vec![json!("|"); marks.len().saturating_sub(1)];
+        any.extend(marks.iter().flat_map(|mark| mark.domain()));
         let (mut found, mut after) = (Vec::new(), 0);
         loop {
-            let mut domain = mark.domain().to_vec();
+            let mut domain = any.clone();
             domain.push(json!(["id", ">", after]));
-            let fields = [mark.theirs.to_owned()];
             let page = self.page(model, &json!(domain), &fields, self.settings.page_size, meter)?;
             after = last_id(&page.rows, after)?;
-            let same = page.rows.iter().filter(|row| mark.is_on(&row[mark.theirs]));
+            let is_marked = |row: &&Value| marks.iter().any(|mark| mark.is_on(&row[mark.theirs]));
+            let same = page.rows.iter().filter(is_marked);
             found.extend(same.filter_map(|row| reference(&row["id"])));
             if !page.full {
                 break;
             }
         }
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut records = self.records_by_id(entity, &found, meter)?;
-        records.retain(|record| record.data.get(mark.ours).is_some_and(|value| mark.is_on(value)));
-        Ok(records)
+        let records = match found.is_empty() {
+            true => Vec::new(),
+            false => self.records_by_id(entity, &found, meter)?,
+        };
+        let with = |mark: &&Mark| {
+            let is_marked = |record: &&Record| record.data.get(mark.ours).is_some_and(|value| mark.is_on(value));
+            records.iter().filter(is_marked).cloned().collect()
+        };
+        Ok(marks.iter().map(with).collect())
     }
 
-    fn records_by_id(&self, entity: EntityType, ids: &[u64], meter: &Meter) -> Result<Vec<Record>> {
+    pub(super) fn records_by_id(&self, entity: EntityType, ids: &[u64], meter: &Meter) -> Result<Vec<Record>> {
         let task = Task {
             list: Listing::of(entity.name()),
             content: Content::Full,
@@ -122,6 +148,21 @@ impl Odoo {
 
     /// Creates or changes one record.
     pub(super) fn write_record(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
+        let model = list::model(entity).name;
+        let Prepared { id, vals, notes } = self.prepare(entity, change, meter)?;
+        let id = match id {
+            Some(id) => self.change(model, id, vals, meter)?,
+            None => {
+                let made = self.create(model, &[vals], meter)?;
+                made.into_iter().next().unwrap_or_default()
+            }
+        };
+        let records = self.records_by_id(entity, &[id], meter);
+        Ok(written(id, &records, notes))
+    }
+
+    /// What is to be sent for a change.
+    pub(super) fn prepare(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Prepared> {
         let model = list::model(entity).name;
         let id = match &change.external_id {
             Some(id) => Some(number(id)?),
@@ -143,25 +184,20 @@ impl Odoo {
             }
         }
         self.leave_out(entity, &mut vals, &there, &mut notes);
-        let id = match id {
-            Some(id) => self.change(model, id, vals, meter)?,
-            None => self.create(model, vals, meter)?,
-        };
-        let gone = || Error::new(Code::Nonsense, "Odoo doesn't show what was written");
-        Ok(Written {
-            external_id: id.to_string(),
-            record: self
-                .records_by_id(entity, &[id], meter)
-                .and_then(|records| records.into_iter().next().ok_or_else(gone)),
-            notes,
-        })
+        Ok(Prepared { id, vals, notes })
     }
 
-    fn create(&self, model: &str, vals: Map<String, Value>, meter: &Meter) -> Result<u64> {
+    /// Creates records, all or none; their ids, in the same order.
+    pub(super) fn create(&self, model: &str, all: &[Map<String, Value>], meter: &Meter) -> Result<Vec<u64>> {
         let mut args = Args::new();
-        args.insert("vals_list".to_owned(), json!([vals]));
+        args.insert("vals_list".to_owned(), json!(all));
         let answer = self.api.act(Act::Create, model, "create", args, meter)?;
-        reference(&answer.value).ok_or_else(|| {
+        let told = match &answer.value {
+            Value::Array(ids) => ids.iter().map(reference).collect(),
+            one => vec![reference(one)],
+        };
+        let ids: Option<Vec<u64>> = told.into_iter().collect();
+        ids.filter(|ids| ids.len() == all.len()).ok_or_else(|| {
             Error::new(
                 Code::Nonsense,
                 format!("Odoo doesn't tell the id of the new {model}"),
@@ -282,6 +318,21 @@ impl Odoo {
     fn first(&self, model: &'static str, domain: Value, meter: &Meter) -> Result<Option<u64>> {
         let page = self.page(model, &domain, &["id".to_owned()], 1, meter)?;
         Ok(page.rows.first().and_then(|row| reference(&row["id"])))
+    }
+}
+
+/// What came of a change, by what was read of the records that were written.
+pub(super) fn written(id: u64, records: &Result<Vec<Record>>, notes: Vec<String>) -> Written {
+    let external_id = id.to_string();
+    let gone = || Error::new(Code::Nonsense, "Odoo doesn't show what was written");
+    let shown = records.as_ref().map_err(Error::clone).and_then(|records| {
+        let mut same = records.iter().filter(|record| record.external_id == external_id);
+        same.next().cloned().ok_or_else(gone)
+    });
+    Written {
+        external_id,
+        record: shown,
+        notes,
     }
 }
 

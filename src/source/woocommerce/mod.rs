@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod batch;
 mod by_id;
 mod config;
 mod currency;
@@ -34,6 +35,8 @@ mod tests_absence;
 #[cfg(test)]
 mod tests_access;
 #[cfg(test)]
+mod tests_batch;
+#[cfg(test)]
 mod tests_by_id;
 #[cfg(test)]
 mod tests_webhook;
@@ -42,6 +45,7 @@ mod tests_write;
 
 pub(super) use kind::KIND;
 
+use super::batch_size::BatchSize;
 use super::http::Meter;
 use super::kind::Config;
 use super::settings::Given;
@@ -67,6 +71,7 @@ pub struct WooCommerce {
     settings: Settings,
     skus: Skus,
     currency: Currency,
+    batch_size: BatchSize,
     /// Statuses that the settings name and the shop doesn't know.
     unlistable: Mutex<BTreeSet<String>>,
 }
@@ -84,6 +89,7 @@ impl WooCommerce {
             settings,
             skus: Skus::default(),
             currency: Currency::default(),
+            batch_size: BatchSize::default(),
             unlistable: Mutex::default(),
         })
     }
@@ -203,5 +209,21 @@ impl Source for WooCommerce {
 
     fn write(&self, entity: EntityType, change: &Change, meter: &Meter) -> Result<Written> {
         self.write_record(entity, change, meter)
+    }
+
+    fn finds_at_once(&self, entity: EntityType) -> usize {
+        self.finds_at_once(entity)
+    }
+
+    fn find_many(&self, entity: EntityType, records: &[Record], meter: &Meter) -> Vec<Result<Vec<Record>>> {
+        self.find_each(entity, records, meter)
+    }
+
+    fn writes_at_once(&self, entity: EntityType, change: &Change) -> usize {
+        self.writes_at_once(entity, change)
+    }
+
+    fn write_many(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Vec<Result<Written>> {
+        self.write_each(entity, changes, meter)
     }
 }

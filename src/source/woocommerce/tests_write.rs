@@ -13,7 +13,7 @@ use serde_json::{json, Value};
 const API: &str = "/wp-json/wc/v3/";
 
 /// A shop that answers every call by its method and route below the API.
-fn shop(answer: impl Fn(&str, &Seen) -> Reply + Send + Sync + 'static) -> (Server, WooCommerce) {
+pub fn shop(answer: impl Fn(&str, &Seen) -> Reply + Send + Sync + 'static) -> (Server, WooCommerce) {
     let server = Server::start(move |seen, _| {
         let route = seen.path.strip_prefix(API).unwrap_or_default();
         if route == "data/currencies/current" {
@@ -25,7 +25,7 @@ fn shop(answer: impl Fn(&str, &Seen) -> Reply + Send + Sync + 'static) -> (Serve
     (server, shop)
 }
 
-fn rows(rows: Value) -> Reply {
+pub fn rows(rows: Value) -> Reply {
     Reply::ok(rows.to_string()).header("X-WP-Total", rows.as_array().map_or(1, Vec::len))
 }
 
@@ -59,7 +59,7 @@ fn write(
 }
 
 /// Methods and paths of what was asked, without the reads.
-fn writes(server: &Server) -> Vec<String> {
+pub fn writes(server: &Server) -> Vec<String> {
     let all = server.seen().into_iter().filter(|seen| seen.method != "GET");
     all.map(|seen| format!("{} {}", seen.method, seen.path.strip_prefix(API).unwrap()))
         .collect()

@@ -32,16 +32,21 @@ impl WooCommerce {
             EntityType::Categories => (List::Categories, "search"),
             _ => return Ok(Vec::new()),
         };
-        let mut params = self.params(&list, Content::Full, None, "all", meter)?;
-        params.push((name.to_owned(), key.to_owned()));
-        // A question by SKU finds variations as well.
+        let mut records = self.find_by(&list, name, key, meter)?;
+        records.retain(|record| has_key(entity, record, key));
+        Ok(records)
+    }
+
+    /// What a listing shows for a parameter. A question by SKU finds variations as well.
+    pub(super) fn find_by(&self, list: &List, name: &str, value: &str, meter: &Meter) -> Result<Vec<Record>> {
+        let mut params = self.params(list, Content::Full, None, "all", meter)?;
+        params.push((name.to_owned(), value.to_owned()));
         let (variations, others): (Vec<Value>, Vec<Value>) = self
-            .all_rows(&list, &params, meter)?
+            .all_rows(list, &params, meter)?
             .into_iter()
             .partition(|row| row["type"] == "variation");
-        let mut records = self.all_readable(&list, &others, meter)?;
+        let mut records = self.all_readable(list, &others, meter)?;
         records.extend(self.all_readable(&List::Variations, &variations, meter)?);
-        records.retain(|record| has_key(entity, record, key));
         Ok(records)
     }
 
@@ -97,23 +102,34 @@ impl WooCommerce {
             .api
             .write(method, &route, &params, &body(&change.fields), meter)?;
         if !response.is_success() {
-            return match taken(change, &response) {
-                Some(id) => self.take_over(
-                    entity,
-                    change,
-                    &id,
-                    self.refusal(entity, change, &response),
-                    meter,
-                ),
-                None => Err(self.refusal(entity, change, &response)),
-            };
+            return self.refused(entity, change, &response, meter);
         }
         let (_, row) = self.api.expect_json(response)?;
+        self.written(&list, row, meter)
+    }
+
+    /// What a refusal of a change comes to.
+    pub(super) fn refused(
+        &self,
+        entity: EntityType,
+        change: &Change,
+        response: &Response,
+        meter: &Meter,
+    ) -> Result<Written> {
+        let refusal = self.refusal(entity, change, response);
+        match taken(change, response) {
+            Some(id) => self.take_over(entity, change, &id, refusal, meter),
+            None => Err(refusal),
+        }
+    }
+
+    /// A record that a shop shows when it has written it.
+    pub(super) fn written(&self, list: &List, row: Value, meter: &Meter) -> Result<Written> {
         let nothing = || Error::new(Code::Nonsense, "the remote's answer to a write is no record");
         Ok(Written {
             external_id: map::required_id(&row)?,
             record: self
-                .all_readable(&list, &[row], meter)
+                .all_readable(list, &[row], meter)
                 .and_then(|written| written.into_iter().next().ok_or_else(nothing)),
             notes: Vec::new(),
         })
@@ -216,7 +232,7 @@ fn has_slug(record: &Map<String, Value>) -> bool {
 }
 
 /// Categories of systems without slugs are known by their name.
-fn has_key(entity: EntityType, record: &Record, key: &str) -> bool {
+pub(super) fn has_key(entity: EntityType, record: &Record, key: &str) -> bool {
     record.match_key.as_deref() == Some(key)
         || entity == EntityType::Categories
             && record
