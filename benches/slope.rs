@@ -21,7 +21,8 @@ const LIST_STEPS: [&str; 3] = [
     "undo of the list run",
 ];
 
-pub fn run(lab: &Lab, report: &mut Report) {
+/// Of applies and their undo.
+pub fn applies(lab: &Lab, report: &mut Report) {
     // a database each: what one leaves behind is not read by the next
     let times = SIZES.map(|size| {
         let db = TestDb::on(lab.server);
@@ -34,6 +35,10 @@ pub fn run(lab: &Lab, report: &mut Report) {
         [new, updated, side.apply_deletions(size), side.undo(size)].map(|time| each(time, size))
     });
     judge(report, &STEPS, &SIZES, &times);
+}
+
+/// Of list runs.
+pub fn lists(lab: &Lab, report: &mut Report) {
     let times = LISTED.map(|size| listed(lab, size));
     judge(report, &LIST_STEPS, &LISTED.map(i64::from), &times);
 }
