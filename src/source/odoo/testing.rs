@@ -7,18 +7,17 @@ use crate::source::http::testing::{settings, Reply, Seen, Server};
 use crate::source::kind::configured;
 use crate::source::HttpSettings;
 use serde_json::{json, Map, Value};
-use std::path::PathBuf;
+use std::path::Path;
 
 pub const KEY: &str = "3f1c9e0d5b7a4e6f8091a2b3c4d5e6f708192a3b";
 pub const NOW: &str = "Sat, 21 Nov 2026 06:00:00 GMT";
 
-/// The recordings of a version ("odoo19"), by file name; none, and a word about it, where there are none.
+/// The recordings of a version ("odoo19"), by file name: those of the project, and the whole set of which they are a selection
+/// where it lies beside.
 pub fn recordings(version: &str) -> Vec<(String, Value)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings/odoo");
-    let Ok(files) = std::fs::read_dir(folder.join(version)) else {
-        eprintln!("skipped: no recordings of {version}");
-        return Vec::new();
-    };
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folders = ["tests/recordings", "../shared/recordings"].map(|folder| here.join(folder).join("odoo").join(version));
+    let files = folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
     let mut all: Vec<_> = files
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
@@ -28,6 +27,7 @@ pub fn recordings(version: &str) -> Vec<(String, Value)> {
             (name, serde_json::from_str(&text).unwrap())
         })
         .collect();
+    assert!(!all.is_empty(), "no recordings of {version}");
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }

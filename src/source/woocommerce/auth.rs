@@ -191,9 +191,7 @@ mod tests {
 
     /// Signs a recorded request again and compares with the signature that the shop accepted.
     fn check(site: &str, origin: &str, name: &str) {
-        let Some(recording) = recording(&format!("{site}/errors/{name}.json")) else {
-            return;
-        };
+        let recording = recording(&format!("{site}/errors/{name}.json"));
         let line = recording["request"]["line"].as_str().unwrap();
         let url = Url::parse(&format!("{origin}{}", line.strip_prefix("GET ").unwrap())).unwrap();
         let all: Vec<(String, String)> = url.query_pairs().into_owned().collect();

@@ -6,42 +6,38 @@ use super::WooCommerce;
 use crate::source::http::testing::{settings, Reply, Seen, Server};
 use crate::source::kind::configured;
 use serde_json::{json, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub const KEY: &str = "ck_80ccd0b525e2295bfffeae4c453043b0f5d05a07";
 pub const SECRET: &str = "cs_4915b81989467520ee493a31b87a6cf106552c4d";
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings/woocommerce")
+/// The recordings of the project, and the whole set of which they are a selection where it lies beside.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let all = ["tests/recordings", "../shared/recordings"].map(|folder| here.join(folder).join("woocommerce"));
+    all.into_iter().filter(|folder| folder.is_dir())
 }
 
-/// A recording by its path; None, and a word about it, where there are no recordings.
-pub fn recording(path: &str) -> Option<Value> {
-    let text = std::fs::read_to_string(folder().join(path));
-    match text {
-        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
-        Err(_) => {
-            eprintln!("skipped: no recording {path}");
-            None
-        }
-    }
+/// A recording by its path.
+pub fn recording(path: &str) -> Value {
+    let mut there = folders().map(|folder| folder.join(path)).filter(|file| file.is_file());
+    let file = there.next().unwrap_or_else(|| panic!("no recording {path}"));
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
 /// The bodies of all recorded pages in a folder.
 pub fn pages(site: &str, list: &str) -> Vec<Vec<Value>> {
-    let files = std::fs::read_dir(folder().join(site).join(list));
-    let Ok(files) = files else {
-        eprintln!("skipped: no recordings {site}/{list}");
-        return Vec::new();
-    };
-    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    paths.sort();
-    let bodies = paths
-        .iter()
-        .map(|path| -> Value { serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap() });
-    bodies
-        .filter_map(|body| body["response"]["body"].as_array().cloned())
-        .collect()
+    let files = folders().filter_map(|folder| std::fs::read_dir(folder.join(site).join(list)).ok());
+    let pages: Vec<Vec<Value>> = files
+        .flatten()
+        .map(|file| {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let recording: Value = serde_json::from_str(&text).unwrap();
+            recording["response"]["body"].as_array().cloned().unwrap_or_default()
+        })
+        .collect();
+    assert!(!pages.is_empty(), "no recordings {site}/{list}");
+    pages
 }
 
 /// A connector to a server. It speaks plain http, so it signs.

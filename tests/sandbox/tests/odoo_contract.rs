@@ -16,14 +16,13 @@ const VERSIONS: [(Version, &str); 2] = [(Version::V19, "odoo19"), (Version::V17,
 /// What the sandbox doesn't have: XML-RPC, the web client's own calls, and what Odoo itself sends.
 const ELSEWHERE: [&str; 3] = ["-xmlrpc-", "-web-search-read", "-webhook-"];
 
-/// The recordings, which lie beside the repository; a checkout alone does not have them.
-fn recordings() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings/odoo");
-    if !path.is_dir() {
-        eprintln!("skipped: no recordings at {}", path.display());
-        return None;
-    }
-    Some(path)
+/// The recordings of the project, and the whole set of which they are a selection where it lies beside.
+fn recordings() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let all = ["tests/recordings", "../shared/recordings"].map(|folder| here.join(folder).join("odoo"));
+    let there: Vec<PathBuf> = all.into_iter().filter(|folder| folder.is_dir()).collect();
+    assert!(!there.is_empty(), "no recordings");
+    there
 }
 
 /// The recordings of a version, by name.
@@ -316,7 +315,12 @@ fn differences(there: &Value, here: &Value) -> Vec<String> {
 
 #[test]
 fn requests_are_answered_as_recorded() {
-    let Some(root) = recordings() else { return };
+    for root in recordings() {
+        requests_are_answered_as_recorded_in(&root);
+    }
+}
+
+fn requests_are_answered_as_recorded_in(root: &Path) {
     for (version, folder) in VERSIONS {
         let recorded = load(&root.join(folder));
         let mut replay = Replay::new(version, &recorded);
@@ -326,7 +330,7 @@ fn requests_are_answered_as_recorded() {
             }
         }
         let (compared, wrong) = (replay.compared, replay.wrong);
-        assert!(compared > 100, "only {compared} recordings compared");
+        assert!(compared > 80, "only {compared} recordings compared");
         assert!(
             wrong.is_empty(),
             "{compared} compared, {} differ: {wrong:#?}",
