@@ -15,11 +15,14 @@ const SIZES: [i64; 3] = [10_000, 100_000, MILLION];
 const STEPS: [&str; 4] = ["new", "updated", "deleted", "undo of the deletions"];
 /// Of sync lists: each item is asked of a shop.
 const LISTED: [u32; 3] = [10_000, 100_000, 1_000_000];
-const LIST_STEPS: [&str; 3] = [
+const LIST_STEPS: [&str; 4] = [
     "items of a sync list, taken over",
-    "the same again, by name, unchanged",
+    "the same again, unchanged",
+    "and by name, as many as a call takes",
     "undo of the list run",
 ];
+/// As many ids fit into a call.
+const NAMED: i64 = 100_000;
 
 /// Of applies and their undo.
 pub fn applies(lab: &Lab, report: &mut Report) {
@@ -66,7 +69,7 @@ fn judge<const N: usize>(report: &mut Report, steps: &[&str; N], sizes: &[i64], 
 }
 
 /// All customers of a shop, as items of a list.
-fn listed(lab: &Lab, customers: u32) -> [f64; 3] {
+fn listed(lab: &Lab, customers: u32) -> [f64; 4] {
     let shop = shop(customers);
     let subject = Subject::new(lab.server, &shop);
     subject.pull("full");
@@ -79,7 +82,8 @@ fn listed(lab: &Lab, customers: u32) -> [f64; 3] {
         )
         .unwrap() as i64;
     let mut client = subject.client();
-    let mut call = |sql: &str, field: &str| {
+    let named = items.min(NAMED);
+    let mut call = |sql: &str, field: &str, items: i64| {
         root.batch_execute(TIDY).unwrap();
         let (time, row) = timed(|| client.query_one(sql, &[]).unwrap());
         let reply: Value = row.get(0);
@@ -87,14 +91,17 @@ fn listed(lab: &Lab, customers: u32) -> [f64; 3] {
         each(time, items)
     };
     [
-        call("SELECT sync_delta()", "itemsCreated"),
+        call("SELECT sync_delta()", "itemsCreated", items),
+        call("SELECT sync_delta()", "itemsUnchanged", items),
         call(
-            "SELECT sync_delta(ARRAY(SELECT id FROM sync_list))",
+            &format!("SELECT sync_delta(ARRAY(SELECT id FROM sync_list LIMIT {named}))"),
             "itemsUnchanged",
+            named,
         ),
         call(
             "SELECT sync_undo(id) FROM sync_history WHERE items_created > 0 ORDER BY created_at LIMIT 1",
             "removed",
+            items,
         ),
     ]
 }

@@ -31,6 +31,8 @@ pub enum Code {
     Nonsense,
     /// 53400: the remote throttles beyond the retries
     Throttled,
+    /// 53400: the connector's own rate leaves no request for as long as anybody waits
+    RateUsed,
     /// 57014: cancelled
     Cancelled,
     /// 57014: the run has met `sync_ext.max_run_time`
@@ -91,6 +93,59 @@ impl SqlState {
 }
 
 impl Code {
+    /// Those of the extension's own.
+    pub const OWN: [Code; 22] = [
+        Code::NoOrganisation,
+        Code::NotGranted,
+        Code::Invalid,
+        Code::NotFound,
+        Code::LocalLimit,
+        Code::RemoteAuth,
+        Code::Unreachable,
+        Code::TimedOut,
+        Code::Nonsense,
+        Code::Throttled,
+        Code::RateUsed,
+        Code::Cancelled,
+        Code::OutOfTime,
+        Code::WrongTransaction,
+        Code::ReadOnly,
+        Code::NotReady,
+        Code::Moved,
+        Code::TooLarge,
+        Code::MassDelete,
+        Code::NotUnique,
+        Code::Busy,
+        Code::Locked,
+    ];
+
+    /// What SQL has raised: a case of the extension's own that its functions raise, a bug, or what others say.
+    pub fn raised(state: SqlState) -> Self {
+        use Code::{Busy, Cancelled, Internal, Invalid, Locked, MassDelete, Moved, NoOrganisation};
+        use Code::{NotFound, NotGranted, NotUnique};
+        let ours = [
+            NoOrganisation,
+            NotGranted,
+            Invalid,
+            NotFound,
+            NotUnique,
+            Moved,
+            MassDelete,
+            Busy,
+            Locked,
+            Cancelled,
+            Internal,
+        ];
+        match state.as_str() {
+            // of two that wait for each other, Postgres ends one
+            "40P01" => Locked,
+            said => ours
+                .into_iter()
+                .find(|code| code.sqlstate() == said)
+                .unwrap_or(Code::Other(state)),
+        }
+    }
+
     /// The five-character SQLSTATE.
     pub fn sqlstate(&self) -> &str {
         match self {
@@ -98,7 +153,7 @@ impl Code {
             Code::NotGranted => "42501",
             Code::Invalid => "22023",
             Code::NotFound => "42704",
-            Code::LocalLimit | Code::Throttled => "53400",
+            Code::LocalLimit | Code::Throttled | Code::RateUsed => "53400",
             Code::RemoteAuth => "28P01",
             Code::Unreachable => "08001",
             Code::TimedOut => "08006",

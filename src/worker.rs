@@ -38,11 +38,20 @@ pub extern "C-unwind" fn sync_ext_worker_main(argument: pg_sys::Datum) {
             Err(end.hint("The next call goes on from the last checkpoint.")),
         )
     });
-    let database = BackgroundWorker::get_extra().parse::<u32>().unwrap_or_default();
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
+    let Some(database) = database(BackgroundWorker::get_extra()) else {
+        let error = Error::new(Code::Internal, "the worker was not told which database it is for");
+        return answer(&mailbox, Err(error));
+    };
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
     write_and_see();
     let reply = transaction::guarded(|| work(&mailbox));
     answer(&mailbox, reply);
+}
+
+/// From what the worker was started with: by number 0, Postgres means none.
+fn database(extra: &str) -> Option<pg_sys::Oid> {
+    let number = extra.parse::<u32>().ok().filter(|number| *number != 0)?;
+    Some(pg_sys::Oid::from(number))
 }
 
 fn answer(mailbox: &Mailbox, reply: Reply) {

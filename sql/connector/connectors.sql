@@ -54,6 +54,9 @@ AS $$
 DECLARE
     found_row integration_connector;
 BEGIN
+    IF sync_type IS NULL THEN
+        RAISE EXCEPTION 'sync_type must not be NULL' USING ERRCODE = '22023', HINT = 'A variable of the app may be empty.';
+    END IF;
     SELECT * INTO found_row FROM integration_connector c WHERE c.org_id = org AND c.name = sync_type;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no connector "%"', sync_type USING ERRCODE = '42704',
@@ -67,7 +70,7 @@ COMMENT ON FUNCTION sync_connector_of(uuid, text) IS 'The connector of that name
 
 -- The bucket holds at most two seconds' worth of requests, so that a pause doesn't become a burst.
 CREATE FUNCTION sync_take_tokens(org uuid, connector int, wanted int, per_second double precision,
-                                 OUT granted int, OUT wait_ms int)
+                                 OUT granted int, OUT wait_ms int, OUT blocked boolean)
     LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -80,7 +83,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the connector is gone' USING ERRCODE = '42704';
     END IF;
-    IF c.blocked_until > moment THEN
+    blocked := coalesce(c.blocked_until > moment, false);
+    IF blocked THEN
         granted := 0;
         wait_ms := ceil(1000 * extract(epoch FROM c.blocked_until - moment));
         RETURN;
@@ -94,7 +98,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sync_take_tokens(uuid, int, int, double precision) IS
-    'Takes up to `wanted` requests from the connector''s token bucket; says how long to wait when it is empty.';
+    'Takes up to `wanted` requests from the connector''s token bucket; says how long to wait when it is empty, '
+    'and whether the remote has asked for that.';
 
 CREATE FUNCTION sync_disconnect(sync_type text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, @extschema@, pg_temp

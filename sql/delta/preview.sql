@@ -246,7 +246,7 @@ DECLARE
     meta jsonb;
     preview jsonb;
 BEGIN
-    IF NOT force_refresh THEN
+    IF force_refresh IS NOT TRUE THEN
         SELECT p.delta_data INTO preview
         FROM sync_entity e
         JOIN sync_preview_cache p ON p.entity_type = e.name

@@ -28,6 +28,9 @@ DECLARE
     e sync_entity;
     wanted text := lower(btrim(entity_type));
 BEGIN
+    IF entity_type IS NULL THEN
+        RAISE EXCEPTION 'entity_type must not be NULL' USING ERRCODE = '22023', HINT = 'A variable of the app may be empty.';
+    END IF;
     SELECT * INTO e FROM sync_entity x WHERE x.name = wanted OR x.singular = wanted;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown entity type "%"', entity_type USING ERRCODE = '22023',

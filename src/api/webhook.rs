@@ -16,7 +16,7 @@ const LONGEST_BODY: usize = 2 * 1024 * 1024;
 const LONGEST_HEADERS: usize = 64 * 1024;
 /// How long to wait for a place among the workers, and for other runs: the sender waits as well, and gives up after some
 /// seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SENDERS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// `sync_ingest_webhook(sync_type, headers jsonb, body bytea) → jsonb`
 #[pg_extern(volatile)]
@@ -48,10 +48,10 @@ fn ingest(sync_type: &str, headers: Value, body: &[u8]) -> Result<Value> {
         body: body.to_owned(),
         is_last,
     };
-    match call::run_patiently(sync_type, job(false), Some(PATIENCE)) {
+    match call::run_patiently(sync_type, job(false), Some(SENDERS_PATIENCE)) {
         // refusals turn webhooks off: what can't be read now is noted for the next pull
         Err(error) if error.code == Code::LocalLimit => {
-            call::run_patiently(sync_type, job(true), Some(PATIENCE))
+            call::run_patiently(sync_type, job(true), Some(SENDERS_PATIENCE))
         }
         done => done,
     }

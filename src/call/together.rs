@@ -11,7 +11,7 @@ use sync_engine::core::Backoff;
 use sync_engine::error::{Code, Error, Result};
 
 /// Longest wait that a remote may ask for before a repetition.
-const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How a job ended.
 pub struct Finished {
@@ -260,7 +260,7 @@ impl Errands {
         let again = passes(error)
             && errand.order.time_limit.is_none()
             && errand.attempts <= self.retries
-            && asked <= PATIENCE;
+            && asked <= LONGEST_PAUSE;
         again.then(|| self.backoff.ceiling(errand.attempts - 1).max(asked))
     }
 
@@ -298,6 +298,12 @@ fn out_of_time() -> Error {
 /// Failures of the remote that may be gone a moment later; what is wrong with the call, the key, the address or the
 /// certificate stays wrong.
 fn passes(error: &Error) -> bool {
-    let may_pass = [Code::Unreachable, Code::TimedOut, Code::Nonsense, Code::Throttled];
+    let may_pass = [
+        Code::Unreachable,
+        Code::TimedOut,
+        Code::Nonsense,
+        Code::Throttled,
+        Code::RateUsed,
+    ];
     may_pass.contains(&error.code) && !error.stays
 }

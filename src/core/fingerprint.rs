@@ -38,11 +38,6 @@ impl Fingerprint {
     pub const fn version(self) -> u8 {
         self.0[0]
     }
-
-    /// Whether it can be compared with those made now.
-    pub const fn is_current(self) -> bool {
-        self.version() == VERSION
-    }
 }
 
 impl fmt::Display for Fingerprint {

@@ -10,6 +10,7 @@ mod probe;
 mod pull;
 mod run;
 mod schedule;
+mod tokens;
 mod turn;
 mod undo;
 mod webhook;

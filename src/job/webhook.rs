@@ -2,6 +2,7 @@
 
 use super::pool::{Fetched, Pool};
 use super::run::{claim, close, entity_types, opener, unseal, Context, Outcome};
+use super::tokens::{self, Lease};
 use super::turn;
 use crate::request::Answer;
 use crate::store::ledger::{Counts, Ledger};
@@ -18,7 +19,7 @@ use sync_engine::source::{At, ConnectorKind, Content, Source, Task};
 /// Requests that reading a record takes at most, retries apart.
 const REQUESTS: u32 = 2;
 /// Longest wait for the token bucket: the sender waits, too.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SENDERS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Carries out a webhook's request.
 pub fn run(mut context: Context, headers: &Value, body: &str, is_last: bool) -> Result<Answer> {
@@ -198,22 +199,13 @@ fn write(
 }
 
 fn wait_for_tokens(context: &Context, pool: &Pool) -> Result<()> {
-    let rate = context.connector.rate();
+    let (org, number, rate) = (&context.key.org, context.key.connector, context.connector.rate());
     let begun = Instant::now();
     loop {
-        let lease =
-            short(|| connector::take_tokens(&context.key.org, context.key.connector, REQUESTS, rate))?;
-        if lease.granted > 0 {
-            return Ok(());
+        let left = SENDERS_PATIENCE.saturating_sub(begun.elapsed());
+        match tokens::lease(org, number, rate, REQUESTS, left)? {
+            Lease::Granted(_) => return Ok(()),
+            Lease::Wait(wait) => pool.pause(wait),
         }
-        if begun.elapsed() + lease.wait() > PATIENCE {
-            return Err(Error::new(
-                Code::Throttled,
-                "the connector has no requests left for the moment",
-            )
-            .hint(format!("Try again in {} s.", lease.wait().as_secs().max(1)))
-            .retry_after(lease.wait()));
-        }
-        pool.pause(lease.wait());
     }
 }

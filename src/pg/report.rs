@@ -5,30 +5,12 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 use sync_engine::error::{Code, Error, Place, SqlState};
 
+/// Where pgrx has no name for an SQLSTATE, that is put in its place as the error is raised.
 fn postgres_code(code: Code) -> PgSqlErrorCode {
-    match code {
-        Code::NoOrganisation => PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-        Code::NotGranted => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        Code::Invalid => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        Code::NotFound => PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-        Code::LocalLimit | Code::Throttled => PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-        Code::RemoteAuth => PgSqlErrorCode::ERRCODE_INVALID_PASSWORD,
-        Code::Unreachable => PgSqlErrorCode::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-        Code::TimedOut => PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE,
-        Code::Nonsense => PgSqlErrorCode::ERRCODE_PROTOCOL_VIOLATION,
-        Code::Cancelled | Code::OutOfTime => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
-        Code::WrongTransaction => PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
-        Code::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
-        Code::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        Code::Moved => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        Code::TooLarge => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        Code::MassDelete => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
-        Code::NotUnique => PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
-        Code::Busy => PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
-        Code::Locked => PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-        // what pgrx has no name for is put in its place where the error is raised
-        Code::Internal | Code::Other(_) => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-    }
+    let state = SqlState::parse(code.sqlstate()).filter(|_| !matches!(code, Code::Other(_)));
+    state.map_or(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, |state| {
+        PgSqlErrorCode::from(state.packed())
+    })
 }
 
 /// Raises the error as a Postgres ERROR with all that it says.
@@ -59,20 +41,7 @@ pub fn caught(error: &CaughtError) -> Error {
         let packed = report.sql_error_code() as i32;
         (SqlState::unpacked(packed), Place::default())
     });
-    let code = match state.as_str() {
-        "28000" => Code::NoOrganisation,
-        "42501" => Code::NotGranted,
-        "22023" => Code::Invalid,
-        "42704" => Code::NotFound,
-        "21000" => Code::NotUnique,
-        "40001" => Code::Moved,
-        "23514" => Code::MassDelete,
-        "55006" => Code::Busy,
-        "55P03" | "40P01" => Code::Locked,
-        "57014" => Code::Cancelled,
-        "XX000" => Code::Internal,
-        _ => Code::Other(state),
-    };
+    let code = Code::raised(state);
     let mut out = Error::new(code, report.message());
     out.detail = report.detail().map(str::to_owned);
     out.hint = match code {

@@ -231,9 +231,6 @@ pub struct Probe {
     pub companies: Vec<serde_json::Value>,
     /// Things an operator should know.
     pub warnings: Vec<String>,
-    /// What [`Source::memo`] says after the probe.
-    #[serde(skip)]
-    pub memo: serde_json::Value,
 }
 
 /// A change of one record of a remote.

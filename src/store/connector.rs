@@ -175,6 +175,8 @@ pub fn mark_failed(org: &str, number: i32, error: &Error) -> Result<()> {
 pub struct Lease {
     pub granted: u32,
     pub wait_ms: u64,
+    /// The remote has asked for the wait.
+    pub blocked: bool,
 }
 
 impl Lease {

@@ -25,7 +25,7 @@ const RELAXED: &str =
 const YIELDING: &str = "SELECT set_config('synchronous_commit', 'off', true), set_config('lock_timeout',
     greatest(1, extract(epoch FROM current_setting('deadlock_timeout')::interval) * 500)::int::text, true)";
 /// For how long what gave way is tried again.
-const PATIENCE: Duration = Duration::from_secs(15);
+const LOCKS_END_WITHIN: Duration = Duration::from_secs(15);
 /// Before it is: where a lock is refused at once (NOWAIT in a trigger of the app), trying again is all that would be done.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -51,7 +51,7 @@ pub fn yielding<T>(mut body: impl FnMut() -> Result<T>) -> Result<T> {
     let began = Instant::now();
     loop {
         match run(Some(YIELDING), &mut body) {
-            Err(error) if error.code == Code::Locked && began.elapsed() < PATIENCE => {
+            Err(error) if error.code == Code::Locked && began.elapsed() < LOCKS_END_WITHIN => {
                 std::thread::sleep(PAUSE)
             }
             done => return done,

@@ -150,7 +150,8 @@ fn an_apps_own_table_is_written_with_its_owners_rights() {
     let mut shop = Shop::new(Version::V11);
     let ids = shop.listed("customers")[..3].to_vec();
     shop.root
-        .batch_execute("CREATE TABLE people (org uuid NOT NULL, no serial PRIMARY KEY, mail text UNIQUE, first text, city text)")
+        .batch_execute("CREATE TABLE people (org uuid NOT NULL, no serial PRIMARY KEY, mail text UNIQUE, first text, city text,
+                                             by_whom text DEFAULT current_user)")
         .unwrap();
     let role = one(&mut shop, "SELECT current_user");
     shop.root
@@ -170,6 +171,10 @@ fn an_apps_own_table_is_written_with_its_owners_rights() {
     let there =
         "SELECT count(*) FROM people p JOIN sync_list l ON l.target_id = p.no::text WHERE p.mail IS NOT NULL";
     assert_eq!(one(&mut shop, there), "3");
+    assert_eq!(
+        one(&mut shop, "SELECT string_agg(DISTINCT by_whom, ' ') FROM people"),
+        role
+    );
     // what the table doesn't hold is noticed all the same, and changes nothing here
     edit(&mut shop, "customers", ids[0], json!({ "last_name": "Other" }));
     edit(&mut shop, "customers", ids[1], json!({ "first_name": "Other" }));

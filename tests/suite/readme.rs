@@ -4,11 +4,13 @@
 //! Blocks marked ```sql run in the order of the page, by psql in one session of a role with the level `admin` on the
 //! organisation that the page names; other blocks (a superuser's work, pg_cron) are not run.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use sync_engine::error::{Code, SqlState};
 use sync_ext_tests::{server, TestDb};
 use sync_sandbox::{Config, Sandbox};
 use uuid::Uuid;
@@ -141,6 +143,40 @@ fn replies_have_their_shape_in_the_reference() {
     let missing = db.client().query(missing, &[&names]).unwrap();
     let missing: Vec<String> = missing.iter().map(|row| row.get(0)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The SQLSTATEs of the tables: what stands in the column of that name.
+fn states_told(page: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let is_one = |word: &&str| {
+        word.len() == 5
+            && word.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase())
+            && word.chars().any(|c| c.is_ascii_digit())
+    };
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.flat_map(|row| row.split('|')).map(str::trim);
+    let states = cells.filter(|cell| {
+        cell.split(['/', ';', ',', ' '])
+            .all(|word| word.is_empty() || is_one(&word))
+    });
+    states
+        .flat_map(|cell| cell.split(['/', ';', ',', ' ']))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_tables_of_errors_are_what_the_extension_raises() {
+    let mut raised: BTreeSet<String> = Code::OWN.iter().map(|code| code.sqlstate().to_owned()).collect();
+    // of a worker that was terminated
+    raised.insert("57P01".to_owned());
+    assert_eq!(states_told("README.md"), raised);
+    // one that ended without a word
+    raised.insert(SqlState::SYSTEM.as_str().to_owned());
+    assert_eq!(states_told("docs/design.md"), raised);
+    let told = states_told("docs/operations.md");
+    assert!(told.len() > 5 && told.is_subset(&raised), "{told:?}");
 }
 
 #[test]

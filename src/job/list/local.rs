@@ -13,7 +13,7 @@ use sync_engine::error::{Code, Error, Result};
 
 /// How long a scheduled run waits for a pull or an apply of the same records. Then it leaves them for the next call: other
 /// items have been waiting as well.
-const PATIENCE: Duration = Duration::from_secs(10);
+const OTHERS_TURN: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Items of one connector and entity type that belong into one history, and carry the same fields.
@@ -78,7 +78,7 @@ impl Run<'_> {
 
     /// Who called for it waits as long as it takes, as a second pull does.
     fn leaves_busy(&self, begun: Instant) -> bool {
-        self.is_late() || self.deadline.is_some() && begun.elapsed() >= PATIENCE
+        self.is_late() || self.deadline.is_some() && begun.elapsed() >= OTHERS_TURN
     }
 
     /// Whether another run is at the records that an item is to be written from.

@@ -3,11 +3,12 @@
 use super::Done;
 use crate::job::crew::Crew;
 use crate::job::run::opener;
+use crate::job::tokens::{self, Lease};
 use crate::pg::lock::Lock;
 use crate::settings::Settings;
 use crate::store::connector::{self, Connector};
 use crate::store::ledger::Ledger;
-use crate::store::transaction::{relaxed, short};
+use crate::store::transaction::short;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use sync_engine::source::{read_only, ConnectorKind, Source};
 const STRIKES: u32 = 3;
 /// Requests leased from the token bucket at a time.
 const LEASE: u32 = 10;
-/// Longest wait for the token bucket.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for the token bucket: nobody would sit through more.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A connector that items come from or go to.
 pub struct Remote {
@@ -100,21 +101,18 @@ impl Remotes {
         let Some(Ok(remote)) = self.0.get_mut(name) else {
             return Ok(false);
         };
+        let number = remote.connector.number;
         while remote.tokens <= 0 {
-            let number = remote.connector.number;
-            let lease = relaxed(|| connector::take_tokens(org, number, LEASE, remote.rate))?;
-            remote.tokens += i64::from(lease.granted);
-            if lease.granted == 0 && deadline.is_some_and(|at| Instant::now() + lease.wait() > at) {
-                return Ok(false);
-            }
-            if lease.granted == 0 && lease.wait() > PATIENCE {
-                let error = Error::new(Code::Throttled, "the remote asked not to be called for a while")
-                    .hint(format!("Try again in {} s.", lease.wait().as_secs().max(1)));
-                remote.down = Some(error.clone());
-                return Err(error);
-            }
-            if lease.granted == 0 {
-                crew.pause(lease.wait());
+            match tokens::lease(org, number, remote.rate, LEASE, LONGEST_WAIT) {
+                Ok(Lease::Granted(granted)) => remote.tokens += i64::from(granted),
+                Ok(Lease::Wait(wait)) if is_too_late(deadline, Some(wait)) => return Ok(false),
+                Ok(Lease::Wait(wait)) => crew.pause(wait),
+                // a run that has a time limit leaves the items as they are
+                Err(error) if is_too_late(deadline, error.retry_after) => return Ok(false),
+                Err(error) => {
+                    remote.down = Some(error.clone());
+                    return Err(error);
+                }
             }
         }
         remote.tokens -= 1;
@@ -202,6 +200,13 @@ impl Remote {
             entity,
         }
     }
+}
+
+/// Whether a wait would end after that.
+fn is_too_late(deadline: Option<Instant>, wait: Option<Duration>) -> bool {
+    deadline
+        .zip(wait)
+        .is_some_and(|(at, wait)| Instant::now() + wait > at)
 }
 
 fn open(name: &str, org: &str, settings: &Settings, crew: &Crew<Done>) -> Result<Remote> {

@@ -16,6 +16,7 @@ mod verify;
 
 use super::pool::Pool;
 use super::run::{Context, Outcome};
+use super::tokens::Lease;
 use crate::request::Mode;
 use crate::store::connector;
 use crate::store::ledger::{Counts, Ledger, Shape};
@@ -102,8 +103,8 @@ fn pass(context: &Context, pool: &mut Pool, entity: EntityType, mode: Mode) -> R
     let rate = context.connector.rate();
     let tokens = loop {
         match read::lease(context, rate)? {
-            Ok(granted) => break granted,
-            Err(wait) => pool.pause(wait),
+            Lease::Granted(granted) => break granted,
+            Lease::Wait(wait) => pool.pause(wait),
         }
     };
     let ledger = Ledger {

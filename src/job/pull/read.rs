@@ -4,9 +4,10 @@ use super::state::{known_total, State};
 use super::Pull;
 use crate::job::pool::Fetched;
 use crate::job::run::Context;
+use crate::job::tokens::{self, Lease};
+use crate::store::run as runs;
 use crate::store::sweep::Told;
 use crate::store::transaction::{relaxed, yielding};
-use crate::store::{connector, run as runs};
 use std::time::{Duration, Instant};
 use sync_engine::core::Listing;
 use sync_engine::error::{Code, Error, Result};
@@ -14,8 +15,8 @@ use sync_engine::source::{At, Batch, Task};
 
 /// Requests leased from the token bucket at a time.
 const LEASE: u32 = 20;
-/// Longest wait for the token bucket.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for the token bucket: nobody would sit through more.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A crash costs what was read since: it is read again, and found unchanged. More often would only cost, and ever more:
 /// while a caller waits, no version of the checkpoint's row can be cleared away, and each update passes all of them.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
@@ -99,10 +100,10 @@ impl Pull<'_> {
                 return Ok(());
             }
             match lease(self.context, self.rate)? {
-                Ok(granted) => self.tokens = granted,
+                Lease::Granted(granted) => self.tokens = granted,
                 // results that are under way come first
-                Err(_) if !self.pool.is_idle() => return Ok(()),
-                Err(wait) => self.pool.pause(wait),
+                Lease::Wait(_) if !self.pool.is_idle() => return Ok(()),
+                Lease::Wait(wait) => self.pool.pause(wait),
             }
         }
     }
@@ -111,8 +112,8 @@ impl Pull<'_> {
     pub(super) fn take_token(&mut self) -> Result<()> {
         while self.tokens == 0 {
             match lease(self.context, self.rate)? {
-                Ok(granted) => self.tokens = granted,
-                Err(wait) => self.pool.pause(wait),
+                Lease::Granted(granted) => self.tokens = granted,
+                Lease::Wait(wait) => self.pool.pause(wait),
             }
         }
         self.tokens -= 1;
@@ -324,19 +325,7 @@ fn ids(fetched: &Fetched) -> impl Iterator<Item = &str> {
     unread.chain(rows).chain(stubs).map(String::as_str)
 }
 
-/// Requests from the connector's token bucket, or how long to wait for them. A remote that asked for a longer pause
-/// than anybody would sit through is an error.
-pub(super) fn lease(context: &Context, rate: f64) -> Result<std::result::Result<u32, Duration>> {
-    let lease = relaxed(|| connector::take_tokens(&context.key.org, context.key.connector, LEASE, rate))?;
-    if lease.granted > 0 {
-        return Ok(Ok(lease.granted));
-    }
-    if lease.wait() > PATIENCE {
-        return Err(
-            Error::new(Code::Throttled, "the remote asked not to be called for a while")
-                .hint(format!("Try again in {} s.", lease.wait().as_secs()))
-                .retry_after(lease.wait()),
-        );
-    }
-    Ok(Err(lease.wait()))
+/// Requests from the connector's token bucket, or how long to wait for them.
+pub(super) fn lease(context: &Context, rate: f64) -> Result<Lease> {
+    tokens::lease(&context.key.org, context.key.connector, rate, LEASE, LONGEST_WAIT)
 }

@@ -25,7 +25,6 @@ use reqwest::{Certificate, Method, Url};
 use serde_json::Value;
 use std::cell::Cell;
 use std::io::Read;
-use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,8 +43,6 @@ pub struct HttpSettings {
     /// Of one body, decompressed.
     pub max_body_bytes: usize,
     pub retry: Retry,
-    /// Set to true, it ends what the client does with `Code::Cancelled`.
-    pub cancel: Arc<AtomicBool>,
 }
 
 impl Default for HttpSettings {
@@ -57,7 +54,6 @@ impl Default for HttpSettings {
             connect_timeout: Duration::from_secs(10),
             max_body_bytes: 32 << 20,
             retry: Retry::default(),
-            cancel: Arc::default(),
         }
     }
 }
@@ -278,14 +274,13 @@ impl Client {
     ) -> Result<Response> {
         let mut done = 0;
         loop {
-            retry::check(&self.settings.cancel)?;
             let outcome = self.attempt(url, meter, build);
             done += 1;
             if is_strained(&outcome) {
                 meter.is_strained.set(true);
             }
             match self.next_wait(&outcome, done) {
-                Some(wait) => retry::pause(wait, &self.settings.cancel)?,
+                Some(wait) => std::thread::sleep(wait),
                 None => return outcome.map_err(|fault| fault.error),
             }
         }
@@ -403,7 +398,6 @@ impl Client {
         let mut body = Vec::new();
         let mut chunk = vec![0; 64 * 1024];
         loop {
-            retry::check(&self.settings.cancel)?;
             let read = match raw.read(&mut chunk) {
                 Ok(0) => return Ok((body, false)),
                 Ok(read) => read,

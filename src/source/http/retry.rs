@@ -1,15 +1,10 @@
 //! When to try again, and how long to wait before it.
 
 use crate::core::Backoff;
-use crate::error::{Code, Error, Result};
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use ring::rand::{SecureRandom, SystemRandom};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// How often a waiting thread looks whether it was cancelled.
-const SLICE: Duration = Duration::from_millis(100);
+use std::time::Duration;
 
 /// How often and how patiently a client tries again.
 #[derive(Debug, Clone)]
@@ -49,30 +44,6 @@ fn random() -> u64 {
         Ok(()) => u64::from_be_bytes(bytes),
         Err(_) => u64::MAX,
     }
-}
-
-/// Sleeps, and wakes early with an error if cancelled.
-pub fn pause(wait: Duration, cancel: &AtomicBool) -> Result<()> {
-    let until = Instant::now() + wait;
-    loop {
-        check(cancel)?;
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(SLICE));
-    }
-}
-
-/// An error if the run was cancelled.
-pub fn check(cancel: &AtomicBool) -> Result<()> {
-    if cancel.load(Ordering::Relaxed) {
-        return Err(Error::new(
-            Code::Cancelled,
-            "cancelled while talking to the remote",
-        ));
-    }
-    Ok(())
 }
 
 /// The longest wait that a remote may ask for: a mistake there must not stop everything here for days.
@@ -142,13 +113,5 @@ mod tests {
         for absurd in ["99999999999", "Sat, 06 Nov 2094 08:49:37 GMT"] {
             assert_eq!(asked(absurd), longest);
         }
-    }
-
-    #[test]
-    fn a_cancelled_pause_ends_at_once() {
-        let started = Instant::now();
-        let error = pause(Duration::from_secs(30), &AtomicBool::new(true)).unwrap_err();
-        assert_eq!(error.code, Code::Cancelled);
-        assert!(started.elapsed() < Duration::from_secs(1));
     }
 }

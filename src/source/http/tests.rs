@@ -277,23 +277,6 @@ fn a_fatal_error_shows_neither_paths_nor_markup() {
 }
 
 #[test]
-fn a_cancelled_client_stops_between_attempts() {
-    let server = Server::script(vec![Reply::new(503, "{}")]);
-    let mut settings = settings();
-    let long = Duration::from_secs(300);
-    settings.retry.backoff = crate::core::Backoff::new(long, long);
-    let cancel = Arc::clone(&settings.cancel);
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(100));
-        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
-    });
-    let started = Instant::now();
-    let (result, _) = get(&server, settings);
-    assert_eq!(result.unwrap_err().code, Code::Cancelled);
-    assert!(started.elapsed() < Duration::from_secs(5));
-}
-
-#[test]
 fn the_date_header_is_the_remotes_clock() {
     let server = Server::script(vec![
         Reply::ok("[]").header("Date", "Sun, 06 Nov 1994 08:49:37 GMT")

@@ -7,7 +7,7 @@ use super::Odoo;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
-use crate::source::{Probe, Source};
+use crate::source::Probe;
 use chrono::Utc;
 use serde_json::{json, Map, Value};
 
@@ -49,7 +49,6 @@ impl Odoo {
             entities,
             companies,
             warnings,
-            memo: self.memo(),
         })
     }
 

@@ -448,7 +448,7 @@ fn the_probe_tells_what_the_key_may_read() {
         }
         assert!(!told.contains("old") && !told.contains("for good"), "{told}");
         assert_ne!(probe.clock_skew_seconds, 0);
-        assert_eq!(probe.memo["uid"], 7);
+        assert_eq!(odoo.memo()["uid"], 7);
     }
 }
 

@@ -8,7 +8,7 @@ use super::WooCommerce;
 use crate::core::EntityType;
 use crate::error::{Code, Error, Result};
 use crate::source::http::{Meter, Response};
-use crate::source::{Probe, Source};
+use crate::source::Probe;
 use chrono::Utc;
 use serde_json::{json, Map, Value};
 
@@ -43,7 +43,6 @@ impl WooCommerce {
             entities,
             companies: Vec::new(),
             warnings,
-            memo: self.memo(),
         })
     }
 

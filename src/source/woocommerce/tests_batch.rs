@@ -36,13 +36,17 @@ fn each_change_of_a_batch_has_its_own_outcome() {
         "POST products/batch" => {
             let sent = sent(seen);
             assert_eq!(sent["create"].as_array().unwrap().len(), 3);
-            assert_eq!(sent["update"], json!([{"id": 50, "name": "D"}]));
+            assert_eq!(sent["update"], json!([{"id": 50, "name": "D"}, {"id": 51, "name": "E"}]));
             Reply::ok(
                 json!({"create": [
                     product(31, "A"),
                     {"id": 0, "error": {"code": "product_invalid_sku", "message": "Taken.", "data": {"resource_id": 40}}},
                     {"id": 0, "error": {"code": "woocommerce_rest_no", "message": "Not this one.", "data": {"status": 400}}},
-                ], "update": [product(50, "D")]})
+                ], "update": [
+                    product(50, "D"),
+                    // as batches say it
+                    {"id": 51, "error": {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID.", "data": {"status": 400}}},
+                ]})
                 .to_string(),
             )
         }
@@ -59,10 +63,12 @@ fn each_change_of_a_batch_has_its_own_outcome() {
             change(None, None, json!({"sku": "B", "name": "B"})),
             change(Some("50"), None, json!({"name": "D"})),
             change(None, None, json!({"sku": "C", "name": "C"})),
+            change(Some("51"), None, json!({"name": "E"})),
         ],
     );
     let ids: Vec<_> = outcomes.iter().map(|one| one.as_ref().map(|one| one.external_id.as_str()).ok()).collect();
-    assert_eq!(ids, [Some("31"), Some("40"), Some("50"), None]);
+    assert_eq!(ids, [Some("31"), Some("40"), Some("50"), None, None]);
+    assert_eq!(outcomes[4].as_ref().unwrap_err().code, Code::NotFound);
     let refused = outcomes[3].as_ref().unwrap_err();
     assert_eq!(refused.code, Code::Invalid);
     assert!(refused.detail.as_deref().unwrap().contains("Not this one."), "{refused:?}");

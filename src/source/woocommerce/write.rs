@@ -184,8 +184,10 @@ impl WooCommerce {
 
     fn refusal(&self, entity: EntityType, change: &Change, response: &Response) -> Error {
         let error = self.api.error(response);
+        // in a batch it is a 400
+        let is_unknown = response.status == 404 || response.remote_code().ends_with("_invalid_id");
         match (response.status, &change.external_id) {
-            (404, Some(id)) => Error::new(
+            (400 | 404, Some(id)) if is_unknown => Error::new(
                 Code::NotFound,
                 format!(
                     "the shop has no {} with the id {id} (any more)",
