@@ -101,11 +101,11 @@ COMMENT ON FUNCTION sync_list_meeting_filters(uuid, uuid[]) IS 'Which of these i
 -- completed, or because both records are linked to one local row. (That has a remote side, so an external id: asking for
 -- one as well would suggest another index than that of the local ids, which only statistics could tell from this one.)
 CREATE FUNCTION sync_list_targets(org uuid, items uuid[])
-    RETURNS TABLE (id uuid, target_id text, is_given boolean, creation_key text, is_intended boolean)
+    RETURNS TABLE (id uuid, target_id text, is_given boolean, creation_key text, is_intended boolean, has_failed boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
     SELECT l.id, coalesce(l.target_id, sibling.target_id, log.result ->> 'externalId', linked.external_id),
-           l.target_id IS NOT NULL, k.key, coalesce(log.state = 'intended', false)
+           l.target_id IS NOT NULL, k.key, coalesce(log.state = 'intended', false), l.attempts > 0
     FROM unnest(items) i (id)
     CROSS JOIN LATERAL (SELECT * FROM sync_list x WHERE x.org_id = org AND x.id = i.id LIMIT 1) l
     JOIN sync_entity e ON e.name = l.entity_type
@@ -129,7 +129,8 @@ AS $$
         LIMIT 1) linked ON true
 $$;
 COMMENT ON FUNCTION sync_list_targets(uuid, uuid[]) IS
-    'What is known of the targets of these items, and whether a creation may have happened that nobody saw end.';
+    'What is known of the targets of these items, whether a creation may have happened that nobody saw end, '
+    'and whether the last attempt failed.';
 
 CREATE FUNCTION sync_list_parents(org uuid, connector_no int, entity_no smallint, ids text[]) RETURNS TABLE (id text, parent_id text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp

@@ -271,6 +271,7 @@ CREATE TABLE sync_waiting (
 
 -- Whose rows are locked, and which relation is read, is another argument; why to wait is told as well.
 DROP FUNCTION sync_take_tokens(uuid, int, int, double precision);
+DROP FUNCTION sync_list_targets(uuid, uuid[]);
 DROP FUNCTION sync_lock_local(int);
 DROP FUNCTION sync_rows_as(oid, text, uuid, text, text[]);
 DROP FUNCTION sync_scan_as(oid, text, boolean, uuid, text, text);

@@ -55,6 +55,8 @@ pub struct Target {
     pub creation_key: String,
     /// A creation was sent whose outcome nobody knows.
     pub is_intended: bool,
+    /// The last attempt failed: it shares no request, as it may be what others would fail for.
+    pub has_failed: bool,
 }
 
 /// How an item went.

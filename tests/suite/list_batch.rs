@@ -128,6 +128,34 @@ fn a_shop_that_breaks_down_over_a_batch_fails_its_items_and_no_others() {
     are_there(&mut shops, 40);
 }
 
+/// The shop breaks down over one product, in whatever company it comes.
+#[test]
+fn one_odd_item_takes_its_neighbours_down_once() {
+    let mut shops = local(30);
+    // a batch of several breaks, as if for one of them; alone, all are taken
+    let fault = shops.outlet.fault(batches(Fault::PhpFatal));
+    let reply = shops.delta();
+    assert!(reply["itemsFailed"].as_u64().unwrap() > 0, "{reply}");
+    let batches = shops
+        .outlet
+        .requests()
+        .iter()
+        .filter(|seen| seen.path.ends_with("/batch"))
+        .count();
+    // what has failed once shares no request again
+    let reply = shops.delta();
+    assert_eq!(reply["itemsFailed"], 0, "{reply}");
+    let later = shops
+        .outlet
+        .requests()
+        .iter()
+        .filter(|seen| seen.path.ends_with("/batch"))
+        .count();
+    assert_eq!(later, batches);
+    shops.outlet.clear_faults(Some(fault));
+    are_there(&mut shops, 30);
+}
+
 /// Local products that are to go to Odoo.
 fn local_for_odoo(systems: &mut Systems, skus: &str) {
     systems

@@ -36,6 +36,17 @@ pub struct Step {
     pub is_searched: bool,
 }
 
+impl Step {
+    /// With how many others it may share a request, of as many as can.
+    pub fn at_once(&self, most: usize) -> usize {
+        if self.target.has_failed {
+            1
+        } else {
+            most
+        }
+    }
+}
+
 /// A write that can be sent.
 #[derive(Debug)]
 pub struct Ready {

@@ -91,7 +91,8 @@ impl Run<'_> {
         let sorted = self.is_to_search(&step).and_then(|is_to_search| {
             if is_to_search {
                 let source = &self.remotes.usable(&item.target_platform)?.source;
-                queue.search(source.finds_at_once(item.entity), step);
+                let at_once = step.at_once(source.finds_at_once(item.entity));
+                queue.search(at_once, step);
             } else if let Some(ready) = self.prepare_write(step)? {
                 queue.write(ready);
             }
@@ -354,6 +355,7 @@ fn nothing_to_write(item: &Item, chosen: &[String]) -> Error {
 
 /// A write, and what is entered of it before it is sent.
 fn ready(step: Step, source: &dyn Source, fields: Map<String, Value>) -> Ready {
+    let alone = step.at_once(0) == 1;
     let Step {
         write,
         target,
@@ -384,7 +386,11 @@ fn ready(step: Step, source: &dyn Source, fields: Map<String, Value>) -> Ready {
             key,
             is_new,
         },
-        at_once: source.writes_at_once(entity, &change),
+        at_once: if alone {
+            1
+        } else {
+            source.writes_at_once(entity, &change)
+        },
         change,
         about,
     }

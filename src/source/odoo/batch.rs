@@ -26,21 +26,30 @@ impl Odoo {
         records: &[Record],
         meter: &Meter,
     ) -> Vec<Result<Vec<Record>>> {
-        let parts = records.chunks(MARKS).map(|part| {
-            let marks: Vec<_> = part.iter().map(|record| mark(entity, record)).collect();
-            let asked: Vec<_> = marks.iter().flatten().collect();
-            let mut found = match asked.is_empty() {
-                true => Ok(Vec::new().into_iter()),
-                false => self.find_marked(entity, &asked, meter).map(Vec::into_iter),
-            };
-            let of = |is_marked: bool| match (&mut found, is_marked) {
-                (Ok(found), true) => Ok(found.next().unwrap_or_default()),
-                (Err(error), true) => Err(error.clone()),
-                (_, false) => Ok(Vec::new()),
-            };
-            marks.iter().map(Option::is_some).map(of).collect::<Vec<_>>()
-        });
-        parts.flatten().collect()
+        let mut outcomes = Vec::with_capacity(records.len());
+        for part in records.chunks(MARKS) {
+            match self.find_part(entity, part, meter) {
+                Ok(found) => outcomes.extend(found.into_iter().map(Ok)),
+                // one that can't be read fails alone
+                Err(error) if error.code == Code::Nonsense && part.len() > 1 => {
+                    outcomes.extend(part.iter().map(|record| self.find_like(entity, record, meter)));
+                }
+                Err(error) => outcomes.extend(part.iter().map(|_| Err(error.clone()))),
+            }
+        }
+        outcomes
+    }
+
+    fn find_part(&self, entity: EntityType, part: &[Record], meter: &Meter) -> Result<Vec<Vec<Record>>> {
+        let marks: Vec<_> = part.iter().map(|record| mark(entity, record)).collect();
+        let asked: Vec<_> = marks.iter().flatten().collect();
+        let found = match asked.is_empty() {
+            true => Vec::new(),
+            false => self.find_marked(entity, &asked, meter)?,
+        };
+        let mut found = found.into_iter();
+        let of = |is_marked: bool| if is_marked { found.next().unwrap_or_default() } else { Vec::new() };
+        Ok(marks.iter().map(Option::is_some).map(of).collect())
     }
 
     /// Changes are made one by one: each has other values.

@@ -39,21 +39,28 @@ impl WooCommerce {
             };
             match listed {
                 [] | [_] => outcomes.push(self.find_like(entity, record, meter)),
-                several => outcomes.extend(self.find_by_skus(several, meter)),
+                several => match self.find_by_skus(several, meter) {
+                    Ok(found) => outcomes.extend(found.into_iter().map(Ok)),
+                    // one that is counted and not shown, or can't be read, fails alone
+                    Err(error) if error.code == Code::Nonsense => {
+                        let alone = several.iter().map(|record| self.find_like(entity, record, meter));
+                        outcomes.extend(alone);
+                    }
+                    Err(error) => outcomes.extend(several.iter().map(|_| Err(error.clone()))),
+                },
             }
         }
         outcomes
     }
 
-    fn find_by_skus(&self, records: &[Record], meter: &Meter) -> Vec<Result<Vec<Record>>> {
+    fn find_by_skus(&self, records: &[Record], meter: &Meter) -> Result<Vec<Vec<Record>>> {
         let keys: Vec<&str> = records.iter().filter_map(sku).collect();
-        let found = self.find_by(&List::Products, "sku", &keys.join(","), meter);
-        let of = |record: &Record| -> Result<Vec<Record>> {
-            let found = found.as_ref().map_err(Error::clone)?.iter();
-            let same = found.filter(|one| sku(record).is_some_and(|key| has_key(EntityType::Products, one, key)));
-            Ok(same.cloned().collect())
+        let found = self.find_by(&List::Products, "sku", &keys.join(","), meter)?;
+        let of = |record: &Record| {
+            let is_same = |one: &&Record| sku(record).is_some_and(|key| has_key(EntityType::Products, one, key));
+            found.iter().filter(is_same).cloned().collect()
         };
-        records.iter().map(of).collect()
+        Ok(records.iter().map(of).collect())
     }
 
     /// Batches don't check their items as single writes are: of a status that it doesn't know, a shop makes "pending" (seen

@@ -170,3 +170,16 @@ fn skus_are_asked_for_together_unless_one_has_a_comma() {
     let questions = server.seen().into_iter().filter(|seen| seen.param("sku").is_some()).count();
     assert_eq!(questions, 3);
 }
+
+#[test]
+fn one_that_is_counted_and_not_shown_fails_no_other_search() {
+    let (_server, shop) = shop(|call, seen| match (call, seen.param("sku")) {
+        ("GET products", Some("A")) => rows(json!([product(1, "A")])),
+        ("GET products", _) => Reply::ok(json!([]).to_string()).header("X-WP-Total", 1),
+        other => panic!("{other:?}"),
+    });
+    let record = |sku: &str| Record::new(EntityType::Products, sku, json!({ "sku": sku }).as_object().unwrap().clone());
+    let found = shop.find_many(EntityType::Products, &["A", "B"].map(record), &Meter::default());
+    assert_eq!(found[0].as_ref().unwrap()[0].external_id, "1");
+    assert_eq!(found[1].as_ref().unwrap_err().code, Code::Nonsense);
+}
