@@ -7,6 +7,7 @@
 pub mod address;
 mod batch_size;
 pub mod http;
+mod in_turn;
 mod json;
 pub mod kind;
 mod kinds;
@@ -328,10 +329,7 @@ pub trait Source: Send + Sync {
     }
     /// [`Source::find`] for several records: an outcome for each, in their order.
     fn find_many(&self, entity: EntityType, records: &[Record], meter: &Meter) -> Vec<Result<Vec<Record>>> {
-        records
-            .iter()
-            .map(|record| self.find(entity, record, meter))
-            .collect()
+        in_turn::in_turn(records, |record| self.find(entity, record, meter))
     }
     /// With how many others of its kind a change can be made by one request right now. Asks nobody.
     fn writes_at_once(&self, _entity: EntityType, _change: &Change) -> usize {
@@ -340,10 +338,7 @@ pub trait Source: Send + Sync {
     /// [`Source::write`] for several changes, none of which is about the same record as another: an outcome for each, in
     /// their order.
     fn write_many(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Vec<Result<Written>> {
-        changes
-            .iter()
-            .map(|change| self.write(entity, change, meter))
-            .collect()
+        in_turn::in_turn(changes, |change| self.write(entity, change, meter))
     }
     /// Creates or changes one record. An error with one of the codes for a broken exchange (08006, 08P01) leaves open
     /// whether it was; any other means that it wasn't.

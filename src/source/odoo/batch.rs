@@ -6,13 +6,12 @@ use super::Odoo;
 use crate::core::{EntityType, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::Meter;
+use crate::source::in_turn::in_turn;
 use crate::source::{Change, Written};
 use std::time::Instant;
 
 /// Marks in one question: each is a pattern, which Odoo compares with every row.
 const MARKS: usize = 50;
-/// After so many creations that are forbidden, all are: a record of its own may be.
-const FORBIDDEN: usize = 3;
 
 impl Odoo {
     pub(super) fn finds_at_once(&self) -> usize {
@@ -32,7 +31,7 @@ impl Odoo {
                 Ok(found) => outcomes.extend(found.into_iter().map(Ok)),
                 // one that can't be read fails alone
                 Err(error) if error.code == Code::Nonsense && part.len() > 1 => {
-                    outcomes.extend(part.iter().map(|record| self.find_like(entity, record, meter)));
+                    outcomes.extend(in_turn(part, |record| self.find_like(entity, record, meter)));
                 }
                 Err(error) => outcomes.extend(part.iter().map(|_| Err(error.clone()))),
             }
@@ -101,18 +100,7 @@ impl Odoo {
 
     /// One by one, until it shows that the user may create none.
     fn create_alone(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Vec<Result<Written>> {
-        let mut outcomes: Vec<Result<Written>> = Vec::with_capacity(changes.len());
-        for change in changes {
-            let is_forbidden = |one: &Result<Written>| one.as_ref().is_err_and(|error| error.code == Code::NotGranted);
-            let outcome = match outcomes.last() {
-                Some(Err(error)) if outcomes.len() >= FORBIDDEN && outcomes.iter().all(is_forbidden) => {
-                    Err(error.clone())
-                }
-                _ => self.write_record(entity, change, meter),
-            };
-            outcomes.push(outcome);
-        }
-        outcomes
+        in_turn(changes, |change| self.write_record(entity, change, meter))
     }
 
     fn made(

@@ -6,6 +6,7 @@ use super::WooCommerce;
 use crate::core::{match_key, EntityType, Record};
 use crate::error::{Code, Error, Result};
 use crate::source::http::{is_late, is_too_big, Meter, Response};
+use crate::source::in_turn::in_turn;
 use crate::source::{Change, Written};
 use reqwest::Method;
 use serde_json::{json, Value};
@@ -43,8 +44,7 @@ impl WooCommerce {
                     Ok(found) => outcomes.extend(found.into_iter().map(Ok)),
                     // one that is counted and not shown, or can't be read, fails alone
                     Err(error) if error.code == Code::Nonsense => {
-                        let alone = several.iter().map(|record| self.find_like(entity, record, meter));
-                        outcomes.extend(alone);
+                        outcomes.extend(in_turn(several, |record| self.find_like(entity, record, meter)));
                     }
                     Err(error) => outcomes.extend(several.iter().map(|_| Err(error.clone()))),
                 },
@@ -66,7 +66,9 @@ impl WooCommerce {
     /// Batches don't check their items as single writes are: of a status that it doesn't know, a shop makes "pending" (seen
     /// on 8.0 and 11.0). Drafts of the others hold nothing of that kind. Variations have a batch for each product.
     pub(super) fn writes_at_once(&self, entity: EntityType, change: &Change) -> usize {
-        match change.parent_id.is_none() && entity != EntityType::Orders {
+        // what is no number is refused by name where it is written alone
+        let has_number = change.external_id.as_ref().is_none_or(|id| id.parse::<u64>().is_ok());
+        match has_number && change.parent_id.is_none() && entity != EntityType::Orders {
             true => self.batch_size.get(),
             false => 1,
         }
@@ -75,13 +77,14 @@ impl WooCommerce {
     /// [`WooCommerce::write_record`] for several changes.
     pub(super) fn write_each(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Vec<Result<Written>> {
         let mut outcomes = Vec::with_capacity(changes.len());
-        while let Some(change) = changes.get(outcomes.len()) {
+        while outcomes.len() < changes.len() {
             let left = &changes[outcomes.len()..];
             let fits = |change: &&Change| self.writes_at_once(entity, change) > 1;
             let size = left.iter().take(self.batch_size.get()).take_while(fits).count();
-            match self.try_batch(entity, &left[..size], meter) {
-                Some(written) => outcomes.extend(written),
-                None => outcomes.push(self.write_record(entity, change, meter)),
+            if size < 2 {
+                outcomes.extend(in_turn(left, |change| self.write_record(entity, change, meter)));
+            } else {
+                outcomes.extend(self.try_batch(entity, &left[..size], meter).unwrap_or_default());
             }
         }
         outcomes
@@ -89,9 +92,6 @@ impl WooCommerce {
 
     /// The outcomes of a batch; None where nothing was done, and the changes are to be made in another way.
     fn try_batch(&self, entity: EntityType, changes: &[Change], meter: &Meter) -> Option<Vec<Result<Written>>> {
-        if changes.len() < 2 {
-            return None;
-        }
         let all = |error: Error| Some(changes.iter().map(|_| Err(error.clone())).collect());
         let list = match List::main(entity) {
             Ok(list) => list,
